@@ -1,0 +1,93 @@
+"""A complete panel: every ticker has a bar on every session, so all are forecast on the same days."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from nextday.data.bars import Bars
+from nextday.errors import DataError
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """Bars of some tickers and the market on their common sessions.
+
+    Attributes
+    ----------
+    frame
+        The bars, in the order of ticker and date; every ticker has all of ``dates``.
+    tickers
+        What is forecast, in alphabetical order. The market is in ``frame`` but is forecast only if named.
+    market
+        The ticker whose return is the market factor.
+    dates
+        The common sessions, ``datetime64[D]``, shape [date].
+    dropped
+        Sessions of each ticker that not all others have, and which were left out.
+    source
+        Where the bars come from.
+    """
+
+    frame: pl.DataFrame
+    tickers: tuple[str, ...]
+    market: str
+    dates: np.ndarray
+    dropped: dict[str, int]
+    source: str
+
+    def of(self, ticker: str) -> pl.DataFrame:
+        """Bars of one ticker, shape [date, column]."""
+        return self.frame.filter(pl.col("ticker") == ticker)
+
+
+def align(bars: Bars, *, tickers: Sequence[str] = (), market: str = "SPY") -> Panel:
+    """Cut bars to the sessions that all chosen tickers and the market have in common.
+
+    Parameters
+    ----------
+    bars
+        Checked bars.
+    tickers
+        What to forecast; none means every ticker but the market.
+    market
+        The ticker of the market factor.
+
+    Raises
+    ------
+    DataError
+        If a ticker or the market is not in the bars, no session is common, or a price never moves.
+    """
+    known = bars.tickers
+    if market not in known:
+        raise DataError(f"{bars.source}: market {market!r} is not in the bars; name one of them with --market: {_list(known)}")
+    unknown = [ticker for ticker in tickers if ticker not in known]
+    if unknown:
+        raise DataError(f"{bars.source}: unknown ticker {unknown[0]!r}; known: {_list(known)}")
+    chosen = tuple(sorted(tickers)) or tuple(ticker for ticker in known if ticker != market)
+    if not chosen:
+        raise DataError(f"{bars.source}: there is no ticker to forecast beside the market {market}")
+    everyone = sorted({*chosen, market})
+    frame = bars.frame.filter(pl.col("ticker").is_in(everyone))
+    common = pl.len().over("date") == len(everyone)
+    panel = frame.filter(common)
+    if panel.is_empty():
+        raise DataError(f"{bars.source}: {_list(everyone)} have no session in common")
+    _check_moves(panel, bars.source)
+    dropped = dict(frame.group_by("ticker").agg((~pl.col("date").is_in(panel["date"].unique().implode())).sum()).sort("ticker").iter_rows())
+    dates = panel["date"].unique().sort().to_numpy()
+    return Panel(panel, chosen, market, dates, dropped, bars.source)
+
+
+def _check_moves(panel: pl.DataFrame, source: str) -> None:
+    spread = panel.group_by("ticker").agg(low=pl.col("adj_close").min(), high=pl.col("adj_close").max()).sort("ticker")
+    flat = spread.filter(pl.col("low") == pl.col("high"))
+    if len(flat):
+        ticker, price, _ = flat.row(0)
+        raise DataError(f"{source}: adj_close of {ticker} is {price} on every session; there is no return to forecast")
+
+
+def _list(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:20])
+    return f"{shown} and {len(names) - 20} more" if len(names) > 20 else shown

@@ -1,0 +1,37 @@
+"""Bars whose truth is known, for tests and for simulations of size and power."""
+
+import numpy as np
+import polars as pl
+
+from nextday.data.bars import Bars
+
+
+def random_walk(*, tickers: tuple[str, ...], sessions: int, seed: int, daily_vol: float = 0.02) -> Bars:
+    """Draw bars whose returns no model can forecast; the first of ``tickers`` is as good a market as any.
+
+    Parameters
+    ----------
+    tickers
+        Names; each has its own independent walk.
+    sessions
+        Number of bars per ticker, on consecutive weekdays from 2000-01-03.
+    seed
+        Seed of the generator.
+    daily_vol
+        Standard deviation of the daily log return.
+    """
+    rng = np.random.default_rng(seed)
+    dates = np.busday_offset("2000-01-03", np.arange(sessions))
+    frames = []
+    for ticker in tickers:
+        close = 100 * np.exp(daily_vol * rng.standard_normal(sessions).cumsum())
+        spread = np.exp(daily_vol * np.abs(rng.standard_normal((3, sessions))) / 2)
+        opened = close * spread[0] / spread[1]
+        frames.append(
+            pl.DataFrame({
+                "date": dates, "ticker": ticker, "open": opened, "high": np.maximum(opened, close) * spread[2],
+                "low": np.minimum(opened, close) / spread[0], "close": close, "adj_close": close,
+                "volume": np.round(1e6 * np.exp(rng.standard_normal(sessions) / 2)),
+            })
+        )  # fmt: skip
+    return Bars(pl.concat(frames), "random walk")

@@ -1,0 +1,21 @@
+"""Errors a user can cause and mend; anything else that is raised is a bug of nextday."""
+
+
+class NextdayError(Exception):
+    """Base of every error raised on purpose: says what, where, and the way out, in one line."""
+
+
+class StudyError(NextdayError):
+    """A study file or an option asks for something that cannot be done."""
+
+
+class DataError(NextdayError):
+    """Bars break a documented assumption."""
+
+
+class TrainingError(NextdayError):
+    """A model could not be fitted, or its forecasts are not numbers."""
+
+
+class OutputError(NextdayError):
+    """A result could not be written or read back."""

@@ -1,0 +1,59 @@
+"""The point metrics, each defined once, as an expression over ``actual`` and ``predicted``."""
+
+import polars as pl
+
+_ERROR = pl.col("actual") - pl.col("predicted")
+_MOVED = pl.col("actual") != 0
+_HIT = (
+    pl.when(pl.col("predicted") == 0).then(0.5).otherwise((pl.col("predicted") > 0) == (pl.col("actual") > 0)).cast(pl.Float64)
+)
+
+METRICS: dict[str, pl.Expr] = {
+    "MAE": _ERROR.abs().mean(),
+    "RMSE": (_ERROR**2).mean().sqrt(),
+    "DirAcc": _HIT.filter(_MOVED).mean(),
+    "R2Zero": 1 - (_ERROR**2).sum() / (pl.col("actual") ** 2).sum(),
+    "R2Mean": 1 - (_ERROR**2).sum() / ((pl.col("actual") - pl.col("historical_mean")) ** 2).sum(),
+    "AlwaysUp": (pl.col("actual") > 0).filter(_MOVED).mean(),
+}
+"""Mean absolute error; root mean squared error; share of days whose direction was right, days without a move left out
+and a forecast of exactly zero counted as one half; R2 against the zero forecast (Gu, Kelly, Xiu 2020) and against the
+mean of the training and validation returns; share of moving days that went up. Undefined values are missing."""
+
+
+def score(forecasts: pl.DataFrame, folds: pl.DataFrame) -> pl.DataFrame:
+    """Score every variant, ticker and seed over all its test days.
+
+    Parameters
+    ----------
+    forecasts
+        The forecasts table.
+    folds
+        One row per ``ticker, fold`` with its ``historical_mean``.
+
+    Returns
+    -------
+    One row per (variant, ticker, seed), in the order of the table: ``METRICS``, then ``Days`` and ``ZeroDays``, the
+    number of days scored and of those without a move.
+    """
+    joined = forecasts.join(folds.select("ticker", "fold", "historical_mean"), on=["ticker", "fold"], maintain_order="left")
+    counts = {"Days": pl.len(), "ZeroDays": (~_MOVED).sum()}
+    scores = joined.group_by("variant", "ticker", "seed", maintain_order=True).agg(**METRICS, **counts)
+    return scores.with_columns(pl.col(*METRICS).fill_nan(None))
+
+
+def summarise(scores: pl.DataFrame, *, by: list[str]) -> pl.DataFrame:
+    """Average scores: over the tickers within a seed, where ``by`` leaves them out, then over the seeds.
+
+    Returns
+    -------
+    One row per group of ``by``: the mean of each metric over seeds, ``NAME_sd``, its standard deviation between seeds
+    (missing with one seed), ``Days``, ``ZeroDays`` (the most of any ticker) and ``Seeds``.
+    """
+    per_seed = scores.group_by(*by, "seed", maintain_order=True).agg(pl.col(*METRICS).mean(), pl.col("Days", "ZeroDays").max())
+    return per_seed.group_by(by, maintain_order=True).agg(
+        pl.col(*METRICS).mean(),
+        pl.col(*METRICS).std(ddof=1).name.suffix("_sd"),
+        pl.col("Days", "ZeroDays").max(),
+        Seeds=pl.len(),
+    )

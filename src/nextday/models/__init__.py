@@ -1,0 +1,7 @@
+"""Everything that turns samples into forecasts."""
+
+from nextday.models.base import Fitted, Forecaster, Key
+from nextday.models.catalog import MODELS, make_model
+from nextday.models.networks import Device
+
+__all__ = ["MODELS", "Device", "Fitted", "Forecaster", "Key", "make_model"]

@@ -1,0 +1,75 @@
+"""What a model is to the rest of nextday."""
+
+import hashlib
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import numpy as np
+
+from nextday.samples import Samples, Windows
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """Where a unit's randomness comes from: seed, ticker and fold, and nothing else.
+
+    Variants of a ticker share it, so they see the same shuffles; tickers do not, so their luck is independent.
+    """
+
+    seed: int
+    ticker: str
+    fold: int
+
+    def stream(self, name: str) -> int:
+        """Seed of one named stream of random numbers, 63 bits.
+
+        Examples
+        --------
+        >>> Key(42, "KO", 0).stream("shuffle") == Key(42, "KO", 0).stream("dropout")
+        False
+        """
+        text = f"{self.seed}\n{self.ticker}\n{self.fold}\n{name}"
+        return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """What a fitted model leaves behind.
+
+    Attributes
+    ----------
+    predicted
+        Forecast of each test sample's log return, float64, shape [sample].
+    train_loss, valid_loss
+        Loss per epoch, shape [epoch]; empty for models without epochs.
+    weights
+        Parameters by name.
+    best_epoch
+        Epoch whose weights made the forecasts, from 1; 0 for models without epochs.
+    notes
+        What a reader of the results should know, such as a fit that did not converge.
+    """
+
+    predicted: np.ndarray
+    train_loss: np.ndarray = field(default_factory=lambda: np.empty(0))
+    valid_loss: np.ndarray = field(default_factory=lambda: np.empty(0))
+    weights: dict[str, np.ndarray] = field(default_factory=dict)
+    best_epoch: int = 0
+    notes: tuple[str, ...] = ()
+
+
+class Forecaster(ABC):
+    """Learn from the past of one ticker and fold, then forecast its test samples.
+
+    The test targets are not an argument, so a model cannot read them. A call depends on its arguments alone: the same
+    again returns the same forecast, whatever ran before.
+    """
+
+    seeded: ClassVar[bool] = False  # the forecast depends on the seed
+    scaled: ClassVar[bool] = False  # wants features standardised on the training windows
+    needs: ClassVar[tuple[str, ...]] = ()  # features it reads by name
+
+    @abstractmethod
+    def fit_predict(self, train: Samples, valid: Samples, test: Windows, *, key: Key) -> Fitted:
+        """Fit on ``train``, choose by ``valid``, forecast ``test``."""

@@ -1,0 +1,52 @@
+"""The models a study can name. Adding a model is adding a line here."""
+
+from collections.abc import Mapping
+from dataclasses import fields
+
+from pydantic import TypeAdapter, ValidationError
+
+from nextday.errors import StudyError
+from nextday.models.base import Forecaster
+from nextday.models.baselines import HistoricalMean, Persistence, RollingMean, Zero
+from nextday.models.classical import Arima, HistGradientBoosting, LinearRegression
+from nextday.models.networks import Device, Lstm, Network
+from nextday.study import Training
+
+MODELS: dict[str, type[Forecaster]] = {
+    "zero": Zero,
+    "historical_mean": HistoricalMean,
+    "persistence": Persistence,
+    "rolling_mean": RollingMean,
+    "linear_regression": LinearRegression,
+    "hist_gradient_boosting": HistGradientBoosting,
+    "arima": Arima,
+    "lstm": Lstm,
+}
+
+
+def make_model(name: str, options: Mapping[str, object], *, training: Training, device: Device) -> Forecaster:
+    """Build a model by its catalog name.
+
+    Examples
+    --------
+    >>> make_model("arima", {"max_order": "1"}, training=Training(), device="cpu")
+    Arima(max_order=1)
+
+    Raises
+    ------
+    StudyError
+        If the name or an option is unknown, or an option's value does not fit.
+    """
+    if name not in MODELS:
+        raise StudyError(f"unknown model {name!r}; known: {', '.join(MODELS)}")
+    kind = MODELS[name]
+    shared = {"training": training, "device": device} if issubclass(kind, Network) else {}
+    known = [field.name for field in fields(kind) if field.name not in shared]  # type: ignore[arg-type]
+    unknown = [option for option in options if option not in known]
+    if unknown:
+        raise StudyError(f"model {name} has no option {unknown[0]!r}; known: {', '.join(known) or 'none'}")
+    try:
+        return TypeAdapter(kind).validate_python({**options, **shared})
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise StudyError(f"model {name}: {'.'.join(map(str, first['loc']))}: {first['msg']}, got {first['input']!r}") from None

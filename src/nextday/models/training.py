@@ -1,0 +1,128 @@
+"""The one training loop of nextday: Adam, early stopping on valid, the best weights copied and restored."""
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+from nextday.errors import TrainingError
+from nextday.models.base import Key
+from nextday.samples import Samples, Windows
+from nextday.study import Training
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """Loss per epoch, and the epoch whose weights the network was left with (from 1)."""
+
+    train_loss: np.ndarray
+    valid_loss: np.ndarray
+    best_epoch: int
+
+
+def train(network: nn.Module, train: Samples, valid: Samples, *, settings: Training, key: Key, device: str) -> Trained:
+    """Train a network in place by squared error, and leave it with the weights of its best epoch on ``valid``.
+
+    Parameters
+    ----------
+    network
+        Maps windows [sample, lookback, feature] to forecasts [sample]; already initialised.
+    train, valid
+        What to learn from, and what to stop by.
+    settings
+        Batch size, learning rate, gradient clipping, patience, most epochs.
+    key
+        Gives the shuffles and the dropout masks.
+    device
+        ``cpu`` or ``cuda``.
+
+    Raises
+    ------
+    TrainingError
+        If a loss is not finite.
+    """
+    x, y = as_tensor(train.windows).to(device), torch.from_numpy(train.y).float().to(device)
+    valid_x, valid_y = as_tensor(valid.windows).to(device), torch.from_numpy(valid.y).float().to(device)
+    optimizer = torch.optim.Adam(network.parameters(), lr=settings.learning_rate, fused=True)
+    shuffle = torch.Generator().manual_seed(key.stream("shuffle"))
+    train_loss: list[float] = []
+    valid_loss: list[float] = []
+    best_epoch, best = 0, _copy(network)
+    with _dropout_stream(key):
+        while len(valid_loss) < settings.max_epochs and len(valid_loss) - best_epoch < settings.patience:
+            batches = torch.randperm(len(y), generator=shuffle).to(device).split(settings.batch_size)
+            train_loss.append(_one_epoch(network, optimizer, x, y, batches, settings.clip))
+            valid_loss.append(_loss(network, valid_x, valid_y))
+            if not np.isfinite([train_loss[-1], valid_loss[-1]]).all():
+                raise TrainingError(f"the loss is not finite in epoch {len(valid_loss)}: {train_loss[-1]}, {valid_loss[-1]}")
+            if best_epoch == 0 or valid_loss[-1] < valid_loss[best_epoch - 1]:
+                best_epoch, best = len(valid_loss), _copy(network)
+    network.load_state_dict(best)
+    return Trained(np.array(train_loss), np.array(valid_loss), best_epoch)
+
+
+def predict(network: nn.Module, windows: Windows, *, device: str) -> np.ndarray:
+    """Forecast some windows, dropout off; shape [sample]."""
+    network.eval()
+    with torch.inference_mode():
+        return network(as_tensor(windows).to(device)).double().cpu().numpy()
+
+
+def initialise(network: nn.Module, key: Key) -> None:
+    """Draw every parameter from a stream of its own, uniform within PyTorch's default bounds.
+
+    Networks whose inputs differ in width so start from equal weights wherever their shapes agree.
+    """
+    for prefix, module in network.named_modules():
+        width = {nn.LSTM: "hidden_size", nn.Linear: "in_features"}.get(type(module))
+        if width is None:
+            continue
+        bound = getattr(module, width) ** -0.5
+        for name, parameter in module.named_parameters(recurse=False):
+            stream = torch.Generator().manual_seed(key.stream(f"initial {prefix}.{name}"))
+            nn.init.uniform_(parameter, -bound, bound, generator=stream)
+
+
+def as_tensor(windows: Windows) -> torch.Tensor:
+    """View windows as a tensor [sample, lookback, feature] without copying their overlaps."""
+    rows = torch.from_numpy(windows.rows)
+    return rows.unfold(0, windows.lookback, 1).transpose(1, 2)
+
+
+def _one_epoch(
+    network: nn.Module, optimizer: torch.optim.Optimizer, x: torch.Tensor, y: torch.Tensor,
+    batches: tuple[torch.Tensor, ...], clip: float,
+) -> float:  # fmt: skip
+    """Take one step per batch; return the mean training loss."""
+    network.train()
+    total = torch.zeros((), device=y.device)
+    for batch in batches:
+        optimizer.zero_grad()
+        loss = nn.functional.mse_loss(network(x[batch]), y[batch])
+        loss.backward()
+        nn.utils.clip_grad_norm_(network.parameters(), clip)
+        optimizer.step()
+        total += loss.detach() * len(batch)
+    return float(total) / len(y)
+
+
+def _loss(network: nn.Module, x: torch.Tensor, y: torch.Tensor) -> float:
+    network.eval()
+    with torch.inference_mode():
+        return float(nn.functional.mse_loss(network(x), y))
+
+
+def _copy(network: nn.Module) -> dict[str, torch.Tensor]:
+    """Copy the weights; ``state_dict`` alone would hand out the tensors that training goes on changing."""
+    return {name: value.clone() for name, value in network.state_dict().items()}
+
+
+@contextlib.contextmanager
+def _dropout_stream(key: Key) -> Iterator[None]:
+    """Give dropout, which has no generator argument, the unit's own stream, and leave the global one untouched."""
+    with torch.random.fork_rng():
+        torch.manual_seed(key.stream("dropout"))
+        yield

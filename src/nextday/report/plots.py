@@ -1,0 +1,4 @@
+"""Plots."""
+
+
+def draw_plots(*a, **k): pass

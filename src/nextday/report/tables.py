@@ -1,0 +1,58 @@
+"""The files of a study, and the summary on the terminal."""
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+from rich.table import Table
+
+from nextday.evaluate import summarise
+
+Write = Callable[[Path, bytes], None]
+
+
+def write_tables(
+    out: Path, name: str, *, forecasts: pl.DataFrame, history: pl.DataFrame, folds: pl.DataFrame, scores: pl.DataFrame, write: Write
+) -> None:
+    """Write the tables of a study: results, results by seed, all predictions, and the same for programs."""
+    titled = scores.rename({"ticker": "Ticker", "variant": "Model", "seed": "Seed"})
+    by_seed = titled.select("Ticker", "Model", "Seed", pl.exclude("Ticker", "Model", "Seed"))
+    results = summarise(scores, by=["ticker", "variant"]).rename({"ticker": "Ticker", "variant": "Model"})
+    predictions = forecasts.select(
+        Date="date", Origin="origin", Ticker="ticker", Model="variant", Seed="seed", Actual="actual", Predicted="predicted"
+    )
+    write(out / f"{name}_results.csv", results.write_csv().encode())
+    write(out / f"{name}_results_by_seed.csv", by_seed.write_csv().encode())
+    write(out / f"{name}_all_predictions.csv", predictions.write_csv().encode())
+    for file, table in (("forecasts", forecasts), ("history", history), ("folds", folds)):
+        write(out / f"{file}.parquet", _parquet(table))
+
+
+def summary_table(scores: pl.DataFrame, title: str) -> Table:
+    """Lay out the mean over tickers per variant, with the spread between seeds where there is more than one."""
+    table = Table(title=title, title_justify="left", caption="mean over tickers ± standard deviation between seeds", caption_justify="left")
+    table.add_column("variant", no_wrap=True)
+    headers = ("MAE", "RMSE", "DirAcc %", "R2 vs zero %", "R2 vs mean %", "always up %", "days", "seeds")
+    for header in headers:
+        table.add_column(header, justify="right", no_wrap=True)
+    for row in summarise(scores, by=["variant"]).iter_rows(named=True):
+        errors = [_spread(row, name, 1, 5) for name in ("MAE", "RMSE")]
+        shares = [_spread(row, name, 100, 2) for name in ("DirAcc", "R2Zero", "R2Mean")]
+        up = "-" if row["AlwaysUp"] is None else f"{100 * row['AlwaysUp']:.2f}"
+        table.add_row(row["variant"], *errors, *shares, up, str(row["Days"]), str(row["Seeds"]))
+    return table
+
+
+def _spread(row: dict[str, float | None], name: str, factor: float, digits: int) -> str:
+    mean, deviation = row[name], row[f"{name}_sd"]
+    if mean is None:
+        return "-"
+    text = f"{factor * mean:.{digits}f}"
+    return text if deviation is None else f"{text} ±{factor * deviation:.{digits}f}"
+
+
+def _parquet(table: pl.DataFrame) -> bytes:
+    buffer = io.BytesIO()
+    table.write_parquet(buffer)
+    return buffer.getvalue()

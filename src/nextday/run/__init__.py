@@ -1,0 +1,9 @@
+"""Units of work: planned, fitted on local processes, kept on disk, collected into the forecasts table."""
+
+from nextday.run.execute import Outcome, execute
+from nextday.run.plan import Plan, Unit, make_plan
+from nextday.run.store import Store
+from nextday.run.table import collect
+from nextday.run.workers import Workers
+
+__all__ = ["Outcome", "Plan", "Store", "Unit", "Workers", "collect", "execute", "make_plan"]

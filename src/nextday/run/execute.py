@@ -1,0 +1,38 @@
+"""Fit the units of a plan: read back what is finished, hand the rest to the workers, keep each as it comes in."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from nextday.models import Fitted
+from nextday.run.plan import Plan, Unit
+from nextday.run.store import Store
+from nextday.run.workers import Workers
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a unit: its result, or why there is none."""
+
+    unit: Unit
+    fitted: Fitted | None
+    failure: str = ""
+    seconds: float = 0.0
+    reused: bool = False
+
+
+def execute(plan: Plan, store: Store, workers: Workers, *, fresh: bool = False) -> Iterator[Outcome]:
+    """Yield the outcome of every unit, in the order in which they finish; with ``fresh`` finished units are fitted again."""
+    keys, open_units = {}, []
+    for unit in plan.units:
+        keys[unit] = plan.job(unit).fingerprint()
+        done = None if fresh else store.load(keys[unit])
+        if done is None:
+            open_units.append(unit)
+        else:
+            yield Outcome(unit, replace(done, weights={}), reused=True)
+    for unit, result, seconds in workers.map(open_units, plan.job):
+        if isinstance(result, Fitted):
+            store.save(keys[unit], result, label=str(unit), seconds=seconds)
+            yield Outcome(unit, replace(result, weights={}), seconds=seconds)  # weights stay on disk
+        else:
+            yield Outcome(unit, None, result, seconds)

@@ -1,0 +1,52 @@
+"""What was run, on what and with what: enough to repeat it."""
+
+import hashlib
+import json
+import platform
+import time
+from collections.abc import Sequence
+from importlib import metadata
+
+import polars as pl
+
+from nextday.data import Panel
+from nextday.run.execute import Outcome
+from nextday.study import Study
+
+LIBRARIES = ("nextday", "torch", "numpy", "polars", "scikit-learn", "statsmodels")
+
+
+def describe_run(
+    study: Study, panel: Panel, outcomes: Sequence[Outcome], *, started: float, device: str
+) -> tuple[bytes, tuple[str, ...]]:
+    """Give the manifest as JSON, and the notes a reader should see: sessions dropped, fits that did not converge."""
+    dropped = {ticker: count for ticker, count in panel.dropped.items() if count}
+    notes = [f"{ticker}: {count} sessions left out, as not every ticker has them" for ticker, count in dropped.items()]
+    notes += [f"{outcome.unit}: {note}" for outcome in outcomes if outcome.fitted for note in outcome.fitted.notes]
+    manifest = {
+        "study": study.model_dump(mode="json"),
+        "data": {
+            "source": panel.source, "fingerprint": fingerprint(panel.frame), "tickers": panel.tickers,
+            "market": panel.market, "sessions": len(panel.dates), "from": str(panel.dates[0]), "to": str(panel.dates[-1]),
+            "dropped": dropped,
+        },
+        "units": {
+            "fitted": sum(not outcome.reused for outcome in outcomes), "reused": sum(outcome.reused for outcome in outcomes),
+            "seconds": round(sum(outcome.seconds for outcome in outcomes), 1),
+        },
+        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)), "seconds": round(time.time() - started, 1),
+        "device": device, "machine": platform.machine(), "python": platform.python_version(),
+        "versions": {library: metadata.version(library) for library in LIBRARIES},
+        "notes": sorted(notes),
+    }  # fmt: skip
+    return json.dumps(manifest, indent=1).encode(), tuple(sorted(notes))
+
+
+def fingerprint(bars: pl.DataFrame) -> str:
+    """Digest bars by their values, whatever file they came from; 64 hex digits."""
+    digest = hashlib.sha256()
+    for column in bars:
+        values = column.to_physical() if column.dtype != pl.String else column
+        content = "\n".join(values.to_list()).encode() if column.dtype == pl.String else values.to_numpy().tobytes()
+        digest.update(column.name.encode() + b"\n" + content)
+    return digest.hexdigest()

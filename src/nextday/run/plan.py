@@ -1,0 +1,131 @@
+"""What a study has to fit: its units, and the job that each of them is."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cache
+from importlib import metadata, resources
+
+import numpy as np
+
+from nextday.data import Panel
+from nextday.errors import StudyError
+from nextday.features import Features, compute_features, resolve_sets
+from nextday.models import Device, Forecaster, Key, make_model
+from nextday.samples import Fold, Samples, Windows, fit_scaler, make_folds
+from nextday.samples.windows import cut_windows
+from nextday.study import Study
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """One training: variant x ticker x fold x seed; ``seed`` is None where the model has no randomness."""
+
+    variant: str
+    ticker: str
+    fold: int
+    seed: int | None
+
+    def __str__(self) -> str:
+        return f"{self.variant} {self.ticker}" + ("" if self.seed is None else f" seed {self.seed}")
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Everything a unit's result depends on; a worker needs no more."""
+
+    model: Forecaster
+    train: Samples
+    valid: Samples
+    test: Windows
+    key: Key
+
+    def fingerprint(self) -> str:
+        """Name the job by its content: inputs, targets, model, settings, seed, code and libraries; 64 hex digits."""
+        digest = hashlib.sha256(json.dumps([repr(self.model), repr(self.key), self.test.names, self.test.lookback]).encode())
+        digest.update(_code_fingerprint())
+        for array in (self.train.windows.rows, self.train.y, self.valid.windows.rows, self.valid.y, self.test.rows):
+            digest.update(str((array.shape, array.dtype)).encode())
+            digest.update(np.ascontiguousarray(array).data)
+        return digest.hexdigest()
+
+
+@cache
+def _code_fingerprint() -> bytes:
+    """Digest of the code that turns a job into forecasts, and of the libraries' versions."""
+    digest = hashlib.sha256()
+    for file in sorted((resources.files("nextday") / "models").iterdir(), key=lambda file: file.name):
+        if file.name.endswith(".py"):
+            digest.update(file.read_bytes())
+    for library in ("torch", "numpy", "scikit-learn", "statsmodels"):
+        digest.update(metadata.version(library).encode())
+    return digest.digest()
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The units of a study on a panel, and what makes their jobs."""
+
+    units: tuple[Unit, ...]
+    study: Study
+    features: Features
+    folds: dict[tuple[str, int], Fold]
+    models: dict[str, Forecaster]
+    feature_sets: dict[str, tuple[str, ...]]
+
+    def fold_of(self, unit: Unit) -> Fold:
+        """Days of a unit."""
+        return self.folds[unit.ticker, unit.fold]
+
+    def job(self, unit: Unit) -> Job:
+        """Cut and scale the inputs of a unit. The targets of its test range stay here."""
+        fold, model = self.fold_of(unit), self.models[unit.variant]
+        names = self.feature_sets[self.study.variants[unit.variant].features]
+        values, split = self.features.of(unit.ticker, names), fold.split
+        train, valid, test = (
+            cut_windows(values, fold.origins[part], lookback=self.study.lookback, names=names)
+            for part in (split.train, split.valid, split.test)
+        )
+        if model.scaled:
+            scaler = fit_scaler(train)
+            train, valid, test = scaler.apply(train), scaler.apply(valid), scaler.apply(test)
+        key = Key(unit.seed or 0, unit.ticker, unit.fold)
+        return Job(model, Samples(train, fold.y[split.train]), Samples(valid, fold.y[split.valid]), test, key)
+
+
+def make_plan(study: Study, panel: Panel, *, device: Device = "cpu") -> Plan:
+    """Check a study against a panel and lay out its units, before anything is fitted.
+
+    Raises
+    ------
+    StudyError
+        If a model, option, feature set or feature is unknown, a model lacks a feature it needs, or the history is too
+        short.
+    """
+    sets = resolve_sets(study.feature_sets)
+    models = {name: _model_of(study, name, sets, device) for name in study.variants}
+    used = [feature for variant in study.variants.values() for feature in sets[variant.features]]
+    features = compute_features(panel, dict.fromkeys([*used, *(name for own in study.feature_sets.values() for name in own)]))
+    folds = make_folds(panel, study.split, lookback=study.lookback, warmup=features.warmup)
+    units = tuple(
+        Unit(variant, fold.ticker, fold.split.fold, seed if model.seeded else None)
+        for at, seed in enumerate(study.seeds)
+        for fold in folds
+        for variant, model in models.items()
+        if model.seeded or at == 0
+    )
+    return Plan(units, study, features, {(fold.ticker, fold.split.fold): fold for fold in folds}, models, sets)
+
+
+def _model_of(study: Study, name: str, sets: dict[str, tuple[str, ...]], device: Device) -> Forecaster:
+    variant = study.variants[name]
+    if variant.features not in sets:
+        raise StudyError(f"variants.{name}: unknown feature set {variant.features!r}; known: {', '.join(sets)}")
+    try:
+        model = make_model(variant.model, variant.options, training=study.training, device=device)
+    except StudyError as error:
+        raise StudyError(f"variants.{name}: {error}") from None
+    lacking = [feature for feature in model.needs if feature not in sets[variant.features]]
+    if lacking:
+        raise StudyError(f"variants.{name}: model {variant.model} needs {lacking[0]}, which {variant.features} does not hold")
+    return model

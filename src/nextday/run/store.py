@@ -1,0 +1,87 @@
+"""Finished units on disk, named by their content: a run goes on where it stopped, and nothing is fitted twice.
+
+A unit is two files: ``KEY.safetensors`` with its numbers, and ``KEY.json`` with its facts and the sha256 of the first.
+Each is written under another name, synced and renamed, the JSON last: a unit without it does not exist. Reading runs no
+code, whoever wrote the folder.
+"""
+
+import hashlib
+import json
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+from nextday.errors import OutputError
+from nextday.models import Fitted
+
+ARRAYS = ("predicted", "train_loss", "valid_loss")
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """A folder of finished units."""
+
+    folder: Path
+
+    def save(self, key: str, fitted: Fitted, *, label: str, seconds: float) -> None:
+        """Keep a finished unit under the fingerprint of its job."""
+        arrays = {name: getattr(fitted, name) for name in ARRAYS}
+        content = save(arrays | {f"weights.{name}": value for name, value in fitted.weights.items()})
+        facts = {
+            "unit": label, "best_epoch": fitted.best_epoch, "notes": fitted.notes, "seconds": round(seconds, 3),
+            "sha256": hashlib.sha256(content).hexdigest(),
+        }  # fmt: skip
+        write_atomically(self.folder / f"{key}.safetensors", content)
+        write_atomically(self.folder / f"{key}.json", json.dumps(facts, indent=1).encode())
+
+    def load(self, key: str) -> Fitted | None:
+        """Read a unit back; None if it is not there. A damaged one is set aside, so that it is fitted again."""
+        facts_path, path = self.folder / f"{key}.json", self.folder / f"{key}.safetensors"
+        if not facts_path.is_file():
+            return None
+        try:
+            facts = json.loads(facts_path.read_text("utf-8"))
+            content = path.read_bytes()
+            if hashlib.sha256(content).hexdigest() != facts["sha256"]:
+                return self._set_aside(key)
+            arrays = load(content)
+            weights = {name.removeprefix("weights."): value for name, value in arrays.items() if name not in ARRAYS}
+            best_epoch, notes = int(facts["best_epoch"]), tuple(map(str, facts["notes"]))
+            return Fitted(*(np.asarray(arrays[name]) for name in ARRAYS), weights, best_epoch, notes)
+        except (OSError, ValueError, KeyError, TypeError, SafetensorError):
+            return self._set_aside(key)
+
+    def _set_aside(self, key: str) -> None:
+        for suffix in (".json", ".safetensors"):
+            path = self.folder / f"{key}{suffix}"
+            if path.exists():
+                path.rename(path.with_name(path.name + ".damaged"))
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file so that it is either whole or not there.
+
+    Raises
+    ------
+    OutputError
+        If the disk is full or the folder cannot be written; nothing half-written is left behind.
+    """
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except OSError as error:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+        raise OutputError(f"{path} cannot be written: {error.strerror or error}; name another folder with --out") from None

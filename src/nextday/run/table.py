@@ -1,0 +1,53 @@
+"""The forecasts table, the middle of the house: everything to its right reads it and never touches a model."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import polars as pl
+
+from nextday.errors import TrainingError
+from nextday.run.execute import Outcome
+from nextday.run.plan import Plan
+
+HISTORY = {
+    "variant": pl.String, "ticker": pl.String, "fold": pl.Int64, "seed": pl.Int64, "epoch": pl.Int64,
+    "train_loss": pl.Float64, "valid_loss": pl.Float64, "best": pl.Boolean,
+}  # fmt: skip
+
+
+def collect(plan: Plan, outcomes: Sequence[Outcome], dates: np.ndarray) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Put finished units together, in the plan's order whatever order they finished in.
+
+    Returns
+    -------
+    forecasts
+        ``variant, ticker, fold, seed, origin, date, actual, predicted``, one row per unit and test sample.
+    history
+        ``variant, ticker, fold, seed, epoch, train_loss, valid_loss, best``, one row per unit and epoch.
+
+    Raises
+    ------
+    TrainingError
+        If a unit failed: tables on unequal samples would compare nothing.
+    """
+    failed = [outcome for outcome in outcomes if outcome.fitted is None]
+    if failed:
+        more = "; ".join(f"{outcome.unit}: {outcome.failure}" for outcome in failed[:3])
+        raise TrainingError(
+            f"{len(failed)} of {len(plan.units)} units failed; {more}{' ...' if len(failed) > 3 else ''}; "
+            "the others are kept: mend the cause and run again to fit what is missing"
+        )
+    order = {unit: at for at, unit in enumerate(plan.units)}
+    forecasts, history = [], [pl.DataFrame(schema=HISTORY)]
+    for outcome in sorted(outcomes, key=lambda outcome: order[outcome.unit]):
+        unit, fitted = outcome.unit, outcome.fitted
+        assert fitted is not None  # noqa: S101 - refused above
+        names = {"variant": unit.variant, "ticker": unit.ticker, "fold": unit.fold}
+        keys = [pl.lit(value).alias(name) for name, value in names.items()] + [pl.lit(unit.seed, pl.Int64).alias("seed")]
+        truth = plan.fold_of(unit).truth(dates)
+        forecasts.append(truth.select(*keys, "origin", "date", "actual", predicted=pl.Series(fitted.predicted)))
+        epochs = pl.DataFrame({
+            "epoch": np.arange(1, len(fitted.valid_loss) + 1), "train_loss": fitted.train_loss, "valid_loss": fitted.valid_loss,
+        })  # fmt: skip
+        history.append(epochs.select(*keys, pl.all(), best=pl.col("epoch") == fitted.best_epoch).cast(HISTORY))  # type: ignore[arg-type]
+    return pl.concat(forecasts), pl.concat(history)

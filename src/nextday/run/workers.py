@@ -1,0 +1,89 @@
+"""Local worker processes: one single-threaded process per core, fed by one thread each."""
+
+import os
+import pickle
+import queue
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from types import TracebackType
+from typing import Self
+
+from nextday.models import Fitted
+from nextday.run.plan import Job, Unit
+from nextday.run.worker import attempt
+
+# glibc hands an LSTM's workspace back to the kernel at every step unless both thresholds are high: 67,000 page faults
+# an epoch, half of the time. Other C libraries ignore the variables.
+ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": str(1 << 30), "MALLOC_TRIM_THRESHOLD_": str(1 << 30)}
+THREADS = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "POLARS_MAX_THREADS": "1"}
+
+Result = tuple[Unit, Fitted | str, float]
+
+
+class Workers:
+    """A pool of processes that fit units. They start at once, so that PyTorch loads while the bars are read.
+
+    Parameters
+    ----------
+    count
+        Number of processes; 0 fits in this process, one unit after another, which a debugger can follow.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._idle: queue.SimpleQueue[subprocess.Popen[bytes]] = queue.SimpleQueue()
+        self._all: list[subprocess.Popen[bytes]] = []
+        self._closed = False
+
+    def __enter__(self) -> Self:
+        for _ in range(self._count):
+            self._idle.put(self._start())
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._kill()
+
+    def map(self, units: Iterable[Unit], make_job: Callable[[Unit], Job]) -> Iterator[Result]:
+        """Fit units, in the order in which they finish; a job is made only when a worker is free for it."""
+        if not self._count:
+            yield from ((unit, *attempt(make_job(unit))) for unit in units)
+            return
+        threads = ThreadPoolExecutor(self._count)
+        try:
+            for future in as_completed([threads.submit(self._fit, unit, make_job) for unit in units]):
+                yield future.result()
+        except BaseException:  # Ctrl-C, or the reader of this generator has gone: do not wait for units in flight
+            self._kill()
+            raise
+        finally:
+            threads.shutdown(cancel_futures=True)
+
+    def _fit(self, unit: Unit, make_job: Callable[[Unit], Job]) -> Result:
+        job = make_job(unit)
+        process = self._idle.get()
+        try:
+            pickle.dump(job, process.stdin)  # type: ignore[arg-type]
+            process.stdin.flush()  # type: ignore[union-attr]
+            result, seconds = pickle.load(process.stdout)  # type: ignore[arg-type]  # noqa: S301 - our own child
+        except (EOFError, OSError, pickle.UnpicklingError):
+            if not self._closed:
+                self._idle.put(self._start())
+            return unit, f"the worker process ended (exit status {process.wait()}); out of memory or killed", 0.0
+        self._idle.put(process)
+        return unit, result, seconds
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-c", "from nextday.run.worker import main; main()"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            env={**os.environ, **ALLOCATOR, **THREADS}, start_new_session=True,  # Ctrl-C reaches the parent alone
+        )  # fmt: skip
+        self._all.append(process)
+        return process
+
+    def _kill(self) -> None:
+        self._closed = True
+        for process in self._all:
+            process.kill()
+            process.wait()

@@ -1,0 +1,77 @@
+"""The folds of a panel: which days each ticker learns from and is tested on, the same for every variant."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from nextday.data import Panel
+from nextday.errors import StudyError
+from nextday.samples.split import Split, holdout
+from nextday.samples.windows import make_origins, make_targets
+from nextday.study import SplitSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """One cut of one ticker.
+
+    Attributes
+    ----------
+    ticker, split
+        Whose samples, and where they are cut.
+    origins
+        Positions of the origins in the panel's dates, shape [sample].
+    y
+        Targets, shape [sample]; those of test stay with the pipeline.
+    """
+
+    ticker: str
+    split: Split
+    origins: np.ndarray
+    y: np.ndarray
+
+    def truth(self, dates: np.ndarray) -> pl.DataFrame:
+        """Origin, date of the target and realised return of each test sample."""
+        at = self.origins[self.split.test]
+        return pl.DataFrame({"origin": dates[at], "date": dates[at + 1], "actual": self.y[self.split.test]})
+
+    def describe(self, dates: np.ndarray) -> dict[str, object]:
+        """Say the ranges by their origins, and the moments of the targets that benchmarks and loss scales need."""
+        train, fitted = self.y[self.split.train], self.y[: self.split.valid.stop]
+        ranges = {
+            f"{name}_{end}": dates[self.origins[part][at]].item()
+            for name, part in (("train", self.split.train), ("valid", self.split.valid), ("test", self.split.test))
+            for end, at in (("from", 0), ("to", -1))
+        }
+        return {
+            "ticker": self.ticker, "fold": self.split.fold, **ranges,
+            "train": len(train), "valid": len(fitted) - self.split.valid.start, "test": len(self.y[self.split.test]),
+            "historical_mean": float(fitted.mean()),  # train and valid, as Stage 1 fits
+            "train_variance": float(train.var()),
+            "train_deviation": float(np.abs(train - train.mean()).mean()),
+        }  # fmt: skip
+
+
+def make_folds(panel: Panel, settings: SplitSettings, *, lookback: int, warmup: int) -> list[Fold]:
+    """Cut every ticker of a panel; all have the same origins.
+
+    Raises
+    ------
+    StudyError
+        If the history is too short for the lookback and the split, or a ticker's training returns are all equal.
+    """
+    origins = make_origins(len(panel.dates), warmup=warmup, lookback=lookback)
+    if len(origins) < 10:
+        raise StudyError(
+            f"{panel.source}: {len(panel.dates)} common sessions are too few: {warmup} warm up the features, {lookback} "
+            f"fill the first window, and {len(origins)} samples remain to be split; at least 10 are needed"
+        )
+    split = holdout(len(origins), train=settings.train, valid=settings.valid)
+    folds = []
+    for ticker in panel.tickers:
+        y = make_targets(panel.of(ticker)["adj_close"].to_numpy(), origins)
+        if y[split.train].std() == 0:
+            raise StudyError(f"{panel.source}: the training returns of {ticker} are all {y[0]}; there is nothing to learn")
+        folds.append(Fold(ticker, split, origins, y))
+    return folds

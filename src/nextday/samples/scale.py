@@ -1,0 +1,32 @@
+"""Standardise features by what the training windows show, and nothing later."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from nextday.samples.windows import Windows
+
+
+@dataclass(frozen=True, slots=True)
+class Scaler:
+    """Mean and standard deviation of each feature, shape [feature]; a constant feature has deviation 0 and scales to 0."""
+
+    mean: np.ndarray
+    deviation: np.ndarray
+
+    def apply(self, windows: Windows) -> Windows:
+        """Scale the rows of some windows to float32."""
+        safe = np.where(self.deviation > 0, self.deviation, 1.0)
+        scaled = np.where(self.deviation > 0, (windows.rows - self.mean) / safe, 0.0)
+        return Windows(scaled.astype(np.float32), windows.lookback, windows.names)
+
+
+def fit_scaler(train: Windows) -> Scaler:
+    """Take the moments over all entries of the training windows, in float64.
+
+    A row counts once for each window that holds it, as it does for a network that trains on them.
+    """
+    x = train.x  # [sample, lookback, feature]
+    constant = train.rows.max(axis=0) == train.rows.min(axis=0)  # exact, as a computed deviation is not
+    deviation = np.where(constant, 0.0, x.std(axis=(0, 1), dtype=np.float64))
+    return Scaler(x.mean(axis=(0, 1), dtype=np.float64), deviation)

@@ -1,0 +1,66 @@
+"""Lookback windows as views of one matrix, and the targets: the only place in nextday that looks a day ahead."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """The inputs of consecutive samples, stored once and read as overlapping windows.
+
+    Attributes
+    ----------
+    rows
+        Feature rows, shape [sample + lookback - 1, feature]; sample ``i`` sees rows ``i .. i + lookback - 1``, of
+        which the last is its origin.
+    lookback
+        Sessions in a window.
+    names
+        Names of the features.
+    """
+
+    rows: np.ndarray
+    lookback: int
+    names: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.rows) - self.lookback + 1
+
+    @property
+    def x(self) -> np.ndarray:
+        """The windows as a read-only view, shape [sample, lookback, feature]."""
+        return np.lib.stride_tricks.sliding_window_view(self.rows, self.lookback, axis=0).swapaxes(1, 2)
+
+    def last(self, name: str) -> np.ndarray:
+        """One feature at the origin of every sample, shape [sample]."""
+        return self.rows[self.lookback - 1 :, self.names.index(name)]
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """Windows with their targets: what a model learns from. The test range is handed to models as bare ``Windows``."""
+
+    windows: Windows
+    y: np.ndarray  # log returns, float64, [sample]
+
+
+def make_origins(dates: int, *, warmup: int, lookback: int) -> np.ndarray:
+    """Give the dates that have a full window before them and a next session after, as positions, shape [sample].
+
+    Examples
+    --------
+    >>> make_origins(10, warmup=3, lookback=4)
+    array([6, 7, 8])
+    """
+    return np.arange(warmup + lookback - 1, dates - 1)
+
+
+def make_targets(adj_close: np.ndarray, origins: np.ndarray) -> np.ndarray:
+    """Log return from the close of each origin to the close of the next session, ``ln(p[t+1] / p[t])``, shape [sample]."""
+    return np.log(adj_close[origins + 1] / adj_close[origins])
+
+
+def cut_windows(values: np.ndarray, origins: np.ndarray, *, lookback: int, names: tuple[str, ...]) -> Windows:
+    """Cut the windows that end at consecutive origins out of a ticker's features of shape [date, feature]."""
+    return Windows(values[origins[0] - lookback + 1 : origins[-1] + 1], lookback, names)

@@ -1,0 +1,182 @@
+"""A study: everything that decides a result, read from YAML into frozen, checked values."""
+
+from collections.abc import Hashable, Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from nextday.errors import StudyError
+
+PRESETS = resources.files("nextday") / "studies"
+
+
+class Settings(BaseModel):
+    """A frozen group of settings that refuses keys it does not have."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SplitSettings(Settings):
+    """How the calendar is cut; shares of the samples of a ticker, in time order."""
+
+    scheme: Literal["holdout"] = "holdout"
+    train: float = Field(0.7, gt=0, lt=1)
+    valid: float = Field(0.1, gt=0, lt=1)
+
+    @model_validator(mode="after")
+    def _leaves_a_test_range(self) -> Self:
+        if self.train + self.valid >= 1:
+            raise ValueError(f"train {self.train} + valid {self.valid} leave nothing for test; their sum must be below 1")
+        return self
+
+
+class Training(Settings):
+    """How every network of a study is trained; the same for all variants."""
+
+    max_epochs: int = Field(100, ge=1)
+    patience: int = Field(10, ge=1)
+    batch_size: int = Field(64, ge=1)
+    learning_rate: float = Field(1e-3, gt=0)
+    clip: float = Field(1.0, gt=0)
+
+
+class Variant(Settings):
+    """A named pair of model and feature set; ``options`` are the model's own settings."""
+
+    model: str
+    features: str
+    options: dict[str, Any] = {}
+
+
+class Study(Settings):
+    """One run of ``nextday``. Two equal studies on equal bars give equal forecasts.
+
+    Examples
+    --------
+    >>> study = Study.load("stage2", {"seeds": "42"})
+    >>> study.seeds, list(study.variants)
+    ((42,), ['LSTM-Raw', 'LSTM-OHLCV', 'LSTM-Feat'])
+    """
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80)
+    question: str = ""
+    data: str = "sample"
+    market: str = Field("SPY", min_length=1)
+    tickers: tuple[str, ...] = ()  # none: every ticker of the data but the market
+    lookback: int = Field(20, ge=1)
+    split: SplitSettings = SplitSettings()
+    feature_sets: dict[str, tuple[str, ...]] = {}
+    variants: dict[str, Variant] = Field(min_length=1)
+    seeds: tuple[int, ...] = Field((42,), min_length=1)
+    training: Training = Training()
+
+    @field_validator("tickers", "seeds", mode="before")
+    @classmethod
+    def _split_at_commas(cls, value: object) -> object:
+        return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _each_once(self) -> Self:
+        for key in ("tickers", "seeds"):
+            values = getattr(self, key)
+            doubled = sorted({str(value) for value in values if values.count(value) > 1})
+            if doubled:
+                raise ValueError(f"{key} names {', '.join(doubled)} more than once")
+        if "" in self.tickers:
+            raise ValueError("tickers holds an empty ticker")
+        if min(self.seeds) < 0:
+            raise ValueError(f"seeds must not be negative, got {min(self.seeds)}")
+        return self
+
+    @classmethod
+    def load(cls, study: str | Path, changes: Mapping[str, object] | None = None) -> Self:
+        """Read a preset (``stage1``, ``stage2``, ...) or a YAML file; ``changes`` are dotted keys and new values."""
+        path = Path(study)
+        preset = PRESETS / f"{study}.yaml"
+        if path.suffix in {".yaml", ".yml"}:
+            text = _read(path)
+        elif preset.is_file():
+            text = preset.read_text("utf-8")
+        else:
+            raise StudyError(f"unknown study {str(study)!r}; known: {', '.join(presets())}, or a file ending in .yaml")
+        values = _parse(text, str(study))
+        for key, value in (changes or {}).items():
+            _change(values, key, value)
+        return cls.from_values(values, where=str(study))
+
+    @classmethod
+    def from_values(cls, values: Mapping[str, object], *, where: str = "study") -> Self:
+        """Check plain values, as read from YAML or built in Python."""
+        try:
+            return cls.model_validate(dict(values))
+        except ValidationError as error:
+            raise StudyError(f"{where}: {_first_mistake(error, cls)}") from None
+
+
+def presets() -> list[str]:
+    """Names of the studies that ship with nextday."""
+    return sorted(entry.name.removesuffix(".yaml") for entry in PRESETS.iterdir() if entry.name.endswith(".yaml"))
+
+
+class _Loader(yaml.BaseLoader):
+    """Every scalar stays a string, so the tickers NO and ON do too; pydantic makes the numbers. No key twice."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        keys = [self.construct_object(key) for key, _ in node.value]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise StudyError(f"line {node.start_mark.line + 1}: {key!r} is given twice")
+        return super().construct_mapping(node, deep)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except FileNotFoundError:
+        raise StudyError(f"study file {path} does not exist") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise StudyError(f"study file {path} cannot be read: {error}") from None
+
+
+def _parse(text: str, where: str) -> dict[str, Any]:
+    try:
+        values = yaml.load(text, Loader=_Loader)  # noqa: S506 - BaseLoader builds strings, lists and dicts only
+    except yaml.YAMLError as error:
+        raise StudyError(f"{where} is not YAML: {' '.join(str(error).split())}") from None
+    except StudyError as error:
+        raise StudyError(f"{where}: {error}") from None
+    if not isinstance(values, dict):
+        raise StudyError(f"{where} must hold keys and values, such as 'name: my-study'")
+    return values
+
+
+def _change(values: dict[str, Any], dotted: str, value: object) -> None:
+    """Set one dotted key, making the groups on its way."""
+    *groups, last = dotted.split(".")
+    for group in groups:
+        values = values.setdefault(group, {})
+        if not isinstance(values, dict):
+            raise StudyError(f"{dotted}: {group} is a value, not a group of keys")
+    values[last] = value
+
+
+def _first_mistake(error: ValidationError, owner: type[BaseModel]) -> str:
+    """Say pydantic's first finding in one line, with the known keys where one is unknown."""
+    first = error.errors()[0]
+    path = ".".join(str(part) for part in first["loc"])
+    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    if first["type"] == "extra_forbidden":
+        known = ", ".join(_known_keys(owner, first["loc"][:-1]))
+        return f"unknown key {path!r}; known here: {known}{more}"
+    message = first["msg"].removeprefix("Value error, ")
+    got = f", got {first['input']!r}" if isinstance(first["input"], str | int | float) else ""
+    return f"{path + ': ' if path else ''}{message}{got}{more}"
+
+
+def _known_keys(owner: type[BaseModel], groups: tuple[int | str, ...]) -> list[str]:
+    kinds = {"split": SplitSettings, "training": Training, "variants": Variant}
+    kind = kinds.get(str(groups[0]), owner) if groups else owner
+    return list(kind.model_fields)
