@@ -29,7 +29,9 @@ class SplitSettings(Settings):
     @model_validator(mode="after")
     def _leaves_a_test_range(self) -> Self:
         if self.train + self.valid >= 1:
-            raise ValueError(f"train {self.train} + valid {self.valid} leave nothing for test; their sum must be below 1")
+            raise ValueError(
+                f"train {self.train} + valid {self.valid} leave nothing for test; their sum must be below 1"
+            )
         return self
 
 
@@ -143,7 +145,7 @@ def _read(path: Path) -> str:
 
 def _parse(text: str, where: str) -> dict[str, Any]:
     try:
-        values = yaml.load(text, Loader=_Loader)  # noqa: S506 - BaseLoader builds strings, lists and dicts only
+        values = yaml.load(text, Loader=_Loader)
     except yaml.YAMLError as error:
         raise StudyError(f"{where} is not YAML: {' '.join(str(error).split())}") from None
     except StudyError as error:
@@ -177,6 +179,6 @@ def _first_mistake(error: ValidationError, owner: type[BaseModel]) -> str:
 
 
 def _known_keys(owner: type[BaseModel], groups: tuple[int | str, ...]) -> list[str]:
-    kinds = {"split": SplitSettings, "training": Training, "variants": Variant}
+    kinds: dict[str, type[BaseModel]] = {"split": SplitSettings, "training": Training, "variants": Variant}
     kind = kinds.get(str(groups[0]), owner) if groups else owner
     return list(kind.model_fields)

@@ -51,7 +51,9 @@ class Bars:
             if missing.any():
                 row = missing.arg_true()[0]
                 other = {"ticker": "date", "date": "ticker"}[column]
-                hint = "; pandas reads the ticker NA as missing unless keep_default_na=False" if column == "ticker" else ""
+                hint = (
+                    "; pandas reads the ticker NA as missing unless keep_default_na=False" if column == "ticker" else ""
+                )
                 raise DataError(
                     f"{self.source}: {column} is missing in {missing.sum()} rows; first: row {row + 1} "
                     f"({other} {self.frame[other][row]}){hint}"

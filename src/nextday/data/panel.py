@@ -61,7 +61,9 @@ def align(bars: Bars, *, tickers: Sequence[str] = (), market: str = "SPY") -> Pa
     """
     known = bars.tickers
     if market not in known:
-        raise DataError(f"{bars.source}: market {market!r} is not in the bars; name one of them with --market: {_list(known)}")
+        raise DataError(
+            f"{bars.source}: market {market!r} is not in the bars; name one of them with --market: {_list(known)}"
+        )
     unknown = [ticker for ticker in tickers if ticker not in known]
     if unknown:
         raise DataError(f"{bars.source}: unknown ticker {unknown[0]!r}; known: {_list(known)}")
@@ -75,7 +77,12 @@ def align(bars: Bars, *, tickers: Sequence[str] = (), market: str = "SPY") -> Pa
     if panel.is_empty():
         raise DataError(f"{bars.source}: {_list(everyone)} have no session in common")
     _check_moves(panel, bars.source)
-    dropped = dict(frame.group_by("ticker").agg((~pl.col("date").is_in(panel["date"].unique().implode())).sum()).sort("ticker").iter_rows())
+    dropped = dict(
+        frame.group_by("ticker")
+        .agg((~pl.col("date").is_in(panel["date"].unique().implode())).sum())
+        .sort("ticker")
+        .iter_rows()
+    )
     dates = panel["date"].unique().sort().to_numpy()
     return Panel(panel, chosen, market, dates, dropped, bars.source)
 

@@ -3,6 +3,7 @@
 import hashlib
 import re
 from importlib import resources
+from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -83,28 +84,37 @@ def _from_pandas(frame: "pd.DataFrame") -> pl.DataFrame:
     if not hasattr(frame, "reset_index"):
         raise DataError(f"bars must be a path, a Polars frame or a pandas frame, not {type(frame).__name__}")
     if frame.columns.nlevels > 1:
-        raise DataError("the pandas frame has column levels; bring it to one row per date and ticker with frame.stack()")
+        raise DataError(
+            "the pandas frame has column levels; bring it to one row per date and ticker with frame.stack()"
+        )
     named = [str(name) for name in frame.index.names if name is not None]
     flat = frame.reset_index() if named else frame
     return pl.DataFrame({str(name): _column(flat[name]) for name in flat.columns})
 
 
-def _column(column: "pd.Series[object]") -> pl.Series:
+def _column(column: "pd.Series[str]") -> pl.Series:
     """Move one column; text goes value by value, so that no pandas missing marker becomes a ticker."""
     if column.dtype.kind in "ifM":
         return pl.Series(column.to_numpy())
-    return pl.Series([None if value is None or value != value else str(value) for value in column], dtype=pl.String)
+    return pl.Series([None if _is_missing(value) else str(value) for value in column], dtype=pl.String)
+
+
+def _is_missing(value: object) -> bool:
+    """Recognise None, NaN, NaT and pandas.NA without importing pandas."""
+    return value is None or type(value).__name__ in ("NAType", "NaTType") or (isinstance(value, float) and isnan(value))
 
 
 def _stack(frames: list[tuple[Path, pl.DataFrame]]) -> pl.DataFrame:
     seen: dict[str, Path] = {}
     for path, frame in frames:
-        for ticker in frame["ticker"].unique().drop_nulls().to_list():
+        for ticker in frame["ticker"].drop_nulls().unique().sort().to_list():
             if ticker in seen:
                 raise DataError(f"{ticker} is in both {seen[ticker]} and {path}; keep one of them")
             seen[ticker] = path
     extras = {name for _, frame in frames for name in frame.columns if all(name in other for _, other in frames)}
-    return pl.concat([frame.select(name for name in frame.columns if name in extras) for _, frame in frames], how="diagonal")
+    return pl.concat(
+        [frame.select(name for name in frame.columns if name in extras) for _, frame in frames], how="diagonal"
+    )
 
 
 def _normalise(frame: pl.DataFrame, where: str, ticker: str | None = None) -> pl.DataFrame:

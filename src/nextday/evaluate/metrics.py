@@ -5,7 +5,10 @@ import polars as pl
 _ERROR = pl.col("actual") - pl.col("predicted")
 _MOVED = pl.col("actual") != 0
 _HIT = (
-    pl.when(pl.col("predicted") == 0).then(0.5).otherwise((pl.col("predicted") > 0) == (pl.col("actual") > 0)).cast(pl.Float64)
+    pl.when(pl.col("predicted") == 0)
+    .then(0.5)
+    .otherwise((pl.col("predicted") > 0) == (pl.col("actual") > 0))
+    .cast(pl.Float64)
 )
 
 METRICS: dict[str, pl.Expr] = {
@@ -36,7 +39,9 @@ def score(forecasts: pl.DataFrame, folds: pl.DataFrame) -> pl.DataFrame:
     One row per (variant, ticker, seed), in the order of the table: ``METRICS``, then ``Days`` and ``ZeroDays``, the
     number of days scored and of those without a move.
     """
-    joined = forecasts.join(folds.select("ticker", "fold", "historical_mean"), on=["ticker", "fold"], maintain_order="left")
+    joined = forecasts.join(
+        folds.select("ticker", "fold", "historical_mean"), on=["ticker", "fold"], maintain_order="left"
+    )
     counts = {"Days": pl.len(), "ZeroDays": (~_MOVED).sum()}
     scores = joined.group_by("variant", "ticker", "seed", maintain_order=True).agg(**METRICS, **counts)
     return scores.with_columns(pl.col(*METRICS).fill_nan(None))
@@ -50,7 +55,9 @@ def summarise(scores: pl.DataFrame, *, by: list[str]) -> pl.DataFrame:
     One row per group of ``by``: the mean of each metric over seeds, ``NAME_sd``, its standard deviation between seeds
     (missing with one seed), ``Days``, ``ZeroDays`` (the most of any ticker) and ``Seeds``.
     """
-    per_seed = scores.group_by(*by, "seed", maintain_order=True).agg(pl.col(*METRICS).mean(), pl.col("Days", "ZeroDays").max())
+    per_seed = scores.group_by(*by, "seed", maintain_order=True).agg(
+        pl.col(*METRICS).mean(), pl.col("Days", "ZeroDays").max()
+    )
     return per_seed.group_by(by, maintain_order=True).agg(
         pl.col(*METRICS).mean(),
         pl.col(*METRICS).std(ddof=1).name.suffix("_sd"),

@@ -1,7 +1,8 @@
 """The features and feature sets a study can name. Adding a feature is adding a line here.
 
-Row ``t`` of every feature uses nothing later than the close of ``t``. No feature is shifted: the window supplies the lag.
-An expression sees the bars of one ticker in the order of dates, and the market's ``adj_close`` as ``market_adj_close``.
+Row ``t`` of every feature uses nothing later than the close of ``t``. No feature is shifted: the window supplies the
+lag. An expression sees the bars of one ticker in the order of dates, and the market's adjusted close as
+``market_adj_close``.
 """
 
 from dataclasses import dataclass
@@ -48,7 +49,9 @@ FEATURES: dict[str, Feature] = {
     ),
     "log_vol": Feature(_LOG_VOL, 0, "ln(1 + volume)"),
     "vol_change": Feature(_LOG_VOL.diff(), 1, "ln(1 + volume[t]) - ln(1 + volume[t-1])"),
-    "roll_vol": Feature(_LOG_RETURN.rolling_std(WINDOW, ddof=1), WINDOW, "standard deviation of log_return over t-19..t"),
+    "roll_vol": Feature(
+        _LOG_RETURN.rolling_std(WINDOW, ddof=1), WINDOW, "standard deviation of log_return over t-19..t"
+    ),
     "range_norm": Feature(_HL_RANGE.rolling_mean(WINDOW), WINDOW - 1, "mean of hl_range over t-19..t"),
     "vol_zscore": Feature(_zscore(_LOG_VOL), WINDOW - 1, "(log_vol - its mean) / its standard deviation, over t-19..t"),
     "mkt_return": Feature(_log_return("market_adj_close"), 1, "log_return of the market at t"),

@@ -40,7 +40,7 @@ class Features:
 
 
 def resolve_sets(own: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
-    """Join the study's own feature sets to the built-in ones; a built-in name cannot be taken, a set cannot be empty."""
+    """Join the study's own feature sets to the built-in ones, whose names cannot be taken."""
     for name, features in own.items():
         if name in FEATURE_SETS:
             raise StudyError(f"feature_sets.{name}: the name is taken by a built-in set; choose another")
@@ -78,7 +78,9 @@ def compute_features(panel: Panel, names: Collection[str]) -> Features:
         (FEATURES[name].expression if name in FEATURES else pl.col(name)).over("ticker").cast(pl.Float32).alias(name)
         for name in chosen
     ]
-    table = panel.frame.join(market, on="date", how="left", maintain_order="left").select("ticker", "date", *expressions)
+    table = panel.frame.join(market, on="date", how="left", maintain_order="left").select(
+        "ticker", "date", *expressions
+    )
     table = table.filter(pl.col("ticker").is_in(panel.tickers))
     shape = (len(panel.tickers), len(panel.dates))
     values = np.stack([table[name].to_numpy().reshape(shape) for name in chosen], axis=-1)

@@ -49,4 +49,6 @@ def make_model(name: str, options: Mapping[str, object], *, training: Training, 
         return TypeAdapter(kind).validate_python({**options, **shared})
     except ValidationError as error:
         first = error.errors()[0]
-        raise StudyError(f"model {name}: {'.'.join(map(str, first['loc']))}: {first['msg']}, got {first['input']!r}") from None
+        raise StudyError(
+            f"model {name}: {'.'.join(map(str, first['loc']))}: {first['msg']}, got {first['input']!r}"
+        ) from None

@@ -3,14 +3,18 @@
 import warnings
 from dataclasses import dataclass
 from itertools import product
-from typing import Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
 from pydantic import Field
+from threadpoolctl import threadpool_limits
 
 from nextday.errors import TrainingError
 from nextday.models.base import Fitted, Forecaster, Key
 from nextday.samples import Samples, Windows
+
+if TYPE_CHECKING:
+    from sklearn.base import RegressorMixin
 
 
 def _at_origin(windows: Windows) -> np.ndarray:
@@ -18,10 +22,11 @@ def _at_origin(windows: Windows) -> np.ndarray:
     return windows.rows[windows.lookback - 1 :].astype(np.float64)
 
 
-def _regress(estimator: Any, train: Samples, valid: Samples, test: Windows) -> Fitted:
+def _regress(estimator: "RegressorMixin", train: Samples, valid: Samples, test: Windows) -> Fitted:
     x = np.concatenate([_at_origin(train.windows), _at_origin(valid.windows)])
-    estimator.fit(x, np.concatenate([train.y, valid.y]))
-    return Fitted(estimator.predict(_at_origin(test)))
+    with threadpool_limits(1):  # the number of threads moves the last bits
+        estimator.fit(x, np.concatenate([train.y, valid.y]))
+        return Fitted(estimator.predict(_at_origin(test)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +35,7 @@ class LinearRegression(Forecaster):
 
     def fit_predict(self, train: Samples, valid: Samples, test: Windows, *, key: Key) -> Fitted:  # noqa: ARG002
         """Fit once, forecast every test sample."""
-        from sklearn import linear_model  # noqa: PLC0415 - seconds of start-up, in the workers only
+        from sklearn import linear_model
 
         return _regress(linear_model.LinearRegression(), train, valid, test)
 
@@ -44,7 +49,7 @@ class HistGradientBoosting(Forecaster):
 
     def fit_predict(self, train: Samples, valid: Samples, test: Windows, *, key: Key) -> Fitted:  # noqa: ARG002
         """Fit once, forecast every test sample."""
-        from sklearn import ensemble  # noqa: PLC0415
+        from sklearn import ensemble
 
         estimator = ensemble.HistGradientBoostingRegressor(
             max_iter=self.max_iter, learning_rate=self.learning_rate, early_stopping=False, random_state=0
@@ -68,9 +73,12 @@ class Arima(Forecaster):
         """Fit every order, forecast one step ahead with the best."""
         past = np.concatenate([train.y, valid.y])  # ends with the return of the first test origin
         scale = past.std()  # the optimiser wants numbers near one
-        fits, failed = _fit_orders(past / scale, self.max_order)
+        with threadpool_limits(1):
+            fits, failed = _fit_orders(past / scale, self.max_order)
         if not fits:
-            raise TrainingError(f"ARIMA of {key.ticker}: no order up to ({self.max_order}, 0, {self.max_order}) converged")
+            raise TrainingError(
+                f"ARIMA of {key.ticker}: no order up to ({self.max_order}, 0, {self.max_order}) converged"
+            )
         order, best = min(fits.items(), key=lambda item: item[1].aic)
         seen = test.last("log_return")[1:].astype(np.float64) / scale  # what each later origin adds
         forecast = best.append(seen, refit=False).predict(len(past), len(past) + len(seen))
@@ -79,8 +87,8 @@ class Arima(Forecaster):
 
 
 def _fit_orders(y: np.ndarray, max_order: int) -> tuple[dict[tuple[int, int, int], Any], list[tuple[int, int, int]]]:
-    from statsmodels.tools.sm_exceptions import ConvergenceWarning  # noqa: PLC0415
-    from statsmodels.tsa.arima.model import ARIMA  # noqa: PLC0415
+    from statsmodels.tools.sm_exceptions import ConvergenceWarning
+    from statsmodels.tsa.arima.model import ARIMA
 
     fits, failed = {}, []
     for p, q in product(range(max_order + 1), repeat=2):

@@ -14,6 +14,7 @@ from nextday.study import Training
 if TYPE_CHECKING:
     from torch import nn
 
+DEFAULT_TRAINING = Training()
 Device = Literal["auto", "cpu", "cuda"]
 
 
@@ -23,7 +24,7 @@ class Network(Forecaster):
 
     seeded: ClassVar[bool] = True
     scaled: ClassVar[bool] = True
-    training: Training = Training()
+    training: Training = DEFAULT_TRAINING
     device: Device = "cpu"
 
     @abstractmethod
@@ -32,7 +33,7 @@ class Network(Forecaster):
 
     def fit_predict(self, train: Samples, valid: Samples, test: Windows, *, key: Key) -> Fitted:
         """Initialise, train with early stopping, forecast with the best weights."""
-        from nextday.models import training  # noqa: PLC0415 - imports torch, seconds that the main process is spared
+        from nextday.models import training
 
         device = _resolve(self.device)
         network = self.build(len(test.names))
@@ -58,13 +59,13 @@ class Lstm(Network):
 
     def build(self, features: int) -> "nn.Module":
         """Make the network."""
-        from nextday.models.lstm import LstmNetwork  # noqa: PLC0415
+        from nextday.models.lstm import LstmNetwork
 
         return LstmNetwork(features, hidden=self.hidden, layers=self.layers, dropout=self.dropout)
 
 
 def _resolve(device: Device) -> str:
-    import torch  # noqa: PLC0415
+    import torch
 
     found = torch.cuda.is_available()
     if device == "cuda" and not found:

@@ -57,7 +57,9 @@ def train(network: nn.Module, train: Samples, valid: Samples, *, settings: Train
             train_loss.append(_one_epoch(network, optimizer, x, y, batches, settings.clip))
             valid_loss.append(_loss(network, valid_x, valid_y))
             if not np.isfinite([train_loss[-1], valid_loss[-1]]).all():
-                raise TrainingError(f"the loss is not finite in epoch {len(valid_loss)}: {train_loss[-1]}, {valid_loss[-1]}")
+                raise TrainingError(
+                    f"the loss is not finite in epoch {len(valid_loss)}: {train_loss[-1]}, {valid_loss[-1]}"
+                )
             if best_epoch == 0 or valid_loss[-1] < valid_loss[best_epoch - 1]:
                 best_epoch, best = len(valid_loss), _copy(network)
     network.load_state_dict(best)

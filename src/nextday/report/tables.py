@@ -6,32 +6,42 @@ from pathlib import Path
 
 import polars as pl
 from rich.table import Table
+from rich.text import Text
 
 from nextday.evaluate import summarise
 
 Write = Callable[[Path, bytes], None]
 
 
-def write_tables(
-    out: Path, name: str, *, forecasts: pl.DataFrame, history: pl.DataFrame, folds: pl.DataFrame, scores: pl.DataFrame, write: Write
-) -> None:
-    """Write the tables of a study: results, results by seed, all predictions, and the same for programs."""
+def write_tables(out: Path, name: str, *, tables: dict[str, pl.DataFrame], scores: pl.DataFrame, write: Write) -> None:
+    """Write ``tables`` for programs, and for readers the results, the results by seed and all predictions."""
     titled = scores.rename({"ticker": "Ticker", "variant": "Model", "seed": "Seed"})
     by_seed = titled.select("Ticker", "Model", "Seed", pl.exclude("Ticker", "Model", "Seed"))
     results = summarise(scores, by=["ticker", "variant"]).rename({"ticker": "Ticker", "variant": "Model"})
-    predictions = forecasts.select(
-        Date="date", Origin="origin", Ticker="ticker", Model="variant", Seed="seed", Actual="actual", Predicted="predicted"
+    predictions = tables["forecasts"].select(
+        Date="date",
+        Origin="origin",
+        Ticker="ticker",
+        Model="variant",
+        Seed="seed",
+        Actual="actual",
+        Predicted="predicted",
     )
     write(out / f"{name}_results.csv", results.write_csv().encode())
     write(out / f"{name}_results_by_seed.csv", by_seed.write_csv().encode())
     write(out / f"{name}_all_predictions.csv", predictions.write_csv().encode())
-    for file, table in (("forecasts", forecasts), ("history", history), ("folds", folds)):
+    for file, table in tables.items():
         write(out / f"{file}.parquet", _parquet(table))
 
 
 def summary_table(scores: pl.DataFrame, title: str) -> Table:
     """Lay out the mean over tickers per variant, with the spread between seeds where there is more than one."""
-    table = Table(title=title, title_justify="left", caption="mean over tickers ± standard deviation between seeds", caption_justify="left")
+    table = Table(
+        title=title,
+        title_justify="left",
+        caption="mean over tickers ± standard deviation between seeds",
+        caption_justify="left",
+    )
     table.add_column("variant", no_wrap=True)
     headers = ("MAE", "RMSE", "DirAcc %", "R2 vs zero %", "R2 vs mean %", "always up %", "days", "seeds")
     for header in headers:
@@ -40,7 +50,7 @@ def summary_table(scores: pl.DataFrame, title: str) -> Table:
         errors = [_spread(row, name, 1, 5) for name in ("MAE", "RMSE")]
         shares = [_spread(row, name, 100, 2) for name in ("DirAcc", "R2Zero", "R2Mean")]
         up = "-" if row["AlwaysUp"] is None else f"{100 * row['AlwaysUp']:.2f}"
-        table.add_row(row["variant"], *errors, *shares, up, str(row["Days"]), str(row["Seeds"]))
+        table.add_row(Text(row["variant"]), *errors, *shares, up, str(row["Days"]), str(row["Seeds"]))
     return table
 
 
@@ -56,3 +66,20 @@ def _parquet(table: pl.DataFrame) -> bytes:
     buffer = io.BytesIO()
     table.write_parquet(buffer)
     return buffer.getvalue()
+
+
+def bars_table(bars: pl.DataFrame, title: str) -> Table:
+    """Lay out what bars there are, one row per ticker."""
+    move = (pl.col("adj_close") / pl.col("adj_close").shift(1)).log()
+    rows = bars.group_by("ticker", maintain_order=True).agg(
+        pl.len(), start=pl.col("date").first(), end=pl.col("date").last(), close=pl.col("close").last(),
+        deviation=100 * move.std(), largest=100 * move.get(move.abs().arg_max()),
+        on=pl.col("date").get(move.abs().arg_max()),
+    )  # fmt: skip
+    table = Table(title=f"bars: {title}", title_justify="left")
+    for header in ("ticker", "sessions", "first", "last", "last close", "daily sd %", "largest move %", "on"):
+        table.add_column(header, justify="left" if header == "ticker" else "right", no_wrap=True)
+    for ticker, count, start, end, close, deviation, largest, on in rows.iter_rows():
+        numbers = [f"{close:.2f}", *("-" if value is None else f"{value:.2f}" for value in (deviation, largest))]
+        table.add_row(Text(ticker), str(count), str(start), str(end), *numbers, str(on))
+    return table

@@ -21,7 +21,7 @@ class Outcome:
 
 
 def execute(plan: Plan, store: Store, workers: Workers, *, fresh: bool = False) -> Iterator[Outcome]:
-    """Yield the outcome of every unit, in the order in which they finish; with ``fresh`` finished units are fitted again."""
+    """Yield the outcome of every unit as it finishes; with ``fresh`` finished units are fitted again."""
     keys, open_units = {}, []
     for unit in plan.units:
         keys[unit] = plan.job(unit).fingerprint()

@@ -17,29 +17,33 @@ LIBRARIES = ("nextday", "torch", "numpy", "polars", "scikit-learn", "statsmodels
 
 
 def describe_run(
-    study: Study, panel: Panel, outcomes: Sequence[Outcome], *, started: float, device: str
+    study: Study, panel: Panel, outcomes: Sequence[Outcome], remark: str, *, started: float, device: str
 ) -> tuple[bytes, tuple[str, ...]]:
     """Give the manifest as JSON, and the notes a reader should see: sessions dropped, fits that did not converge."""
     dropped = {ticker: count for ticker, count in panel.dropped.items() if count}
     notes = [f"{ticker}: {count} sessions left out, as not every ticker has them" for ticker, count in dropped.items()]
     notes += [f"{outcome.unit}: {note}" for outcome in outcomes if outcome.fitted for note in outcome.fitted.notes]
+    notes = sorted([*notes, remark] if remark else notes)
     manifest = {
         "study": study.model_dump(mode="json"),
         "data": {
             "source": panel.source, "fingerprint": fingerprint(panel.frame), "tickers": panel.tickers,
-            "market": panel.market, "sessions": len(panel.dates), "from": str(panel.dates[0]), "to": str(panel.dates[-1]),
+            "market": panel.market, "sessions": len(panel.dates),
+            "from": str(panel.dates[0]), "to": str(panel.dates[-1]),
             "dropped": dropped,
         },
         "units": {
-            "fitted": sum(not outcome.reused for outcome in outcomes), "reused": sum(outcome.reused for outcome in outcomes),
+            "fitted": sum(not outcome.reused for outcome in outcomes),
+            "reused": sum(outcome.reused for outcome in outcomes),
             "seconds": round(sum(outcome.seconds for outcome in outcomes), 1),
         },
-        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)), "seconds": round(time.time() - started, 1),
+        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
+        "seconds": round(time.time() - started, 1),
         "device": device, "machine": platform.machine(), "python": platform.python_version(),
         "versions": {library: metadata.version(library) for library in LIBRARIES},
-        "notes": sorted(notes),
+        "notes": notes,
     }  # fmt: skip
-    return json.dumps(manifest, indent=1).encode(), tuple(sorted(notes))
+    return json.dumps(manifest, indent=1).encode(), tuple(notes)
 
 
 def fingerprint(bars: pl.DataFrame) -> str:

@@ -42,7 +42,9 @@ class Job:
 
     def fingerprint(self) -> str:
         """Name the job by its content: inputs, targets, model, settings, seed, code and libraries; 64 hex digits."""
-        digest = hashlib.sha256(json.dumps([repr(self.model), repr(self.key), self.test.names, self.test.lookback]).encode())
+        digest = hashlib.sha256(
+            json.dumps([repr(self.model), repr(self.key), self.test.names, self.test.lookback]).encode()
+        )
         digest.update(_code_fingerprint())
         for array in (self.train.windows.rows, self.train.y, self.valid.windows.rows, self.valid.y, self.test.rows):
             digest.update(str((array.shape, array.dtype)).encode())
@@ -90,7 +92,8 @@ class Plan:
             scaler = fit_scaler(train)
             train, valid, test = scaler.apply(train), scaler.apply(valid), scaler.apply(test)
         key = Key(unit.seed or 0, unit.ticker, unit.fold)
-        return Job(model, Samples(train, fold.y[split.train]), Samples(valid, fold.y[split.valid]), test, key)
+        y = fold.y.astype(np.float32).astype(np.float64)  # as precise as the features: rounding of prices must not show
+        return Job(model, Samples(train, y[split.train]), Samples(valid, y[split.valid]), test, key)
 
 
 def make_plan(study: Study, panel: Panel, *, device: Device = "cpu") -> Plan:
@@ -105,7 +108,9 @@ def make_plan(study: Study, panel: Panel, *, device: Device = "cpu") -> Plan:
     sets = resolve_sets(study.feature_sets)
     models = {name: _model_of(study, name, sets, device) for name in study.variants}
     used = [feature for variant in study.variants.values() for feature in sets[variant.features]]
-    features = compute_features(panel, dict.fromkeys([*used, *(name for own in study.feature_sets.values() for name in own)]))
+    features = compute_features(
+        panel, dict.fromkeys([*used, *(name for own in study.feature_sets.values() for name in own)])
+    )
     folds = make_folds(panel, study.split, lookback=study.lookback, warmup=features.warmup)
     units = tuple(
         Unit(variant, fold.ticker, fold.split.fold, seed if model.seeded else None)
@@ -127,5 +132,7 @@ def _model_of(study: Study, name: str, sets: dict[str, tuple[str, ...]], device:
         raise StudyError(f"variants.{name}: {error}") from None
     lacking = [feature for feature in model.needs if feature not in sets[variant.features]]
     if lacking:
-        raise StudyError(f"variants.{name}: model {variant.model} needs {lacking[0]}, which {variant.features} does not hold")
+        raise StudyError(
+            f"variants.{name}: model {variant.model} needs {lacking[0]}, which {variant.features} does not hold"
+        )
     return model

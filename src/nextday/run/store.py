@@ -12,7 +12,6 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
@@ -47,20 +46,37 @@ class Store:
         try:
             facts = json.loads(facts_path.read_text("utf-8"))
             content = path.read_bytes()
-            if hashlib.sha256(content).hexdigest() != facts["sha256"]:
-                return self._set_aside(key)
-            arrays = load(content)
-            weights = {name.removeprefix("weights."): value for name, value in arrays.items() if name not in ARRAYS}
-            best_epoch, notes = int(facts["best_epoch"]), tuple(map(str, facts["notes"]))
-            return Fitted(*(np.asarray(arrays[name]) for name in ARRAYS), weights, best_epoch, notes)
+            arrays = load(content) if hashlib.sha256(content).hexdigest() == facts["sha256"] else {}
+            return Fitted(
+                arrays.pop("predicted"),
+                arrays.pop("train_loss"),
+                arrays.pop("valid_loss"),
+                {name.removeprefix("weights."): value for name, value in arrays.items()},
+                int(facts["best_epoch"]),
+                tuple(map(str, facts["notes"])),
+            )
         except (OSError, ValueError, KeyError, TypeError, SafetensorError):
-            return self._set_aside(key)
+            self._set_aside(key)
+            return None
 
     def _set_aside(self, key: str) -> None:
         for suffix in (".json", ".safetensors"):
             path = self.folder / f"{key}{suffix}"
             if path.exists():
                 path.rename(path.with_name(path.name + ".damaged"))
+
+
+def open_folder(folder: Path) -> Path:
+    """Make a folder and see that it can be written to, before anything is fitted.
+
+    Raises
+    ------
+    OutputError
+        If it cannot.
+    """
+    write_atomically(folder / ".writable", b"nextday")
+    (folder / ".writable").unlink()
+    return folder
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -84,4 +100,6 @@ def write_atomically(path: Path, content: bytes) -> None:
     except OSError as error:
         if temporary is not None:
             Path(temporary).unlink(missing_ok=True)
-        raise OutputError(f"{path} cannot be written: {error.strerror or error}; name another folder with --out") from None
+        raise OutputError(
+            f"{path} cannot be written: {error.strerror or error}; name another folder with --out"
+        ) from None

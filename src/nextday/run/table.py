@@ -15,7 +15,9 @@ HISTORY = {
 }  # fmt: skip
 
 
-def collect(plan: Plan, outcomes: Sequence[Outcome], dates: np.ndarray) -> tuple[pl.DataFrame, pl.DataFrame]:
+def collect(
+    plan: Plan, outcomes: Sequence[Outcome], dates: np.ndarray
+) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
     """Put finished units together, in the plan's order whatever order they finished in.
 
     Returns
@@ -24,6 +26,8 @@ def collect(plan: Plan, outcomes: Sequence[Outcome], dates: np.ndarray) -> tuple
         ``variant, ticker, fold, seed, origin, date, actual, predicted``, one row per unit and test sample.
     history
         ``variant, ticker, fold, seed, epoch, train_loss, valid_loss, best``, one row per unit and epoch.
+    folds
+        One row per ticker and fold: its ranges by origin, and the moments of its targets.
 
     Raises
     ------
@@ -41,13 +45,17 @@ def collect(plan: Plan, outcomes: Sequence[Outcome], dates: np.ndarray) -> tuple
     forecasts, history = [], [pl.DataFrame(schema=HISTORY)]
     for outcome in sorted(outcomes, key=lambda outcome: order[outcome.unit]):
         unit, fitted = outcome.unit, outcome.fitted
-        assert fitted is not None  # noqa: S101 - refused above
+        assert fitted is not None
         names = {"variant": unit.variant, "ticker": unit.ticker, "fold": unit.fold}
-        keys = [pl.lit(value).alias(name) for name, value in names.items()] + [pl.lit(unit.seed, pl.Int64).alias("seed")]
+        keys = [pl.lit(value).alias(name) for name, value in names.items()] + [
+            pl.lit(unit.seed, pl.Int64).alias("seed")
+        ]
         truth = plan.fold_of(unit).truth(dates)
         forecasts.append(truth.select(*keys, "origin", "date", "actual", predicted=pl.Series(fitted.predicted)))
         epochs = pl.DataFrame({
-            "epoch": np.arange(1, len(fitted.valid_loss) + 1), "train_loss": fitted.train_loss, "valid_loss": fitted.valid_loss,
+            "epoch": np.arange(1, len(fitted.valid_loss) + 1), "train_loss": fitted.train_loss,
+            "valid_loss": fitted.valid_loss,
         })  # fmt: skip
         history.append(epochs.select(*keys, pl.all(), best=pl.col("epoch") == fitted.best_epoch).cast(HISTORY))  # type: ignore[arg-type]
-    return pl.concat(forecasts), pl.concat(history)
+    folds = pl.DataFrame([fold.describe(dates) for fold in plan.folds.values()])
+    return pl.concat(forecasts), pl.concat(history), folds

@@ -44,7 +44,7 @@ def attempt(job: Job) -> tuple[Fitted | str, float]:
 @contextlib.contextmanager
 def _one_thread() -> Iterator[None]:
     """Set PyTorch to one thread and no denormals, as results must not depend on the machine's cores."""
-    import torch  # noqa: PLC0415 - only where something is fitted
+    import torch
 
     before = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -68,11 +68,11 @@ def main() -> None:
     jobs, results = sys.stdin.buffer, os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # a stray print must not end up among the results
     threading.Thread(target=_die_with, args=(os.getppid(),), daemon=True).start()
-    import torch  # noqa: F401, PLC0415 - now, while the parent reads the bars
+    import torch  # noqa: F401 - now, while the parent reads the bars
 
     while True:
         try:
-            job = pickle.load(jobs)  # noqa: S301 - from our own parent, through a pipe
+            job = pickle.load(jobs)
         except EOFError:
             return
         pickle.dump(attempt(job), results)

@@ -1,5 +1,6 @@
 """Local worker processes: one single-threaded process per core, fed by one thread each."""
 
+import contextlib
 import os
 import pickle
 import queue
@@ -28,11 +29,12 @@ class Workers:
     Parameters
     ----------
     count
-        Number of processes; 0 fits in this process, one unit after another, which a debugger can follow.
+        Number of processes, the cores that this process may use unless given; 0 fits in this process, one unit after
+        another, which a debugger can follow.
     """
 
-    def __init__(self, count: int) -> None:
-        self._count = count
+    def __init__(self, count: int | None = None) -> None:
+        self._count = _cores() if count is None else count
         self._idle: queue.SimpleQueue[subprocess.Popen[bytes]] = queue.SimpleQueue()
         self._all: list[subprocess.Popen[bytes]] = []
         self._closed = False
@@ -42,8 +44,13 @@ class Workers:
             self._idle.put(self._start())
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._kill()
+        for process in self._all:
+            with contextlib.suppress(BrokenPipeError):
+                process.communicate()  # closes the pipes
 
     def map(self, units: Iterable[Unit], make_job: Callable[[Unit], Job]) -> Iterator[Result]:
         """Fit units, in the order in which they finish; a job is made only when a worker is free for it."""
@@ -66,17 +73,18 @@ class Workers:
         try:
             pickle.dump(job, process.stdin)  # type: ignore[arg-type]
             process.stdin.flush()  # type: ignore[union-attr]
-            result, seconds = pickle.load(process.stdout)  # type: ignore[arg-type]  # noqa: S301 - our own child
+            result, seconds = pickle.load(process.stdout)  # type: ignore[arg-type]
         except (EOFError, OSError, pickle.UnpicklingError):
-            if not self._closed:
-                self._idle.put(self._start())
-            return unit, f"the worker process ended (exit status {process.wait()}); out of memory or killed", 0.0
+            status = process.wait()
+            self._idle.put(process if self._closed else self._start())  # even a dead one: somebody may be waiting
+            return unit, f"the worker process ended (exit status {status}); out of memory or killed", 0.0
         self._idle.put(process)
         return unit, result, seconds
 
     def _start(self) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(
-            [sys.executable, "-P", "-c", "from nextday.run.worker import main; main()"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            [sys.executable, "-P", "-c", "from nextday.run.worker import main; main()"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             env={**os.environ, **ALLOCATOR, **THREADS}, start_new_session=True,  # Ctrl-C reaches the parent alone
         )  # fmt: skip
         self._all.append(process)
@@ -87,3 +95,7 @@ class Workers:
         for process in self._all:
             process.kill()
             process.wait()
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

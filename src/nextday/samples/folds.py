@@ -64,14 +64,16 @@ def make_folds(panel: Panel, settings: SplitSettings, *, lookback: int, warmup: 
     origins = make_origins(len(panel.dates), warmup=warmup, lookback=lookback)
     if len(origins) < 10:
         raise StudyError(
-            f"{panel.source}: {len(panel.dates)} common sessions are too few: {warmup} warm up the features, {lookback} "
-            f"fill the first window, and {len(origins)} samples remain to be split; at least 10 are needed"
+            f"{panel.source}: {len(panel.dates)} common sessions are too few: {warmup} warm up the features, "
+            f"{lookback} fill the first window, and {len(origins)} samples remain to be split; at least 10 are needed"
         )
     split = holdout(len(origins), train=settings.train, valid=settings.valid)
     folds = []
     for ticker in panel.tickers:
         y = make_targets(panel.of(ticker)["adj_close"].to_numpy(), origins)
         if y[split.train].std() == 0:
-            raise StudyError(f"{panel.source}: the training returns of {ticker} are all {y[0]}; there is nothing to learn")
+            raise StudyError(
+                f"{panel.source}: the training returns of {ticker} are all {y[0]}; there is nothing to learn"
+            )
         folds.append(Fold(ticker, split, origins, y))
     return folds

@@ -9,7 +9,7 @@ from nextday.samples.windows import Windows
 
 @dataclass(frozen=True, slots=True)
 class Scaler:
-    """Mean and standard deviation of each feature, shape [feature]; a constant feature has deviation 0 and scales to 0."""
+    """Mean and standard deviation of each feature, shape [feature]; a deviation of 0 scales to 0, not to NaN."""
 
     mean: np.ndarray
     deviation: np.ndarray

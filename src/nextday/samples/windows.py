@@ -57,10 +57,11 @@ def make_origins(dates: int, *, warmup: int, lookback: int) -> np.ndarray:
 
 
 def make_targets(adj_close: np.ndarray, origins: np.ndarray) -> np.ndarray:
-    """Log return from the close of each origin to the close of the next session, ``ln(p[t+1] / p[t])``, shape [sample]."""
+    """Give the log return from the close of each origin to the next, ``ln(p[t+1] / p[t])``, shape [sample]."""
     return np.log(adj_close[origins + 1] / adj_close[origins])
 
 
 def cut_windows(values: np.ndarray, origins: np.ndarray, *, lookback: int, names: tuple[str, ...]) -> Windows:
     """Cut the windows that end at consecutive origins out of a ticker's features of shape [date, feature]."""
-    return Windows(values[origins[0] - lookback + 1 : origins[-1] + 1], lookback, names)
+    rows = values[origins[0] - lookback + 1 : origins[-1] + 1]
+    return Windows(np.ascontiguousarray(rows), lookback, names)  # the layout in memory moves the last bits of a sum

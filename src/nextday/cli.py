@@ -1,0 +1,171 @@
+"""The command line: ``nextday run stage2``. Every mistake a user can mend is one line and exit status 1."""
+
+import sys
+from collections.abc import Iterable, Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from nextday.errors import NextdayError, StudyError
+from nextday.study import Study, presets
+
+app = typer.Typer(
+    help="Do engineered features help to forecast the next day's stock return?", no_args_is_help=True,
+    add_completion=False, pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"]},
+)  # fmt: skip
+data_app = typer.Typer(help="Look at bars and check them.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
+
+
+UsageError: Any = typer.BadParameter.__base__  # typer names its subclasses alone
+
+
+class DeviceName(StrEnum):
+    """What --device takes."""
+
+    auto = "auto"
+    cpu = "cpu"
+    cuda = "cuda"
+
+
+DataOption = Annotated[str, typer.Option("--data", help="sample, a Parquet or CSV file, or a folder of them.")]
+MarketOption = Annotated[str, typer.Option("--market", help="Ticker of the market factor.")]
+
+
+@app.command()
+def run(  # noqa: PLR0913, PLR0917 - one parameter per option of the command
+    study: Annotated[str, typer.Argument(help="stage1, stage2, or a YAML file.")],
+    data: Annotated[str | None, typer.Option(help="sample, a Parquet or CSV file, or a folder of them.")] = None,
+    market: Annotated[str | None, typer.Option(help="Ticker of the market factor.")] = None,
+    tickers: Annotated[
+        str | None, typer.Option(help="What to forecast, such as AAPL,KO; all but the market unless given.")
+    ] = None,
+    seeds: Annotated[str | None, typer.Option(help="Seeds of the networks, such as 42,43,44.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=0, help="Processes; the cores unless given; 0 fits in this one.")
+    ] = None,
+    device: Annotated[DeviceName, typer.Option(help="Where networks train.")] = DeviceName.auto,
+    out: Annotated[Path, typer.Option(help="Folder of all results.")] = Path("results"),
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any key of the study, dotted.")
+    ] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Fit finished units again.")] = False,
+) -> None:
+    """Run a study: fit what is missing, write tables and plots, print the summary."""
+    changes: dict[str, object] = dict(_pair(setting) for setting in settings or [])
+    given = {"data": data, "market": market, "tickers": tickers, "seeds": seeds}
+    changes |= {key: value for key, value in given.items() if value is not None}
+    loaded = Study.load(study, changes)
+
+    from nextday.pipeline import run as run_study
+    from nextday.report import summary_table
+
+    results = run_study(loaded, out=out, workers=workers, device=device.value, fresh=fresh, watch=watch)
+    console = Console(width=None if sys.stdout.isatty() else 140)
+    console.print(
+        summary_table(results.scores, f"{loaded.name}: {loaded.question}" if loaded.question else loaded.name)
+    )
+    for note in results.notes:
+        console.print(f"note: {note}", style="dim", markup=False, highlight=False)
+    console.print(f"tables and plots: {results.out}", markup=False, highlight=False, soft_wrap=True)
+
+
+@app.command("list")
+def list_() -> None:
+    """Show the studies, models, feature sets and features that a study file can name."""
+    from nextday.features import FEATURE_SETS, FEATURES
+    from nextday.models import MODELS
+
+    studies = {name: (study := Study.load(name)).question + f" ({', '.join(study.variants)})" for name in presets()}
+    models = {name: (model.__doc__ or "").splitlines()[0] for name, model in MODELS.items()}
+    sets = {name: ", ".join(features) for name, features in FEATURE_SETS.items()}
+    features = {name: feature.formula for name, feature in FEATURES.items()}
+    for title, entries in {"studies": studies, "models": models, "feature sets": sets, "features": features}.items():
+        typer.echo(typer.style(title, bold=True))
+        width = max(map(len, entries))
+        for name, text in entries.items():
+            typer.echo(f"  {name:{width}}  {text}")
+
+
+@data_app.command("show")
+def show(data: DataOption = "sample") -> None:
+    """Show what bars there are: per ticker the first and last date, the sessions, and the size of its moves."""
+    from nextday.data import load_bars
+    from nextday.report.tables import bars_table
+
+    bars = load_bars(data)
+    Console(width=None if sys.stdout.isatty() else 140).print(bars_table(bars.frame, bars.source))
+
+
+@data_app.command("check")
+def check(
+    path: Annotated[str, typer.Argument(help="sample, a Parquet or CSV file, or a folder of them.")] = "sample",
+    market: MarketOption = "SPY",
+) -> None:
+    """Check bars as a run would: exit status 1 and the first defect, or what a run would use and leave out."""
+    from nextday.data import align, load_bars
+
+    panel = align(load_bars(path), market=market)
+    typer.echo(
+        f"{panel.source}: {len(panel.tickers)} tickers and the market {market} on {len(panel.dates)} common sessions, "
+        f"{panel.dates[0]} to {panel.dates[-1]}; no defect found"
+    )
+    for ticker, count in panel.dropped.items():
+        if count:
+            typer.echo(f"{ticker}: {count} sessions are not common to all and would be left out")
+
+
+def watch(outcomes: Iterable[Any], total: int) -> Iterator[Any]:
+    """Show units done, the time left and the current unit; plain lines where standard error is not a terminal."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield from _plain(outcomes, total, console)
+        return
+    from rich import progress
+
+    columns = (
+        progress.BarColumn(), progress.MofNCompleteColumn(), progress.TextColumn("units, left"),
+        progress.TimeRemainingColumn(), progress.TextColumn("{task.description}", markup=False),
+    )  # fmt: skip
+    with progress.Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("starting", total=total)
+        for outcome in outcomes:
+            bar.update(task, advance=1, description=str(outcome.unit))
+            yield outcome
+
+
+def _plain(outcomes: Iterable[Any], total: int, console: Console) -> Iterator[Any]:
+    step = max(1, total // 10)
+    for done, outcome in enumerate(outcomes, start=1):
+        if done % step == 0 or done == total:
+            console.print(f"{done} of {total} units; {outcome.unit}", markup=False, highlight=False)
+        yield outcome
+
+
+def _pair(setting: str) -> tuple[str, str]:
+    key, equals, value = setting.partition("=")
+    if not (key and equals):
+        raise StudyError(f"--set {setting}: expected KEY=VALUE, such as training.max_epochs=50")
+    return key, value
+
+
+def main() -> None:
+    """Run the command line; turn a mistake into one line and status 1, Ctrl-C into 130."""
+    try:
+        status = app(standalone_mode=False)
+    except NextdayError as error:
+        status = _say(str(error), 1)
+    except UsageError as error:
+        said = error.format_message()
+        status = _say(f"{said} (nextday --help lists what there is)", 1) if said else 0
+    if status == 130:
+        _say("stopped; finished units are kept, the same command goes on from here", 130)
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _say(message: str, status: int) -> int:
+    typer.echo("nextday: " + " ".join(message.split()), err=True)
+    return status
