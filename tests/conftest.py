@@ -1,0 +1,27 @@
+import pytest
+
+from nextday.data import Bars, random_walk
+from nextday.study import Study
+
+TICKERS = ("AAA", "BBB", "MKT")
+SESSIONS = 260
+
+
+@pytest.fixture(scope="session")
+def bars() -> Bars:
+    """Two tickers and a market, a year of sessions, nothing to forecast."""
+    return random_walk(tickers=TICKERS, sessions=SESSIONS, seed=0)
+
+
+@pytest.fixture(scope="session")
+def quick() -> dict[str, object]:
+    """Every model of the catalog that Stage 1 and Stage 2 name, made small enough for tests."""
+    variants = {**Study.load("stage1").model_dump()["variants"], **Study.load("stage2").model_dump()["variants"]}
+    for variant in variants.values():
+        if variant["model"] == "lstm":
+            variant["options"] = {"hidden": 8}
+    variants["ARIMA"]["options"] = {"max_order": 1}
+    return {
+        "name": "quick", "market": "MKT", "lookback": 10, "variants": variants, "seeds": [1],
+        "training": {"max_epochs": 3, "patience": 2, "learning_rate": 0.01},
+    }  # fmt: skip

@@ -1,0 +1,188 @@
+"""Bars as people have them: what is accepted, and the one line that answers each defect."""
+
+import datetime
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+
+from nextday.data import COLUMNS, align, load_bars, random_walk
+from nextday.errors import DataError
+
+
+@pytest.fixture
+def frame():
+    return random_walk(tickers=("KO", "SPY"), sessions=30, seed=1).frame
+
+
+def defect(frame, name, value, row=7, ticker="KO"):
+    at = (pl.int_range(pl.len()).over("ticker") == row) & (pl.col("ticker") == ticker)
+    return frame.with_columns(pl.when(at).then(value).otherwise(name).alias(name))
+
+
+def test_the_sample_is_eleven_tickers_and_the_market():
+    panel = align(load_bars("sample"))
+    assert len(panel.tickers) == 11
+    assert panel.market == "SPY"
+    assert "SPY" not in panel.tickers
+    assert len(panel.dates) == 3169
+    assert (str(panel.dates[0]), str(panel.dates[-1])) == ("2000-02-01", "2012-09-12")
+
+
+def test_a_damaged_sample_is_refused(monkeypatch):
+    monkeypatch.setattr("nextday.data.sources.SAMPLE_SHA256", "0" * 64)
+    with pytest.raises(DataError, match="the embedded sample is damaged"):
+        load_bars("sample")
+
+
+@pytest.mark.parametrize("kind", ["parquet", "csv", "folder", "polars", "pandas", "pandas by date"])
+def test_every_door_gives_the_same_bars(frame, tmp_path, kind):
+    path = tmp_path / f"bars.{kind}"
+    if kind == "parquet":
+        frame.write_parquet(path)
+    elif kind == "csv":
+        frame.write_csv(path)
+    elif kind == "folder":
+        path.mkdir()
+        frame.filter(pl.col("ticker") == "KO").drop("ticker").write_csv(path / "KO.csv")
+        frame.filter(pl.col("ticker") == "SPY").drop("ticker").write_parquet(path / "SPY.parquet")
+    source = {
+        "polars": frame, "pandas": frame.to_pandas(), "pandas by date": frame.to_pandas().set_index("date"),
+    }.get(kind, path)  # fmt: skip
+    assert load_bars(source).frame.select(COLUMNS).equals(frame.select(COLUMNS))
+
+
+def test_columns_are_found_whatever_their_case_and_spacing(frame):
+    names = {"adj_close": "Adj Close", "date": "Date", "ticker": "Symbol", "open": "OPEN", "volume": " Volume "}
+    assert load_bars(frame.rename(names)).frame.equals(load_bars(frame).frame)
+    with pytest.raises(DataError, match="columns 'adj_close' and 'Adj Close' both read as adj_close"):
+        load_bars(frame.with_columns(pl.col("adj_close").alias("Adj Close")))
+
+
+def test_tickers_stay_text(tmp_path):
+    tickers = ("NA", "NO", "ON", "SPY", "TRUE", "123", "1e5", "nan")
+    frame = random_walk(tickers=tickers, sessions=5, seed=0).frame
+    frame.write_csv(tmp_path / "bars.csv")
+    assert load_bars(tmp_path / "bars.csv").tickers == sorted(tickers)
+    assert load_bars(frame.to_pandas()).tickers == sorted(tickers)
+
+
+def test_a_ticker_that_pandas_lost_is_missing_not_nan(frame):
+    lost = frame.to_pandas()
+    lost.loc[3, "ticker"] = np.nan
+    with pytest.raises(DataError, match=r"ticker is missing in 1 rows; first: row 4 \(date 2000-01-06\); pandas reads"):
+        load_bars(lost)
+
+
+def test_other_numeric_columns_are_kept_as_possible_features(frame):
+    more = frame.with_columns(signal=pl.col("close") * 2, note=pl.lit("x"))
+    assert load_bars(more).frame.columns == [*COLUMNS, "signal"]
+
+
+@pytest.mark.parametrize("value", [None, float("nan"), float("inf"), 0.0, -1.5])
+@pytest.mark.parametrize("name", ["open", "high", "low", "close", "adj_close"])
+def test_a_price_that_is_not_a_positive_number_is_named(frame, name, value):
+    shown = "missing" if value is None or np.isnan(value) else value
+    with pytest.raises(DataError, match=rf"frame: KO on 2000-01-12: {name} {shown} is not a positive number; mend"):
+        load_bars(defect(frame, name, value))
+
+
+def test_a_negative_volume_is_named(frame):
+    with pytest.raises(DataError, match=r"KO on 2000-01-12: volume -5.0 is not a number from 0 up"):
+        load_bars(defect(frame, "volume", -5.0))
+
+
+def test_a_high_below_the_low_is_named(frame):
+    with pytest.raises(DataError, match=r"KO on 2000-01-12: high 1.0 is below the low \d+"):
+        load_bars(defect(frame, "high", 1.0))
+
+
+def test_a_missing_date_is_named(frame):
+    with pytest.raises(DataError, match=r"date is missing in 1 rows; first: row 8 \(ticker KO\)"):
+        load_bars(defect(frame, "date", None))
+
+
+def test_a_date_given_twice_is_named(frame):
+    with pytest.raises(DataError, match=r"KO has more than one bar on 2000-01-11"):
+        load_bars(defect(frame, "date", datetime.date(2000, 1, 11)))
+
+
+def test_dates_that_go_back_are_named(frame):
+    with pytest.raises(DataError, match=r"the dates of KO go back: 2000-02-11 follows 2000-02-10|go back"):
+        load_bars(frame.sort("date", descending=True))
+
+
+def test_text_that_is_no_number_or_date_is_named_with_its_row(frame, tmp_path):
+    text = frame.cast(pl.String)
+    defect(text, "volume", pl.lit("many")).write_csv(tmp_path / "a.csv")
+    with pytest.raises(DataError, match=r"a.csv: row 8: volume 'many' is not a number"):
+        load_bars(tmp_path / "a.csv")
+    defect(text, "date", pl.lit("12/31/2000")).write_csv(tmp_path / "b.csv")
+    with pytest.raises(DataError, match=r"b.csv: row 8: '12/31/2000' is not a date of the form 2010-01-31"):
+        load_bars(tmp_path / "b.csv")
+
+
+def test_files_that_are_not_bars_are_refused(tmp_path):
+    (tmp_path / "a.parquet").write_text("not parquet")
+    (tmp_path / "b.csv").write_text("date,close\n2000-01-03,5\n")
+    (tmp_path / "c.csv").write_text("")
+    (tmp_path / "d.xlsx").write_text("")
+    (tmp_path / "e.csv").write_text(",".join(COLUMNS) + "\n")
+    (tmp_path / "empty").mkdir()
+    for name, says in {
+        "a.parquet": "a.parquet cannot be read as parquet", "b.csv": "b.csv: no column open, high, low, adj_close, volume; found",
+        "c.csv": "c.csv cannot be read as csv", "d.xlsx": "neither a .parquet nor a .csv", "e.csv": "e.csv: no rows",
+        "empty": "holds no Parquet or CSV file", "nowhere": "does not exist",
+    }.items():  # fmt: skip
+        with pytest.raises(DataError, match=says):
+            load_bars(tmp_path / name)
+    with pytest.raises(DataError, match="bars must be a path, a Polars frame or a pandas frame, not list"):
+        load_bars([1, 2])
+    with pytest.raises(DataError, match="column levels"):
+        load_bars(pd.DataFrame([[1.0]], columns=pd.MultiIndex.from_tuples([("Close", "KO")])))
+
+
+def test_a_ticker_in_two_files_is_named(frame, tmp_path):
+    for name in ("one.csv", "two.csv"):
+        frame.write_csv(tmp_path / name)
+    with pytest.raises(DataError, match=r"KO is in both .*one.csv and .*two.csv"):
+        load_bars(tmp_path)
+
+
+def test_the_panel_holds_common_sessions_and_counts_what_it_leaves_out():
+    frame = random_walk(tickers=("BTC", "KO", "SPY"), sessions=40, seed=0).frame
+    holes = frame.filter(
+        ~((pl.col("ticker") == "KO") & pl.col("date").is_in([datetime.date(2000, 1, 5), datetime.date(2000, 1, 12)]))
+    )
+    panel = align(load_bars(holes))
+    assert len(panel.dates) == 38
+    assert panel.dropped == {"BTC": 2, "KO": 0, "SPY": 2}
+    assert panel.of("BTC").height == panel.of("KO").height == 38
+
+
+def test_a_missing_market_and_an_unknown_ticker_list_what_there_is(frame):
+    with pytest.raises(DataError, match="market 'QQQ' is not in the bars; name one of them with --market: KO, SPY"):
+        align(load_bars(frame), market="QQQ")
+    with pytest.raises(DataError, match="unknown ticker 'PEP'; known: KO, SPY"):
+        align(load_bars(frame), tickers=["PEP"])
+    with pytest.raises(DataError, match="no ticker to forecast beside the market SPY"):
+        align(load_bars(frame.filter(pl.col("ticker") == "SPY")))
+
+
+def test_the_market_is_forecast_only_when_named(frame):
+    assert align(load_bars(frame), tickers=["SPY", "KO"]).tickers == ("KO", "SPY")
+
+
+def test_prices_that_never_move_are_refused(frame):
+    flat = frame.with_columns(adj_close=pl.when(pl.col("ticker") == "KO").then(5.0).otherwise("adj_close"))
+    with pytest.raises(DataError, match="adj_close of KO is 5.0 on every session"):
+        align(load_bars(flat))
+
+
+def test_tickers_without_a_common_session_are_refused(frame):
+    shifted = frame.with_columns(
+        date=pl.when(pl.col("ticker") == "KO").then(pl.col("date").dt.offset_by("10y")).otherwise("date")
+    )
+    with pytest.raises(DataError, match="KO, SPY have no session in common"):
+        align(load_bars(shifted))

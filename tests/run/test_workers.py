@@ -1,0 +1,85 @@
+import os
+import signal
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import nextday
+from nextday.data import align
+from nextday.errors import TrainingError
+from nextday.models import Key
+from nextday.run import Workers, make_plan
+from nextday.samples import Samples
+from nextday.study import Study
+
+
+@pytest.fixture
+def plan(bars, quick):
+    variants = {"LSTM-Raw": quick["variants"]["LSTM-Raw"], "Zero": quick["variants"]["Zero"]}
+    return make_plan(Study.from_values({**quick, "variants": variants}), align(bars, market="MKT"))
+
+
+def broken(plan, victim):
+    """Make jobs, that of the victim with a target that is not a number."""
+
+    def make_job(unit):
+        job = plan.job(unit)
+        return replace(job, train=Samples(job.train.windows, job.train.y * np.nan)) if unit == victim else job
+
+    return make_job
+
+
+@pytest.mark.parametrize("count", [0, 2])
+def test_a_unit_that_fails_says_why_and_the_others_finish(plan, count):
+    victim = plan.units[0]
+    with Workers(count) as workers:
+        results = {unit: result for unit, result, _ in workers.map(plan.units, broken(plan, victim))}
+    assert results.pop(victim) == "the loss is not finite in epoch 1: nan, nan"
+    assert len(results) == len(plan.units) - 1
+    assert not any(isinstance(result, str) for result in results.values())
+
+
+def test_a_worker_that_is_killed_costs_its_unit_alone(plan):
+    victim = plan.units[0]
+    with Workers(1) as workers:
+
+        def make_job(unit):
+            if unit == victim:
+                os.kill(workers._all[0].pid, signal.SIGKILL)
+            return plan.job(unit)
+
+        results = {unit: result for unit, result, _ in workers.map(plan.units, make_job)}
+    assert results.pop(victim) == "the worker process ended (exit status -9); out of memory or killed"
+    assert not any(isinstance(result, str) for result in results.values())
+
+
+def test_failures_are_named_the_rest_is_kept_and_only_the_missing_is_tried_again(bars, quick, tmp_path, monkeypatch):
+    variants = {name: quick["variants"][name] for name in ("LSTM-Raw", "Zero")}
+    study = Study.from_values({**quick, "variants": variants})
+    with monkeypatch.context() as patch:
+        patch.setattr("nextday.models.networks.Lstm.build", lambda self, features: 1 / 0)
+        with pytest.raises(
+            TrainingError,
+            match=r"2 of 4 units failed; LSTM-Raw AAA seed 1: ZeroDivisionError: division by zero; .*run again",
+        ):
+            nextday.run(study, bars=bars.frame, out=tmp_path, workers=0)
+    assert not (tmp_path / "quick" / "manifest.json").exists()
+    seen = []
+    nextday.run(
+        study, bars=bars.frame, out=tmp_path, workers=0, watch=lambda stream, _: (seen.append(o) or o for o in stream)
+    )
+    assert {outcome.unit.variant for outcome in seen if outcome.reused} == {"Zero"}
+    assert {outcome.unit.variant for outcome in seen if not outcome.reused} == {"LSTM-Raw"}
+
+
+def test_workers_end_with_the_pool(plan):
+    with Workers(2) as workers:
+        next(iter(workers.map(plan.units, plan.job)))
+    assert all(process.returncode is not None for process in workers._all)
+
+
+def test_streams_differ_by_seed_ticker_fold_and_name():
+    keys = [Key(1, "A", 0), Key(2, "A", 0), Key(1, "B", 0), Key(1, "A", 1), Key(11, "A", 0)]
+    streams = {key.stream(name) for key in keys for name in ("shuffle", "dropout")}
+    assert len(streams) == 2 * len(keys)

@@ -1,0 +1,119 @@
+import pytest
+
+from nextday.data import align
+from nextday.errors import StudyError
+from nextday.run import make_plan
+from nextday.study import Study, presets
+
+MINIMAL = "name: mine\nvariants:\n  A: {model: zero, features: raw}\n"
+
+
+def load(text, tmp_path, **changes):
+    path = tmp_path / "mine.yaml"
+    path.write_text(text)
+    return Study.load(path, changes)
+
+
+def test_every_preset_loads_under_its_own_name():
+    assert [Study.load(name).name for name in presets()] == presets()
+
+
+def test_stage_2_is_the_documented_study():
+    study = Study.load("stage2")
+    assert study.seeds == (42, 43, 44)
+    assert study.training.model_dump() == {
+        "max_epochs": 100, "patience": 10, "batch_size": 64, "learning_rate": 1e-3, "clip": 1.0,
+    }  # fmt: skip
+    assert {name: variant.features for name, variant in study.variants.items()} == {
+        "LSTM-Raw": "raw", "LSTM-OHLCV": "ohlcv", "LSTM-Feat": "engineered",
+    }  # fmt: skip
+
+
+def test_tickers_in_yaml_stay_text(tmp_path):
+    study = load(MINIMAL + "tickers: [NO, ON, TRUE, NA, 007, null]\n", tmp_path)
+    assert study.tickers == ("NO", "ON", "TRUE", "NA", "007", "null")
+
+
+def test_changes_are_dotted_keys(tmp_path):
+    study = load(MINIMAL, tmp_path, **{"training.max_epochs": "3", "seeds": "1, 2", "variants.A.model": "arima"})
+    assert study.training.max_epochs == 3
+    assert study.seeds == (1, 2)
+    assert study.variants["A"].model == "arima"
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        ("lookbak: 5", "unknown key 'lookbak'; known here: name, question, data, .*training"),
+        ("training: {epochs: 5}", r"unknown key 'training.epochs'; known here: max_epochs, patience"),
+        ("seeds: [1, a]", r"seeds.1: .*valid integer.*got 'a'"),
+        ("seeds: [1, 1]", "seeds names 1 more than once"),
+        ("seeds: [-1]", "seeds must not be negative"),
+        ("tickers: [KO, KO]", "tickers names KO more than once"),
+        ("tickers: ['']", "tickers holds an empty ticker"),
+        ("lookback: 0", "lookback: .*greater than or equal to 1, got '0'"),
+        ("split: {train: 0.9, valid: 0.2}", r"split: train 0.9 \+ valid 0.2 leave nothing for test"),
+        ("split: {scheme: random}", "split.scheme: .*holdout"),
+        ("lookback: 5\nlookback: 6", "'lookback' is given twice"),
+        ("lookback: [", "is not YAML"),
+        ("variants: {}", "variants"),
+    ],
+)
+def test_a_mistake_is_one_line_that_names_it(tmp_path, more, says):
+    text = (MINIMAL if "variants" not in more else "name: mine\n") + more + "\n"
+    with pytest.raises(StudyError, match=says) as error:
+        load(text, tmp_path)
+    assert "\n" not in str(error.value)
+
+
+def test_an_unknown_study_lists_the_known_ones(tmp_path):
+    with pytest.raises(StudyError, match=r"unknown study 'stage9'; known: stage1, stage2, or a file ending in \.yaml"):
+        Study.load("stage9")
+    with pytest.raises(StudyError, match=r"nowhere.yaml does not exist"):
+        Study.load(tmp_path / "nowhere.yaml")
+    with pytest.raises(StudyError, match="must hold keys and values"):
+        load("just text\n", tmp_path)
+
+
+def test_a_name_cannot_lead_out_of_the_results_folder(tmp_path):
+    with pytest.raises(StudyError, match="name"):
+        load(MINIMAL, tmp_path, name="../elsewhere")
+
+
+@pytest.mark.parametrize(
+    ("variant", "says"),
+    [
+        ({"model": "lstn", "features": "raw"}, r"variants\.A: unknown model 'lstn'; known: zero, .*lstm"),
+        (
+            {"model": "lstm", "features": "row"},
+            r"variants\.A: unknown feature set 'row'; known: raw, ohlcv, engineered, lags",
+        ),
+        (
+            {"model": "lstm", "features": "raw", "options": {"hiden": 3}},
+            r"model lstm has no option 'hiden'; known: hidden, layers, dropout",
+        ),
+        (
+            {"model": "lstm", "features": "raw", "options": {"hidden": "x"}},
+            r"model lstm: hidden: .*valid integer.*got 'x'",
+        ),
+        ({"model": "lstm", "features": "raw", "options": {"dropout": 1}}, r"dropout: .*less than 1"),
+        ({"model": "zero", "features": "raw", "options": {"a": 1}}, r"model zero has no option 'a'; known: none"),
+        ({"model": "persistence", "features": "lags"}, r"model persistence needs log_return, which lags does not hold"),
+        ({"model": "lstm", "features": "mine"}, r"unknown feature 'momentum'; known: log_return"),
+    ],
+)
+def test_a_variant_that_cannot_be_made_is_refused_before_anything_is_fitted(bars, variant, says):
+    study = Study.from_values({
+        "name": "x", "market": "MKT", "lookback": 5, "variants": {"A": variant}, "feature_sets": {"mine": ["momentum"]} if variant["features"] == "mine" else {},
+    })  # fmt: skip
+    with pytest.raises(StudyError, match=says):
+        make_plan(study, align(bars, market="MKT"))
+
+
+def test_a_feature_set_of_the_users_own_is_used(bars):
+    study = Study.from_values({
+        "name": "x", "market": "MKT", "variants": {"A": {"model": "lstm", "features": "mine"}},
+        "feature_sets": {"mine": ["log_return", "vol_change"]},
+    })  # fmt: skip
+    plan = make_plan(study, align(bars, market="MKT"))
+    assert plan.job(plan.units[0]).test.names == ("log_return", "vol_change")
