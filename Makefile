@@ -1,0 +1,46 @@
+.DEFAULT_GOAL := help
+PY := .venv/bin/python
+READY := .venv/ready
+
+.PHONY: help study test slow check lint type layers bench fmt readme
+
+help:  ## Show this list
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
+
+$(READY): pyproject.toml constraints.txt
+	python3 -m venv .venv
+	$(PY) -m pip install -q -c constraints.txt torch==2.13.0
+	$(PY) -m pip install -q -c constraints.txt -e '.[dev]'
+	touch $(READY)
+
+study: $(READY)  ## The main job: Stage 1 and Stage 2 on the embedded panel, into results/
+	.venv/bin/nextday run stage1
+	.venv/bin/nextday run stage2
+
+test: $(READY)  ## Fast tests
+	$(PY) -m pytest -n auto
+
+slow: $(READY)  ## Slow tests: simulations, long runs
+	$(PY) -m pytest -n auto -m slow
+
+check: lint type layers test  ## What CI runs
+
+lint: $(READY)  ## Format, style, likely bugs, docstrings
+	$(PY) -m ruff format --check .
+	$(PY) -m ruff check .
+
+type: $(READY)  ## Static types
+	$(PY) -m mypy
+
+layers: $(READY)  ## No package imports one to its right
+	.venv/bin/lint-imports
+
+bench: $(READY)  ## What is claimed about speed, against a plain sequential loop
+	$(PY) benchmarks/bench.py
+
+fmt: $(READY)  ## Format and sort imports
+	$(PY) -m ruff format .
+	$(PY) -m ruff check --fix .
+
+readme: $(READY)  ## Bring results/ into docs/ and the figures of README.md
+	$(PY) docs/generate.py --from results

@@ -1,0 +1,81 @@
+"""Time ``nextday run stage2 --seeds 42`` against a plain sequential loop over the same 33 networks.
+
+The three commands run in turn, so that a slow hour of the machine falls on all of them; medians and ratios are printed,
+and the peak memory of every process of nextday (Linux). ``--runs 1`` for a quick look.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+LOOP = [sys.executable, str(Path(__file__).parent / "sequential_loop.py")]
+NEXTDAY = [str(Path(sys.executable).parent / "nextday"), "run", "stage2", "--seeds", "42"]
+COMMANDS = {"nextday": NEXTDAY, "loop, allocator tuned": [*LOOP, "--tuned"], "loop": LOOP}
+
+
+def timed(command: list[str]) -> tuple[float, str, list[float]]:
+    """Run a command; return its wall seconds, its output, and the peak MiB of each of its processes, the main one first."""
+    peaks: dict[int, float] = {}
+    with tempfile.TemporaryFile("w+") as output:
+        start = time.perf_counter()
+        process = subprocess.Popen(command, stdout=output, stderr=subprocess.DEVNULL)
+        while process.poll() is None:
+            for pid in descendants(process.pid):
+                peaks[pid] = max(peaks.get(pid, 0.0), peak_of(pid))
+            time.sleep(0.1)
+        seconds = time.perf_counter() - start
+        if process.returncode:
+            sys.exit(f"{' '.join(command)} ended with status {process.returncode}")
+        output.seek(0)
+        return seconds, output.read(), list(peaks.values())
+
+
+def descendants(pid: int) -> list[int]:
+    """List a process and the processes it started, itself first."""
+    try:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except OSError:
+        return [pid]
+    return [pid, *(below for child in children for below in descendants(int(child)))]
+
+
+def peak_of(pid: int) -> float:
+    """Read the peak resident memory of a process in MiB; 0 where it is gone or the system does not say."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return 0.0
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM")), 0.0)
+
+
+def main() -> None:
+    """Run in turn and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=int, default=3)
+    runs = parser.parse_args().runs
+    seconds: dict[str, list[float]] = {name: [] for name in COMMANDS}
+    peaks = {}
+    for turn in range(runs):
+        with tempfile.TemporaryDirectory() as folder:
+            for name, command in COMMANDS.items():
+                took, output, peaks[name] = timed([*command, "--out", folder] if name == "nextday" else command)
+                seconds[name].append(took)
+                detail = json.loads(output.splitlines()[-1]) if name != "nextday" else {}
+                note = f"  {detail['epochs']} epochs of {detail['ms_per_epoch']:.0f} ms" if detail else ""
+                print(f"run {turn + 1}: {name:22} {took:7.1f} s{note}", flush=True)
+    ours = statistics.median(seconds["nextday"])
+    print(f"\nmedians of {runs} runs in turn, {os.cpu_count()} cores; nextday with start-up, features, tables and plots")
+    for name, values in seconds.items():
+        median = statistics.median(values)
+        memory = ", ".join(f"{peak:.0f}" for peak in peaks[name])
+        print(f"{name:22} {median:7.1f} s   nextday / this {ours / median:5.2f}   peak MiB per process: {memory}")
+
+
+if __name__ == "__main__":
+    main()
