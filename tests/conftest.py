@@ -1,10 +1,13 @@
 import pytest
+import torch
 
 from nextday.data import Bars, random_walk
 from nextday.study import Study
 
 TICKERS = ("AAA", "BBB", "MKT")
 SESSIONS = 260
+
+torch.set_num_threads(1)  # as in the workers; threads of several test processes would wait for one another
 
 
 @pytest.fixture(scope="session")

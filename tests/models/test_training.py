@@ -6,6 +6,7 @@ import oracles
 from nextday.data import align
 from nextday.errors import TrainingError
 from nextday.models import Key, training
+from nextday.models.dropout import Dropout, seed_dropout
 from nextday.models.lstm import LstmNetwork
 from nextday.run.plan import make_plan
 from nextday.samples import Samples
@@ -34,12 +35,13 @@ def train(made, job, **settings):
 def test_loss_per_epoch_agrees_with_a_plain_loop(job):
     settings = Training(max_epochs=12, patience=5, learning_rate=0.01)
     plain = oracles.PlainLstm(5, 8)
-    names = {"one": "head.0", "two": "head.2"}
     start = network().state_dict()
-    plain.load_state_dict({
-        key: start[key if key.startswith("lstm") else key.replace(key.split(".")[0], names[key.split(".")[0]])]
-        for key in plain.state_dict()
-    })  # fmt: skip
+    renamed = {"one": "head.0", "two": "head.2"}
+    for name, value in plain.state_dict().items():
+        module, parameter = name.split(".")
+        layer = parameter[-1]
+        there = f"layers.{layer}.{parameter[:-1]}0" if module == "lstm" else f"{renamed[module]}.{parameter}"
+        value.copy_(start[there])
     shuffle = torch.Generator().manual_seed(KEY.stream("shuffle"))
     n = len(job.train.y)
     orders = [torch.randperm(n, generator=shuffle).numpy() for _ in range(settings.max_epochs)]
@@ -81,7 +83,7 @@ def test_every_training_setting_moves_the_result(job, setting, value):
     first, second = network(), network()
     train(first, job)
     train(second, job, **{setting: value})
-    assert not torch.equal(first.lstm.weight_hh_l0, second.lstm.weight_hh_l0)
+    assert not torch.equal(first.layers[0].weight_hh_l0, second.layers[0].weight_hh_l0)
 
 
 def test_dropout_moves_the_result_and_leaves_the_global_generator_alone(job):
@@ -90,7 +92,7 @@ def test_dropout_moves_the_result_and_leaves_the_global_generator_alone(job):
     train(first, job)
     train(second, job)
     assert torch.equal(before, torch.random.get_rng_state())
-    assert not torch.equal(first.lstm.weight_hh_l0, second.lstm.weight_hh_l0)
+    assert not torch.equal(first.layers[0].weight_hh_l0, second.layers[0].weight_hh_l0)
 
 
 def test_variants_of_a_ticker_start_from_equal_weights_where_shapes_allow():
@@ -98,13 +100,13 @@ def test_variants_of_a_ticker_start_from_equal_weights_where_shapes_allow():
     for name, value in narrow.items():
         if value.shape == wide[name].shape:
             assert torch.equal(value, wide[name]), name
-    assert [name for name in narrow if narrow[name].shape != wide[name].shape] == ["lstm.weight_ih_l0"]
+    assert [name for name in narrow if narrow[name].shape != wide[name].shape] == ["layers.0.weight_ih_l0"]
 
 
 def test_tickers_start_from_different_weights():
     other = LstmNetwork(5, hidden=8, layers=2, dropout=0.0)
     training.initialise(other, Key(1, "BBB", 0))
-    assert not torch.equal(network().lstm.weight_hh_l0, other.lstm.weight_hh_l0)
+    assert not torch.equal(network().layers[0].weight_hh_l0, other.layers[0].weight_hh_l0)
 
 
 def test_initial_weights_have_the_bounds_of_pytorch():
@@ -114,6 +116,17 @@ def test_initial_weights_have_the_bounds_of_pytorch():
         if value.numel() > 30:  # the largest of few says little of the bound
             limit = float(default.state_dict()[name].abs().max())
             assert float(value.abs().max()) == pytest.approx(limit, rel=0.2), name
+
+
+def test_dropout_drops_its_share_and_keeps_the_mean():
+    dropout = Dropout(0.2)
+    with pytest.raises(RuntimeError, match="seed_dropout"):
+        dropout(torch.ones(3))
+    seed_dropout(dropout, KEY)
+    out = dropout(torch.ones(500, 400))
+    assert float((out == 0).float().mean()) == pytest.approx(0.2, abs=0.005)
+    assert float(out.mean()) == pytest.approx(1, abs=0.005)
+    assert torch.equal(dropout.eval()(torch.ones(3)), torch.ones(3))
 
 
 def test_windows_are_not_copied(job):

@@ -3,6 +3,7 @@
 import torch
 from torch import nn
 
+from nextday.models.dropout import Dropout
 from nextday.models.heads import point_head
 
 
@@ -14,10 +15,13 @@ class LstmNetwork(nn.Module):
 
     def __init__(self, features: int, *, hidden: int, layers: int, dropout: float) -> None:
         super().__init__()
-        self.lstm = nn.LSTM(features, hidden, layers, batch_first=True, dropout=dropout if layers > 1 else 0.0)
+        widths = [features] + [hidden] * (layers - 1)
+        self.layers = nn.ModuleList(nn.LSTM(width, hidden, batch_first=True) for width in widths)
+        self.dropout = Dropout(dropout)
         self.head = point_head(hidden)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map windows [sample, lookback, feature] to forecasts [sample]."""
-        hidden, _ = self.lstm(x)
-        return self.head(hidden[:, -1]).squeeze(-1)
+        for depth, layer in enumerate(self.layers):
+            x, _ = layer(self.dropout(x) if depth else x)
+        return self.head(x[:, -1]).squeeze(-1)

@@ -1,7 +1,5 @@
 """The one training loop of nextday: Adam, early stopping on valid, the best weights copied and restored."""
 
-import contextlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +8,7 @@ from torch import nn
 
 from nextday.errors import TrainingError
 from nextday.models.base import Key
+from nextday.models.dropout import seed_dropout
 from nextday.samples import Samples, Windows
 from nextday.study import Training
 
@@ -51,17 +50,17 @@ def train(network: nn.Module, train: Samples, valid: Samples, *, settings: Train
     train_loss: list[float] = []
     valid_loss: list[float] = []
     best_epoch, best = 0, _copy(network)
-    with _dropout_stream(key):
-        while len(valid_loss) < settings.max_epochs and len(valid_loss) - best_epoch < settings.patience:
-            batches = torch.randperm(len(y), generator=shuffle).to(device).split(settings.batch_size)
-            train_loss.append(_one_epoch(network, optimizer, x, y, batches, settings.clip))
-            valid_loss.append(_loss(network, valid_x, valid_y))
-            if not np.isfinite([train_loss[-1], valid_loss[-1]]).all():
-                raise TrainingError(
-                    f"the loss is not finite in epoch {len(valid_loss)}: {train_loss[-1]}, {valid_loss[-1]}"
-                )
-            if best_epoch == 0 or valid_loss[-1] < valid_loss[best_epoch - 1]:
-                best_epoch, best = len(valid_loss), _copy(network)
+    seed_dropout(network, key)
+    while len(valid_loss) < settings.max_epochs and len(valid_loss) - best_epoch < settings.patience:
+        batches = torch.randperm(len(y), generator=shuffle).to(device).split(settings.batch_size)
+        train_loss.append(_one_epoch(network, optimizer, x, y, batches, settings.clip))
+        valid_loss.append(_loss(network, valid_x, valid_y))
+        if not np.isfinite([train_loss[-1], valid_loss[-1]]).all():
+            raise TrainingError(
+                f"the loss is not finite in epoch {len(valid_loss)}: {train_loss[-1]}, {valid_loss[-1]}"
+            )
+        if best_epoch == 0 or valid_loss[-1] < valid_loss[best_epoch - 1]:
+            best_epoch, best = len(valid_loss), _copy(network)
     network.load_state_dict(best)
     return Trained(np.array(train_loss), np.array(valid_loss), best_epoch)
 
@@ -120,11 +119,3 @@ def _loss(network: nn.Module, x: torch.Tensor, y: torch.Tensor) -> float:
 def _copy(network: nn.Module) -> dict[str, torch.Tensor]:
     """Copy the weights; ``state_dict`` alone would hand out the tensors that training goes on changing."""
     return {name: value.clone() for name, value in network.state_dict().items()}
-
-
-@contextlib.contextmanager
-def _dropout_stream(key: Key) -> Iterator[None]:
-    """Give dropout, which has no generator argument, the unit's own stream, and leave the global one untouched."""
-    with torch.random.fork_rng():
-        torch.manual_seed(key.stream("dropout"))
-        yield
