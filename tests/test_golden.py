@@ -1,0 +1,37 @@
+"""A small study against committed numbers: a change that moves results is seen, and goes into CHANGELOG.md."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+import nextday
+from nextday.study import Study
+
+GOLDEN = Path(__file__).parent / "golden.json"
+CHANGES = {"tickers": "KO,XOM", "seeds": "1,2", "training.max_epochs": 2}
+
+
+def numbers(out):
+    found = {}
+    for stage in ("stage1", "stage2"):
+        summary = nextday.run(Study.load(stage, CHANGES), out=out, workers=0).summary
+        for row in summary.iter_rows(named=True):
+            found[row["variant"]] = {name: row[name] for name in ("MAE", "RMSE", "DirAcc")}
+    return found
+
+
+def test_the_small_study_gives_the_committed_numbers(tmp_path):
+    """Tolerance: kernels differ between processors in the last bits, which training carries to about the fifth digit."""
+    expected = json.loads(GOLDEN.read_text())
+    found = numbers(tmp_path)
+    assert set(found) == set(expected)
+    for variant, metrics in expected.items():
+        for name, value in metrics.items():
+            tolerance = 0.01 if name == "DirAcc" else 2e-3 * value
+            assert found[variant][name] == pytest.approx(value, abs=tolerance), (variant, name)
+
+
+if __name__ == "__main__":  # python tests/test_golden.py OUT: write the numbers anew
+    GOLDEN.write_text(json.dumps(numbers(sys.argv[1]), indent=1) + "\n")
