@@ -68,7 +68,8 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option of the command
     console.print(
         summary_table(results.scores, f"{loaded.name}: {loaded.question}" if loaded.question else loaded.name)
     )
-    for note in results.notes:
+    hidden = len(results.notes) - 3
+    for note in results.notes[:3] + ((f"{hidden} more in manifest.json",) if hidden > 0 else ()):
         console.print(f"note: {note}", style="dim", markup=False, highlight=False)
     console.print(f"tables and plots: {results.out}", markup=False, highlight=False, soft_wrap=True)
 
