@@ -70,7 +70,9 @@ def main() -> None:
                 note = f"  {detail['epochs']} epochs of {detail['ms_per_epoch']:.0f} ms" if detail else ""
                 print(f"run {turn + 1}: {name:22} {took:7.1f} s{note}", flush=True)
     ours = statistics.median(seconds["nextday"])
-    print(f"\nmedians of {runs} runs in turn, {os.cpu_count()} cores; nextday with start-up, features, tables and plots")
+    print(
+        f"\nmedians of {runs} runs in turn, {os.cpu_count()} cores; nextday with start-up, features, tables and plots"
+    )
     for name, values in seconds.items():
         median = statistics.median(values)
         memory = ", ".join(f"{peak:.0f}" for peak in peaks[name])

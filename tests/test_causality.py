@@ -75,6 +75,23 @@ def test_the_bar_at_the_origin_is_used(bars, quick, original, tmp_path):
     assert set(changed) == set(quick["variants"]) - {"Zero", "HistoricalMean"}
 
 
+def test_walking_forward_no_forecast_sees_past_its_origin(bars, quick, tmp_path):
+    """Three folds: a later fold trains on what an earlier one was tested on, and still sees nothing of its own future."""
+    walk = {**quick, "split": {"scheme": "walk_forward", "folds": 3}}
+    original = forecasts_of(bars.frame, walk, tmp_path)
+    assert (
+        original.group_by("variant", "ticker", "seed").agg(pl.col("origin").is_duplicated().any())["origin"].any()
+        is False
+    )
+    origins = original.filter(pl.col("fold") == 1)["origin"].unique().sort()
+    date = origins[len(origins) // 2]
+    rewritten = forecasts_of(rewrite(bars.frame, date, "noise"), walk, tmp_path)
+    known = pl.col("origin") <= date
+    assert rewritten.filter(known).equals(original.filter(known))
+    last = pl.col("fold") == 2
+    assert not rewritten.filter(last).equals(original.filter(last))
+
+
 @pytest.mark.parametrize("how", ["noise", "garbage", "doubled"])
 def test_nothing_after_valid_reaches_scaler_epochs_or_weights(bars, quick, how):
     plan = make_plan(Study.from_values(quick), align(bars, market="MKT"))

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+import worlds
 from nextday.data import random_walk
 
 NEXTDAY = [str(Path(sys.executable).parent / "nextday")]
@@ -54,6 +56,7 @@ def test_a_study_writes_the_documented_files(climbed):
     expected = {f"stage2_ablation_{plot}.png" for plot in plots} | {"stage2_full_comparison.png"}
     expected |= {"stage2_results.csv", "stage2_results_by_seed.csv", "stage2_all_predictions.csv"}
     expected |= {"forecasts.parquet", "history.parquet", "folds.parquet", "manifest.json", "units"}
+    expected |= {"verdict.json", "report.html"}
     assert {path.name for path in (results / "stage2").iterdir()} == expected
     assert "stage1_full_comparison.png" not in {path.name for path in (results / "stage1").iterdir()}
 
@@ -89,6 +92,80 @@ def test_the_manifest_says_what_was_run(climbed):
     assert manifest["units"]["fitted"] == 18
     assert set(manifest["versions"]) >= {"nextday", "torch", "polars"}
     assert re.fullmatch("[0-9a-f]{64}", manifest["data"]["fingerprint"])
+    assert "are the same without the bars after it" in manifest["checks"]["causality of features"]
+
+
+def test_the_verdict_is_printed_with_every_contrast(climbed):
+    shown = climbed[1][1]
+    said = json.loads((climbed[0] / "stage2" / "verdict.json").read_text())
+    assert said["verdict"]["sentence"] in shown
+    for pair in ("LSTM-Raw - zero forecast", "LSTM-Raw - LSTM-OHLCV", "LSTM-OHLCV - LSTM-Feat"):
+        assert pair in shown
+    assert len(said["contrasts"]) == 6
+
+
+def test_report_writes_everything_anew_from_the_tables_without_fitting(climbed, tmp_path):
+    folder = tmp_path / "stage2"
+    shutil.copytree(
+        climbed[0] / "stage2",
+        folder,
+        ignore=shutil.ignore_patterns("units", "*.png", "*.csv", "report.html", "verdict.json"),
+    )
+    shown = nextday("report", folder, folder=tmp_path).stdout
+    assert "LSTM-OHLCV" in shown
+    for name in ("stage2_results.csv", "stage2_all_predictions.csv", "verdict.json", "stage2_ablation_bars.png"):
+        assert (folder / name).read_bytes() == (climbed[0] / "stage2" / name).read_bytes(), name
+    assert (folder / "report.html").exists()
+
+
+def test_walking_forward_from_the_command_line(data, tmp_path):
+    options = ["--seeds", "1", "--tickers", "AAA", "--folds", "2", "--out", tmp_path]
+    nextday("run", "stage2", "--data", data, *QUICK, *options, folder=tmp_path)
+    folds = pl.read_parquet(tmp_path / "stage2" / "folds.parquet")
+    assert folds["fold"].to_list() == [0, 1]
+    assert folds["test_from"][1] > folds["test_to"][0]
+    assert folds["train"][1] > folds["train"][0]
+    forecasts = pl.read_parquet(tmp_path / "stage2" / "forecasts.parquet")
+    assert (
+        forecasts.group_by("variant", "ticker")
+        .agg(pl.col("origin").n_unique(), pl.len())
+        .select(pl.col("origin") == pl.col("len"))["origin"]
+        .all()
+    )
+
+
+@pytest.fixture(scope="module")
+def elsewhere(tmp_path_factory):
+    """Forecasts that did not come from nextday."""
+    path = tmp_path_factory.mktemp("elsewhere") / "forecasts.parquet"
+    world = worlds.World(days=900, tickers=4, signal=0.2, bias=0.01, strengths={"mine": 1.0, "other": 0.2})
+    worlds.draw(world, 0).write_parquet(path)
+    return path
+
+
+def test_verdict_compares_forecasts_made_elsewhere(elsewhere, tmp_path):
+    assert "Resolved: mine > other." in nextday("verdict", elsewhere, folder=tmp_path).stdout
+    found = json.loads(nextday("verdict", elsewhere, "--json", folder=tmp_path).stdout)
+    assert found["verdict"]["code"] == "resolved"
+    assert found["counts"]["days"] == 900
+    csv = tmp_path / "forecasts.csv"
+    pl.read_parquet(elsewhere).write_csv(csv)
+    again = json.loads(nextday("verdict", csv, "--json", folder=tmp_path).stdout)
+    assert [c["estimate"] for c in again["contrasts"]] == pytest.approx([c["estimate"] for c in found["contrasts"]])
+
+
+@pytest.mark.parametrize(
+    ("options", "key", "value"),
+    [
+        (["--benchmark", "other"], "benchmark", "other"),
+        (["--loss", "miss"], "loss", "miss"),
+        (["--margin", "0.02"], "margin", 0.02),
+        (["--alpha", "0.2"], "alpha", 0.2),
+    ],
+)
+def test_options_of_the_verdict_are_heard(elsewhere, tmp_path, options, key, value):
+    found = json.loads(nextday("verdict", elsewhere, "--json", *options, folder=tmp_path).stdout)
+    assert found[key] == value
 
 
 @pytest.mark.parametrize(
@@ -112,14 +189,23 @@ def test_the_manifest_says_what_was_run(climbed):
         (["run", "stage2", "--device", "tpu"], "'tpu' is not one of 'auto', 'cpu', 'cuda'"),
         (["run", "stage2", "--bogus"], "No such option: --bogus"),
         (["run"], "Missing argument"),
+        (["run", "stage2", "--folds", "0"], "split.folds: Input should be greater than or equal to 1"),
+        (["run", "stage2", "--set", "verdict.margin=0"], "verdict.margin: Input should be greater than 0"),
+        (["run", "stage2", "--set", "verdict.benchmark=X"], "verdict.benchmark 'X' is none of LSTM-Raw"),
+        (["report", "nowhere"], "nowhere does not hold a finished study"),
+        (["verdict", "nowhere.parquet"], "nowhere.parquet cannot be read as a forecasts table"),
+        (["verdict", "{text}"], "cannot be read as a forecasts table"),
+        (["verdict", "{bars}"], "the forecasts table has no column 'variant'; it has date, ticker"),
+        (["verdict", "{bars}", "--margin", "0"], "--margin"),
+        (["verdict", "{bars}", "--alpha", "2"], "--alpha"),
         (["data", "check", "sample", "--market", "X"], "market 'X' is not in the bars"),
         (["data", "show", "--data", "{text}"], "cannot be read as parquet"),
     ],
 )
-def test_a_mistake_is_answered_by_one_line_and_status_1(tmp_path, arguments, says):
+def test_a_mistake_is_answered_by_one_line_and_status_1(tmp_path, data, arguments, says):
     text = tmp_path / "text.parquet"
     text.write_text("not bars")
-    done = nextday(*[argument.format(text=text) for argument in arguments], folder=tmp_path, status=1)
+    done = nextday(*[argument.format(text=text, bars=data) for argument in arguments], folder=tmp_path, status=1)
     assert says in done.stderr
     assert done.stderr.count("\n") == 1
     assert done.stderr.startswith("nextday: ")

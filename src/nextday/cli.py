@@ -1,16 +1,21 @@
 """The command line: ``nextday run stage2``. Every mistake a user can mend is one line and exit status 1."""
 
+import json
 import sys
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 
 from nextday.errors import NextdayError, StudyError
 from nextday.study import Study, presets
+
+if TYPE_CHECKING:
+    from nextday.evaluate import Comparison, Verdict
+    from nextday.pipeline import Results
 
 app = typer.Typer(
     help="Do engineered features help to forecast the next day's stock return?", no_args_is_help=True,
@@ -44,6 +49,9 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option of the command
         str | None, typer.Option(help="What to forecast, such as AAPL,KO; all but the market unless given.")
     ] = None,
     seeds: Annotated[str | None, typer.Option(help="Seeds of the networks, such as 42,43,44.")] = None,
+    folds: Annotated[
+        int | None, typer.Option(help="Walk forward over so many test ranges, fitting again for each.")
+    ] = None,
     workers: Annotated[
         int | None, typer.Option(min=0, help="Processes; the cores unless given; 0 fits in this one.")
     ] = None,
@@ -58,20 +66,73 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option of the command
     changes: dict[str, object] = dict(_pair(setting) for setting in settings or [])
     given = {"data": data, "market": market, "tickers": tickers, "seeds": seeds}
     changes |= {key: value for key, value in given.items() if value is not None}
+    if folds is not None:
+        changes |= {"split.scheme": "walk_forward", "split.folds": folds}
     loaded = Study.load(study, changes)
 
     from nextday.pipeline import run as run_study
-    from nextday.report import summary_table
 
     results = run_study(loaded, out=out, workers=workers, device=device.value, fresh=fresh, watch=watch)
-    console = Console(width=None if sys.stdout.isatty() else 140)
-    console.print(
-        summary_table(results.scores, f"{loaded.name}: {loaded.question}" if loaded.question else loaded.name)
-    )
+    _show(results)
+
+
+@app.command()
+def report(folder: Annotated[Path, typer.Argument(help="A study's folder, such as results/stage2.")]) -> None:
+    """Write scores, verdict, plots and report.html anew from a study's tables; nothing is fitted."""
+    from nextday.pipeline import report as report_study
+
+    _show(report_study(folder))
+
+
+@app.command()
+def verdict(
+    file: Annotated[Path, typer.Argument(help="Parquet or CSV: variant, ticker, origin, actual, predicted[, seed].")],
+    benchmark: Annotated[
+        str | None, typer.Option(help="Variant to measure skill against; the zero forecast unless given.")
+    ] = None,
+    loss: Annotated[str, typer.Option(help="squared, absolute, miss, or a column that holds a loss.")] = "squared",
+    margin: Annotated[
+        float | None, typer.Option(min=1e-6, help="Differences of skill below it do not matter; 0.01 is 1 %.")
+    ] = None,
+    alpha: Annotated[float, typer.Option(min=1e-4, max=0.4, help="Error rate of all intervals together.")] = 0.05,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Compare forecasts that were made anywhere."""
+    from nextday.evaluate import as_dict, compare, judge, load_forecasts, measure
+
+    comparison = compare(measure(load_forecasts(file), loss=loss, benchmark=benchmark), margin=margin, alpha=alpha)
+    judged = judge(comparison)
+    if as_json:
+        typer.echo(json.dumps(as_dict(comparison, judged), indent=1))
+    else:
+        _show_verdict(comparison, judged)
+
+
+def _show(results: "Results") -> None:
+    """Print the summary, the verdict and where the files are."""
+    from nextday.report import summary_table
+
+    study, console = results.study, _console()
+    console.print(summary_table(results.scores, f"{study.name}: {study.question}" if study.question else study.name))
+    _show_verdict(results.comparison, results.verdict)
     hidden = len(results.notes) - 3
     for note in results.notes[:3] + ((f"{hidden} more in manifest.json",) if hidden > 0 else ()):
         console.print(f"note: {note}", style="dim", markup=False, highlight=False)
-    console.print(f"tables and plots: {results.out}", markup=False, highlight=False, soft_wrap=True)
+    console.print(f"tables, plots, report.html: {results.out}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _show_verdict(comparison: "Comparison", judged: "Verdict") -> None:
+    from nextday.report import contrasts_table
+
+    console = _console()
+    console.print(contrasts_table(comparison))
+    console.print(judged.sentence, style="bold", markup=False, highlight=False)
+    for remark in judged.remarks:
+        console.print(f"- {remark}", markup=False, highlight=False)
+
+
+def _console() -> Console:
+    return Console(width=None if sys.stdout.isatty() else 140)
 
 
 @app.command("list")
@@ -98,7 +159,7 @@ def show(data: DataOption = "sample") -> None:
     from nextday.report.tables import bars_table
 
     bars = load_bars(data)
-    Console(width=None if sys.stdout.isatty() else 140).print(bars_table(bars.frame, bars.source))
+    _console().print(bars_table(bars.frame, bars.source))
 
 
 @data_app.command("check")

@@ -17,5 +17,9 @@ class TrainingError(NextdayError):
     """A model could not be fitted, or its forecasts are not numbers."""
 
 
+class VerdictError(NextdayError):
+    """A forecasts table cannot be compared as it is."""
+
+
 class OutputError(NextdayError):
     """A result could not be written or read back."""

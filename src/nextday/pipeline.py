@@ -1,17 +1,20 @@
 """The whole flow of a study on one screen: bars, features, samples, models, forecasts, scores, report."""
 
+import json
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from nextday.data import align, load_bars
-from nextday.evaluate import load_baselines, score, summarise
+from nextday.errors import OutputError
+from nextday.evaluate import Comparison, Verdict, as_dict, compare, judge, load_baselines, measure, score, summarise
+from nextday.features import check_causality
 from nextday.models import Device
-from nextday.report import draw_plots, write_tables
+from nextday.report import draw_plots, render_report, write_csv, write_tables
 from nextday.run import (
     Outcome,
     Store,
@@ -29,17 +32,20 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Watch = Callable[[Iterable[Outcome], int], Iterable[Outcome]]
+TABLES = ("forecasts", "history", "folds")
 
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """What a study came to: its tables, as Polars frames, and the folder that holds all its files."""
+    """What a study came to: its tables, as Polars frames, the verdict, and the folder that holds all its files."""
 
     study: Study
     out: Path
     forecasts: pl.DataFrame
     history: pl.DataFrame
     scores: pl.DataFrame
+    comparison: Comparison
+    verdict: Verdict
     notes: tuple[str, ...]
 
     @property
@@ -83,17 +89,53 @@ def run(
         folder = open_folder(Path(out) / study.name)
         panel = align(load_bars(study.data if bars is None else bars), tickers=study.tickers, market=study.market)
         plan = make_plan(study, panel, device=device)
+        checks = {"causality of features": check_causality(panel, plan.features)}
         outcomes = list(watch(execute(plan, Store(folder / "units"), pool, fresh=fresh), len(plan.units)))
-    forecasts, history, folds = collect(plan, outcomes, panel.dates)
+    tables = dict(zip(TABLES, collect(plan, outcomes, panel.dates), strict=True))
+    (folder / "report.html").unlink(missing_ok=True)  # it comes last: without it the folder is unfinished
+    write_atomically(
+        folder / "manifest.json", describe_run(study, panel, outcomes, checks, started=started, device=device)
+    )
+    write_tables(folder, tables, write=write_atomically)
+    return report(folder)
+
+
+def report(folder: Path) -> Results:
+    """Write everything that follows from a study's tables: scores, verdict, plots, the report. Nothing is fitted.
+
+    Raises
+    ------
+    OutputError
+        If the folder does not hold a study's tables.
+    """
+    study, manifest, (forecasts, history, folds) = _read(folder)
     scores = score(forecasts, folds)
-    baselines, remark = load_baselines(folder.parent / "stage1", forecasts)
-    manifest, notes = describe_run(study, panel, outcomes, remark, started=started, device=device)
-    (folder / "manifest.json").unlink(missing_ok=True)  # it comes last: without it the folder is unfinished
-    tables = {"forecasts": forecasts, "history": history, "folds": folds}
-    write_tables(folder, study.name, tables=tables, scores=scores, write=write_atomically)
+    baselines, remark = (None, "") if study.name == "stage1" else load_baselines(folder.parent / "stage1", forecasts)
+    terms = study.verdict
+    losses = measure(forecasts, loss=terms.loss, benchmark=terms.benchmark or None, folds=folds)
+    comparison = compare(losses, margin=terms.margin, alpha=terms.alpha)
+    verdict = judge(comparison)
+    write_csv(folder, study.name, forecasts=forecasts, scores=scores, write=write_atomically)
     draw_plots(
-        folder, study.name, forecasts=forecasts, history=history, scores=scores,
-        baselines=None if study.name == "stage1" else baselines, write=write_atomically,
+        folder, study.name, forecasts=forecasts, history=history, scores=scores, baselines=baselines,
+        write=write_atomically,
     )  # fmt: skip
-    write_atomically(folder / "manifest.json", manifest)
-    return Results(study, folder, forecasts, history, scores, notes)
+    page = render_report(
+        comparison=comparison, verdict=verdict, scores=scores, history=history, folds=folds, manifest=manifest
+    )
+    write_atomically(folder / "verdict.json", json.dumps(as_dict(comparison, verdict), indent=1).encode())
+    write_atomically(folder / "report.html", page.encode())
+    notes = (*manifest["notes"], *([remark] if remark else []))
+    return Results(study, folder, forecasts, history, scores, comparison, verdict, notes)
+
+
+def _read(folder: Path) -> tuple[Study, dict[str, Any], list[pl.DataFrame]]:
+    try:
+        manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
+        tables = [pl.read_parquet(folder / f"{name}.parquet") for name in TABLES]
+        return Study.from_values(manifest["study"], where=str(folder / "manifest.json")), manifest, tables
+    except (OSError, ValueError, KeyError, TypeError, pl.exceptions.PolarsError) as error:
+        why = (str(error).splitlines() or [type(error).__name__])[0]
+        raise OutputError(
+            f"{folder} does not hold a finished study: {why}; run the study, then report its folder"
+        ) from None

@@ -20,18 +20,23 @@ class Settings(BaseModel):
 
 
 class SplitSettings(Settings):
-    """How the calendar is cut; shares of the samples of a ticker, in time order."""
+    """How the calendar is cut; shares of the samples of a ticker, in time order.
 
-    scheme: Literal["holdout"] = "holdout"
-    train: float = Field(0.7, gt=0, lt=1)
+    ``holdout`` trains on the first 70 %, stops by the next 10 %, tests on the rest. ``walk_forward`` cuts what follows
+    the first 40 and 10 % into ``folds`` test ranges; before each, everything is fitted again on all that came before.
+    """
+
+    scheme: Literal["holdout", "walk_forward"] = "holdout"
+    train: float = Field(default_factory=lambda given: 0.7 if given.get("scheme") == "holdout" else 0.4, gt=0, lt=1)
     valid: float = Field(0.1, gt=0, lt=1)
+    folds: int = Field(default_factory=lambda given: 1 if given.get("scheme") == "holdout" else 5, ge=1)
 
     @model_validator(mode="after")
     def _leaves_a_test_range(self) -> Self:
         if self.train + self.valid >= 1:
-            raise ValueError(
-                f"train {self.train} + valid {self.valid} leave nothing for test; their sum must be below 1"
-            )
+            raise ValueError(f"train {self.train} + valid {self.valid} leave nothing for test; they must sum below 1")
+        if self.scheme == "holdout" and self.folds != 1:
+            raise ValueError(f"holdout has one fold, got {self.folds}; set scheme to walk_forward")
         return self
 
 
@@ -43,6 +48,15 @@ class Training(Settings):
     batch_size: int = Field(64, ge=1)
     learning_rate: float = Field(1e-3, gt=0)
     clip: float = Field(1.0, gt=0)
+
+
+class VerdictSettings(Settings):
+    """How variants are compared, fixed before the run: loss, benchmark, margin of equivalence, error rate."""
+
+    loss: Literal["squared", "absolute", "miss"] = "squared"
+    benchmark: str = ""  # a variant; none is the zero forecast
+    margin: float | None = Field(None, gt=0)  # in units of skill; none is the default of the loss
+    alpha: float = Field(0.05, gt=0, lt=0.5)
 
 
 class Variant(Settings):
@@ -74,6 +88,7 @@ class Study(Settings):
     variants: dict[str, Variant] = Field(min_length=1)
     seeds: tuple[int, ...] = Field((42,), min_length=1)
     training: Training = Training()
+    verdict: VerdictSettings = VerdictSettings()
 
     @field_validator("tickers", "seeds", mode="before")
     @classmethod
@@ -87,6 +102,8 @@ class Study(Settings):
             doubled = sorted({str(value) for value in values if values.count(value) > 1})
             if doubled:
                 raise ValueError(f"{key} names {', '.join(doubled)} more than once")
+        if self.verdict.benchmark and self.verdict.benchmark not in self.variants:
+            raise ValueError(f"verdict.benchmark {self.verdict.benchmark!r} is none of {', '.join(self.variants)}")
         if "" in self.tickers:
             raise ValueError("tickers holds an empty ticker")
         if min(self.seeds) < 0:
@@ -179,6 +196,11 @@ def _first_mistake(error: ValidationError, owner: type[BaseModel]) -> str:
 
 
 def _known_keys(owner: type[BaseModel], groups: tuple[int | str, ...]) -> list[str]:
-    kinds: dict[str, type[BaseModel]] = {"split": SplitSettings, "training": Training, "variants": Variant}
+    kinds: dict[str, type[BaseModel]] = {
+        "split": SplitSettings,
+        "training": Training,
+        "variants": Variant,
+        "verdict": VerdictSettings,
+    }
     kind = kinds.get(str(groups[0]), owner) if groups else owner
     return list(kind.model_fields)

@@ -5,7 +5,7 @@ import pytest
 import oracles
 from nextday.data import align, load_bars, random_walk
 from nextday.errors import DataError, StudyError
-from nextday.features import FEATURE_SETS, FEATURES, compute_features, resolve_sets
+from nextday.features import FEATURE_SETS, FEATURES, Feature, check_causality, compute_features, resolve_sets
 
 
 def panel_of(frame):
@@ -59,6 +59,20 @@ def test_no_feature_sees_past_its_own_date(frame, today):
         compute_features(panel_of(frame.with_columns(garbage)), FEATURES),
     )
     np.testing.assert_array_equal(before.values[:, : today + 1], after.values[:, : today + 1])
+
+
+def test_the_check_at_run_time_passes_the_catalog_and_catches_a_leak(frame, monkeypatch):
+    panel = panel_of(frame.with_columns(own=pl.col("close")))
+    said = check_causality(panel, compute_features(panel, [*FEATURES, "own"]))
+    assert said.startswith(
+        f"{len(FEATURES)} features of every date to 2000-03-24 are the same without the bars after it"
+    )
+    assert said.endswith("own came with the bars and cannot be checked")
+    leak = Feature(pl.col("adj_close").shift(-1), 0, "tomorrow's close")
+    monkeypatch.setitem(FEATURES, "leak", leak)
+    monkeypatch.setattr("nextday.features.compute._check_finite", lambda *_: None)
+    with pytest.raises(DataError, match="feature leak sees past its own date"):
+        check_causality(panel, compute_features(panel, ["log_return", "leak"]))
 
 
 def test_no_feature_is_shifted(frame):

@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,7 +9,7 @@ from nextday.data import align, random_walk
 from nextday.errors import StudyError
 from nextday.features import compute_features
 from nextday.run import make_plan
-from nextday.samples import Windows, fit_scaler, holdout, make_folds
+from nextday.samples import Windows, fit_scaler, holdout, make_folds, walk_forward
 from nextday.samples.windows import cut_windows
 from nextday.study import SplitSettings, Study
 
@@ -23,6 +25,26 @@ def test_ranges_follow_one_another_and_cover_all_samples(n, train, valid):
     assert (split.train.start, split.test.stop) == (0, n)
     assert split.train.stop == split.valid.start
     assert split.valid.stop == split.test.start
+
+
+@given(n=st.integers(20, 600), folds=st.integers(1, 8))
+def test_walk_forward_tests_follow_one_another_and_train_grows(n, folds):
+    splits = walk_forward(n, train=0.4, valid=0.1, folds=folds)
+    assert [split.fold for split in splits] == list(range(folds))
+    assert splits[-1].test.stop == n
+    for split in splits:
+        assert split.train.start == 0
+        assert split.train.stop == split.valid.start
+        assert split.valid.stop == split.test.start
+    for before, after in pairwise(splits):
+        assert before.test.stop == after.test.start
+        assert before.train.stop < after.train.stop
+        assert after.valid.stop - after.valid.start == before.valid.stop - before.valid.start
+
+
+def test_more_test_ranges_than_samples_are_refused():
+    with pytest.raises(StudyError, match="20 samples at 0.4 and 0.1 give 8, 2 and 10 for 11 test ranges"):
+        walk_forward(20, train=0.4, valid=0.1, folds=11)
 
 
 def test_a_window_ends_at_its_origin_and_the_target_is_the_next_return(bars):

@@ -1,6 +1,12 @@
-"""From the forecasts table to scores; no model is imported."""
+"""From the forecasts table to scores and the verdict; no model is imported."""
 
-from nextday.evaluate.baselines import load_baselines
+from nextday.evaluate.baselines import load_baselines, load_forecasts
+from nextday.evaluate.contrasts import Comparison, Contrast, compare
+from nextday.evaluate.losses import LOSSES, Losses, measure
 from nextday.evaluate.metrics import METRICS, score, summarise
+from nextday.evaluate.verdict import Verdict, as_dict, judge, relation
 
-__all__ = ["METRICS", "load_baselines", "score", "summarise"]
+__all__ = [
+    "LOSSES", "METRICS", "Comparison", "Contrast", "Losses", "Verdict",
+    "as_dict", "compare", "judge", "load_baselines", "load_forecasts", "measure", "relation", "score", "summarise",
+]  # fmt: skip

@@ -1,6 +1,6 @@
 """From a panel to named features, none of which sees past its own date."""
 
 from nextday.features.catalog import FEATURE_SETS, FEATURES, Feature
-from nextday.features.compute import Features, compute_features, resolve_sets
+from nextday.features.compute import Features, check_causality, compute_features, resolve_sets
 
-__all__ = ["FEATURES", "FEATURE_SETS", "Feature", "Features", "compute_features", "resolve_sets"]
+__all__ = ["FEATURES", "FEATURE_SETS", "Feature", "Features", "check_causality", "compute_features", "resolve_sets"]

@@ -1,7 +1,7 @@
 """Compute named features of a panel, and the feature sets a study may name."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -88,6 +88,28 @@ def compute_features(panel: Panel, names: Collection[str]) -> Features:
     warmup = max([feature.warmup for feature in FEATURES.values()] + [_leading_gap(values[..., own])])
     _check_finite(values[:, warmup:], chosen, panel, warmup)
     return Features(chosen, panel.tickers, values, warmup)
+
+
+def check_causality(panel: Panel, features: Features) -> str:
+    """Compute the features again without the last third of the bars, and see that nothing before has moved.
+
+    Raises
+    ------
+    DataError
+        If a feature sees past its own date.
+    """
+    known = len(panel.dates) * 2 // 3
+    last = panel.dates[known - 1]
+    cut = replace(panel, frame=panel.frame.filter(pl.col("date") <= last), dates=panel.dates[:known])
+    before, again = features.values[:, :known], compute_features(cut, features.names).values
+    moved = ((before != again) & ~(np.isnan(before) & np.isnan(again))).any(axis=(0, 1))
+    if moved.any():
+        name = features.names[int(moved.argmax())]
+        raise DataError(f"feature {name} sees past its own date: it changes with later bars")
+    own = [name for name in features.names if name not in FEATURES]
+    unseen = f"; {', '.join(own)} came with the bars and cannot be checked" if own else ""
+    count = len(features.names) - len(own)
+    return f"{count} features of every date to {last} are the same without the bars after it{unseen}"
 
 
 def _leading_gap(values: np.ndarray) -> int:

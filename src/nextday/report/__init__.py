@@ -1,6 +1,7 @@
-"""From scores and forecasts to what a reader sees."""
+"""From scores, forecasts and the verdict to what a reader sees."""
 
+from nextday.report.html import render_report
 from nextday.report.plots import draw_plots
-from nextday.report.tables import summary_table, write_tables
+from nextday.report.tables import contrasts_table, summary_table, write_csv, write_tables
 
-__all__ = ["draw_plots", "summary_table", "write_tables"]
+__all__ = ["contrasts_table", "draw_plots", "render_report", "summary_table", "write_csv", "write_tables"]

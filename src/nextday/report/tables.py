@@ -8,17 +8,25 @@ import polars as pl
 from rich.table import Table
 from rich.text import Text
 
-from nextday.evaluate import summarise
+from nextday.evaluate import LOSSES, Comparison, relation, summarise
 
 Write = Callable[[Path, bytes], None]
 
 
-def write_tables(out: Path, name: str, *, tables: dict[str, pl.DataFrame], scores: pl.DataFrame, write: Write) -> None:
-    """Write ``tables`` for programs, and for readers the results, the results by seed and all predictions."""
+def write_tables(out: Path, tables: dict[str, pl.DataFrame], *, write: Write) -> None:
+    """Write tables for programs, as Parquet."""
+    for name, table in tables.items():
+        buffer = io.BytesIO()
+        table.write_parquet(buffer)
+        write(out / f"{name}.parquet", buffer.getvalue())
+
+
+def write_csv(out: Path, name: str, *, forecasts: pl.DataFrame, scores: pl.DataFrame, write: Write) -> None:
+    """Write the tables for readers: results, results by seed, all predictions."""
     titled = scores.rename({"ticker": "Ticker", "variant": "Model", "seed": "Seed"})
     by_seed = titled.select("Ticker", "Model", "Seed", pl.exclude("Ticker", "Model", "Seed"))
     results = summarise(scores, by=["ticker", "variant"]).rename({"ticker": "Ticker", "variant": "Model"})
-    predictions = tables["forecasts"].select(
+    predictions = forecasts.select(
         Date="date",
         Origin="origin",
         Ticker="ticker",
@@ -27,11 +35,8 @@ def write_tables(out: Path, name: str, *, tables: dict[str, pl.DataFrame], score
         Actual="actual",
         Predicted="predicted",
     )
-    write(out / f"{name}_results.csv", results.write_csv().encode())
-    write(out / f"{name}_results_by_seed.csv", by_seed.write_csv().encode())
-    write(out / f"{name}_all_predictions.csv", predictions.write_csv().encode())
-    for file, table in tables.items():
-        write(out / f"{file}.parquet", _parquet(table))
+    for kind, table in {"results": results, "results_by_seed": by_seed, "all_predictions": predictions}.items():
+        write(out / f"{name}_{kind}.csv", table.write_csv().encode())
 
 
 def summary_table(scores: pl.DataFrame, title: str) -> Table:
@@ -62,10 +67,21 @@ def _spread(row: dict[str, float | None], name: str, factor: float, digits: int)
     return text if deviation is None else f"{text} ±{factor * deviation:.{digits}f}"
 
 
-def _parquet(table: pl.DataFrame) -> bytes:
-    buffer = io.BytesIO()
-    table.write_parquet(buffer)
-    return buffer.getvalue()
+def contrasts_table(comparison: Comparison) -> Table:
+    """Lay out every contrast with its simultaneous interval."""
+    unit = LOSSES[comparison.losses.loss].unit if comparison.losses.loss in LOSSES else "% of the benchmark's loss"
+    title = f"skill, {unit}; intervals hold for all at once at {100 * (1 - comparison.alpha):.0f} %"
+    table = Table(title=title, title_justify="left")
+    for header in ("contrast", "estimate", "interval", "from days", "from seeds", "p alone", "p of all", "is"):
+        table.add_column(header, justify="left" if header == "contrast" else "right", no_wrap=True)
+    for contrast in comparison.contrasts:
+        numbers = [f"{100 * contrast.estimate:+.2f}", f"{100 * contrast.low:+.2f} to {100 * contrast.high:+.2f}"]
+        errors = [f"{100 * error:.2f}" for error in (contrast.date_error, contrast.seed_error)]
+        chances = [f"{value:.3f}" for value in (contrast.p_value, contrast.p_adjusted)]
+        name = Text(f"{contrast.first} - {contrast.second}")
+        found = "-" if comparison.withheld else relation(contrast, comparison.margin)
+        table.add_row(name, *numbers, *errors, *chances, found)
+    return table
 
 
 def bars_table(bars: pl.DataFrame, title: str) -> Table:

@@ -17,13 +17,12 @@ LIBRARIES = ("nextday", "torch", "numpy", "polars", "scikit-learn", "statsmodels
 
 
 def describe_run(
-    study: Study, panel: Panel, outcomes: Sequence[Outcome], remark: str, *, started: float, device: str
-) -> tuple[bytes, tuple[str, ...]]:
-    """Give the manifest as JSON, and the notes a reader should see: sessions dropped, fits that did not converge."""
+    study: Study, panel: Panel, outcomes: Sequence[Outcome], checks: dict[str, str], *, started: float, device: str
+) -> bytes:
+    """Give the manifest as JSON, with the notes a reader should see: sessions dropped, fits that did not converge."""
     dropped = {ticker: count for ticker, count in panel.dropped.items() if count}
     notes = [f"{ticker}: {count} sessions left out, as not every ticker has them" for ticker, count in dropped.items()]
     notes += [f"{outcome.unit}: {note}" for outcome in outcomes if outcome.fitted for note in outcome.fitted.notes]
-    notes = sorted([*notes, remark] if remark else notes)
     manifest = {
         "study": study.model_dump(mode="json"),
         "data": {
@@ -41,9 +40,10 @@ def describe_run(
         "seconds": round(time.time() - started, 1),
         "device": device, "machine": platform.machine(), "python": platform.python_version(),
         "versions": {library: metadata.version(library) for library in LIBRARIES},
-        "notes": notes,
+        "checks": checks,
+        "notes": sorted(notes),
     }  # fmt: skip
-    return json.dumps(manifest, indent=1).encode(), tuple(notes)
+    return json.dumps(manifest, indent=1).encode()
 
 
 def fingerprint(bars: pl.DataFrame) -> str:

@@ -27,7 +27,8 @@ class Unit:
     seed: int | None
 
     def __str__(self) -> str:
-        return f"{self.variant} {self.ticker}" + ("" if self.seed is None else f" seed {self.seed}")
+        fold = f" fold {self.fold}" if self.fold else ""
+        return f"{self.variant} {self.ticker}{fold}" + ("" if self.seed is None else f" seed {self.seed}")
 
 
 @dataclass(frozen=True, slots=True)

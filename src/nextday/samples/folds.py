@@ -7,7 +7,7 @@ import polars as pl
 
 from nextday.data import Panel
 from nextday.errors import StudyError
-from nextday.samples.split import Split, holdout
+from nextday.samples.split import Split, walk_forward
 from nextday.samples.windows import make_origins, make_targets
 from nextday.study import SplitSettings
 
@@ -67,13 +67,13 @@ def make_folds(panel: Panel, settings: SplitSettings, *, lookback: int, warmup: 
             f"{panel.source}: {len(panel.dates)} common sessions are too few: {warmup} warm up the features, "
             f"{lookback} fill the first window, and {len(origins)} samples remain to be split; at least 10 are needed"
         )
-    split = holdout(len(origins), train=settings.train, valid=settings.valid)
+    splits = walk_forward(len(origins), train=settings.train, valid=settings.valid, folds=settings.folds)
     folds = []
     for ticker in panel.tickers:
         y = make_targets(panel.of(ticker)["adj_close"].to_numpy(), origins)
-        if y[split.train].std() == 0:
+        if y[splits[0].train].std() == 0:
             raise StudyError(
                 f"{panel.source}: the training returns of {ticker} are all {y[0]}; there is nothing to learn"
             )
-        folds.append(Fold(ticker, split, origins, y))
+        folds += [Fold(ticker, split, origins, y) for split in splits]
     return folds

@@ -1,0 +1,98 @@
+"""Tests that stand beside the verdict: is there any signal, which models cannot be told from the best."""
+
+import numpy as np
+from scipy import stats
+
+from nextday.evaluate.losses import Losses
+
+
+def clark_west(actual: np.ndarray, predicted: np.ndarray, *, lags: int) -> tuple[float, float]:
+    r"""Test whether forecasts hold any signal beside the nested zero forecast; statistic and one-sided p-value.
+
+    .. math:: f_t = y_t^2 - (y_t - \hat y_t)^2 + \hat y_t^2
+
+    The mean over tickers of each date against zero, with Newey-West errors. A loss difference asks whether a forecast
+    should be used; this asks whether it knows anything.
+
+    Parameters
+    ----------
+    actual, predicted
+        Shape [ticker, date]; NaN where there is no sample.
+    lags
+        Lags of the Newey-West variance.
+
+    References
+    ----------
+    Clark and West (2007), "Approximately normal tests for equal predictive accuracy in nested models", Journal of
+    Econometrics 138(1).
+
+    Examples
+    --------
+    >>> y = np.random.default_rng(0).standard_normal((5, 400))
+    >>> clark_west(y, 0.1 * y, lags=5)[1] < 0.001
+    True
+    """
+    from statsmodels.api import OLS  # a second of start-up
+
+    adjusted = np.nanmean(actual**2 - (actual - predicted) ** 2 + predicted**2, axis=0)
+    adjusted = adjusted[~np.isnan(adjusted)]
+    if np.ptp(adjusted) == 0:
+        return 0.0, 1.0
+    fit = OLS(adjusted, np.ones(len(adjusted))).fit(cov_type="HAC", cov_kwds={"maxlags": lags})
+    return float(fit.tvalues[0]), float(stats.norm.sf(fit.tvalues[0]))
+
+
+def pesaran_timmermann(actual: np.ndarray, predicted: np.ndarray) -> tuple[float, float]:
+    """Test whether a ticker's direction is forecast, beyond what its drift explains; statistic, one-sided p-value.
+
+    Per ticker only: pooled over tickers the days are dependent and it rejects far too often. Where all forecasts or all
+    moves have one sign there is nothing to test: statistic 0, p-value 1.
+
+    Pesaran and Timmermann (1992), "A simple nonparametric test of predictive performance", JBES 10(4).
+    """
+    from statsmodels.stats.api import pesaran_timmermann as test
+
+    moved = np.isfinite(actual) & (actual != 0)
+    up, called = actual[moved] > 0, predicted[moved] > 0
+    if min(len(set(up)), len(set(called))) < 2:
+        return 0.0, 1.0
+    found = test(up * 2.0 - 1, called * 2.0 - 1, alternative="larger")
+    return float(found.statistic), float(found.pvalue)
+
+
+def model_confidence_set(losses: Losses, *, block: float, alpha: float = 0.05, seed: int = 0) -> dict[str, float]:
+    """Give the p-value with which each variant, and the benchmark, leaves the set that holds the best.
+
+    On daily means over tickers, never on stacked rows. Of columns that are the same one stands for all, as ``arch``
+    hangs on them; the seeds' variance is not in it, so read it beside the verdict.
+
+    Hansen, Lunde, Nason (2011), "The Model Confidence Set", Econometrica 79(2).
+    """
+    from arch.bootstrap import MCS  # a second of start-up
+
+    used = ~np.isnan(losses.base).all(axis=0)
+    daily = np.vstack([np.nanmean(losses.grid[:, :, used], axis=1), np.nanmean(losses.base[:, used], axis=0)[None]])
+    names = [*losses.variants, losses.benchmark]
+    first_of = [next(i for i in range(len(daily)) if np.allclose(daily[i], row, rtol=1e-9, atol=0)) for row in daily]
+    distinct = sorted(set(first_of))
+    if len(distinct) == 1:
+        return dict.fromkeys(names, 1.0)
+    tested = MCS(daily[distinct].T, alpha, reps=1000, block_size=max(2, round(block)), method="max", seed=seed)
+    tested.compute()
+    values = dict(zip(tested.pvalues.index, tested.pvalues["Pvalue"], strict=True))
+    return {name: float(values[distinct.index(first)]) for name, first in zip(names, first_of, strict=True)}
+
+
+def holm(p_values: dict[str, float]) -> dict[str, float]:
+    """Adjust p-values for their number; Holm (1979), "A simple sequentially rejective multiple test procedure".
+
+    Examples
+    --------
+    >>> holm({"MAE": 0.01, "DirAcc": 0.04})
+    {'MAE': 0.02, 'DirAcc': 0.04}
+    """
+    adjusted, worst = {}, 0.0
+    for rank, (name, value) in enumerate(sorted(p_values.items(), key=lambda item: item[1])):
+        worst = max(worst, min(1.0, (len(p_values) - rank) * value))
+        adjusted[name] = worst
+    return {name: adjusted[name] for name in p_values}

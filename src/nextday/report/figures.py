@@ -1,0 +1,439 @@
+"""The interactive plots of the HTML report, as the plain values that plotly.js takes, and the numbers they show.
+
+Colours are written ``@name`` or ``@name/opacity`` and looked up by the page's script: they follow
+light and dark.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from nextday.evaluate.contrasts import Comparison, Contrast
+from nextday.evaluate.losses import LOSSES, Losses, ratio
+from nextday.evaluate.verdict import relation
+from nextday.report.style import COLOURS, Look, focus, looks, shorten
+
+SYMBOLS = dict(zip("os^Dv", ("circle", "square", "triangle-up", "diamond", "triangle-down"), strict=True))
+DASHES = {"-": "solid", "--": "dash", ":": "dot"}
+FINDINGS = {">": "first is better", "<": "first is worse", "=": "equal within the margin", "?": "cannot tell"}
+SHADES = {">": "@2", "<": "@1", "=": "@0", "?": "@muted", "": "@muted"}
+UNIT = ("variant", "ticker", "fold", "seed")
+MOST_BANDS, MOST_TICKERS = 4, 60  # what can be told apart
+AROUND, ROW = 100, 46  # pixels above and below all rows, and for each
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """An interactive plot, what it shows, and one sentence on how to read it."""
+
+    key: str
+    title: str
+    reading: str
+    height: int
+    data: list[dict[str, Any]]
+    layout: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """Skill in parts, in units of skill; what is undefined is NaN.
+
+    Attributes
+    ----------
+    by_ticker
+        Shape [variant, ticker].
+    years, days, by_year
+        Calendar years, number of origins in each, skill of shape [variant, year].
+    by_seed
+        Per variant the skill of each seed.
+    saved
+        Cumulative loss that each variant saves against the benchmark, in shares of the benchmark's whole loss,
+        shape [variant, date].
+    left_out
+        Each contrast without one ticker, shape [contrast, ticker].
+    agree
+        Share of tickers in which each contrast has the sign of the whole.
+    """
+
+    by_ticker: np.ndarray
+    years: tuple[int, ...]
+    days: tuple[int, ...]
+    by_year: np.ndarray
+    by_seed: tuple[np.ndarray, ...]
+    saved: np.ndarray
+    left_out: np.ndarray
+    agree: np.ndarray
+
+
+def take_apart(comparison: Comparison) -> Numbers:
+    """Compute the skill by ticker, year and seed, and how much any one ticker matters."""
+    losses = comparison.losses
+    present = ~np.isnan(losses.base)
+    daily, base = _average(losses.grid, 1), _average(losses.base, 0)  # [variant, date], [date]
+    calendar = losses.dates.astype("datetime64[Y]").astype(int) + 1970
+    years = sorted({int(year) for year in calendar[present.any(axis=0)]})
+    in_year = [(calendar == year) & present.any(axis=0) for year in years]
+    by_ticker = _skill(losses, _average(losses.grid, 2), _average(losses.base, 1))
+    each = by_ticker - np.stack([_of_second(c, losses, by_ticker) for c in comparison.contrasts])[:, None]
+    at = [losses.variants.index(contrast.first) for contrast in comparison.contrasts]
+    gaps = np.stack([each[row, first] for row, first in enumerate(at)])  # [contrast, ticker]
+    signs = np.array([[np.sign(contrast.estimate)] for contrast in comparison.contrasts])
+    seed_base = np.nan_to_num(_average(losses.base, 1)).mean()
+    without = _without_one(losses)
+    return Numbers(
+        by_ticker, tuple(years), tuple(int(days.sum()) for days in in_year),
+        np.stack([_skill(losses, _average(daily[:, days], 1), base[days].mean()) for days in in_year], axis=1),
+        tuple(_skill(losses, seeds.mean(axis=1), seed_base) for seeds in losses.by_seed),
+        np.nancumsum(base - daily, axis=1) / (np.nansum(base) or np.nan),
+        np.stack([without[a] - _of_second(c, losses, without) for a, c in zip(at, comparison.contrasts, strict=True)]),
+        _average(np.where(np.isnan(gaps), np.nan, np.sign(gaps) == signs), 1),
+    )  # fmt: skip
+
+
+def _average(values: np.ndarray, axis: int) -> np.ndarray:
+    """Mean of what is not NaN, NaN where all is."""
+    counts = (~np.isnan(values)).sum(axis=axis)
+    return np.nansum(values, axis=axis) / np.where(counts > 0, counts, np.nan)
+
+
+def _skill(losses: Losses, mean: np.ndarray, base: np.ndarray) -> np.ndarray:
+    chosen = LOSSES.get(losses.loss)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        skill = (chosen.skill if chosen else ratio)(mean, base)
+    return np.where(np.isfinite(skill), skill, np.nan)
+
+
+def _of_second(contrast: Contrast, losses: Losses, values: np.ndarray) -> np.ndarray:
+    """Values of a contrast's second; the benchmark's are 0."""
+    return values[losses.variants.index(contrast.second)] if contrast.second in losses.variants else 0 * values[0]
+
+
+def _without_one(losses: Losses) -> np.ndarray:
+    """Skill of each variant without one ticker, [variant, ticker]."""
+    if len(losses.tickers) == 1:
+        return np.full((len(losses.variants), 1), np.nan)
+    base = _mean_without_one(losses.base)
+    return np.stack([_skill(losses, _mean_without_one(grid), base) for grid in losses.grid])
+
+
+def _mean_without_one(grid: np.ndarray) -> np.ndarray:
+    """Mean over dates of the mean over all tickers but one, [ticker]."""
+    present = ~np.isnan(grid)
+    counts = present.sum(axis=0) - present
+    return _average((np.nansum(grid, axis=0) - np.nan_to_num(grid)) / np.where(counts > 0, counts, np.nan), 1)
+
+
+def draw_contrasts(comparison: Comparison) -> Picture:
+    """Draw all contrasts as intervals beside the margin, those with the benchmark first."""
+    losses = comparison.losses
+    names = [*losses.variants, losses.benchmark]
+    label = dict(zip(names, _labels([_clip(name) for name in names]), strict=True))
+    heads = {0: f"<b>Against the benchmark ({label[losses.benchmark]})</b>"}
+    heads |= {len(comparison.against_benchmark): "<b>Between variants</b>"} if comparison.between else {}
+    texts, rows = [], {}
+    for at, contrast in enumerate(comparison.contrasts):
+        texts += [heads[at]] if at in heads else []
+        rows[at] = len(texts)
+        pair = [contrast.first] if contrast.second == losses.benchmark else [contrast.first, contrast.second]
+        texts.append(" - ".join(label[name] for name in pair))
+    found = {
+        at: "" if comparison.withheld else relation(c, comparison.margin) for at, c in enumerate(comparison.contrasts)
+    }
+    data: list[dict[str, Any]] = []
+    for kind, name in {"": "estimate", **FINDINGS}.items():
+        mine = [at for at in rows if found[at] == kind]
+        data += (
+            _intervals(comparison, name, SHADES[kind], {at: (rows[at], texts[rows[at]]) for at in mine}) if mine else []
+        )
+    layout = _rows_layout(texts, f"skill ({unit(losses)})")
+    layout["shapes"] += [_band(100 * comparison.margin)]
+    sure, equal, margin = 100 * (1 - comparison.alpha), 100 * (1 - 2 * comparison.alpha), 100 * comparison.margin
+    reading = (
+        f"A thin line is the simultaneous {sure:g} % interval: where it misses zero, the difference is real; a thick "
+        f"line is the {equal:g} % interval for equivalence: where it lies inside the shaded margin of ±{margin:g}, the "
+        "difference is too small to matter. Right of zero, the first is better."
+    )
+    return Picture("contrasts", "All contrasts of skill", reading, _height(texts), data, layout)
+
+
+def _intervals(
+    comparison: Comparison, name: str, shade: str, rows: Mapping[int, tuple[int, str]]
+) -> list[dict[str, Any]]:
+    """Make a thick line, and a dot on a thin line, for each of some contrasts."""
+    chosen, y = [comparison.contrasts[at] for at in rows], [row for row, _ in rows.values()]
+    thick: dict[str, list[float | None]] = {"x": [], "y": []}
+    for contrast, row in zip(chosen, y, strict=True):
+        thick["x"] += [100 * contrast.equal_low, 100 * contrast.equal_high, None]
+        thick["y"] += [row, row, None]
+    hover = [
+        f"<b>{text}</b><br>{100 * c.estimate:+.3f}<br>simultaneous: {100 * c.low:+.3f} to {100 * c.high:+.3f}<br>"
+        f"equivalence: {100 * c.equal_low:+.3f} to {100 * c.equal_high:+.3f}"
+        for c, (_, text) in zip(chosen, rows.values(), strict=True)
+    ]
+    above, below = (
+        [100 * reach for reach in ends]
+        for ends in zip(*((c.high - c.estimate, c.estimate - c.low) for c in chosen), strict=True)
+    )
+    error = {"type": "data", "array": above, "arrayminus": below, "symmetric": False, "color": shade, "thickness": 1.5}
+    line = {"mode": "lines", "line": {"color": f"{shade}/0.55", "width": 8}, "hoverinfo": "skip", "showlegend": False}
+    dots = {
+        "mode": "markers",
+        "marker": {"color": shade, "size": 9},
+        "text": hover,
+        "hovertemplate": "%{text}<extra></extra>",
+    }
+    common = {"name": name, "legendgroup": name}
+    return [
+        common | line | thick,
+        common | dots | {"x": [100 * c.estimate for c in chosen], "y": y, "error_x": {**error, "width": 4}},
+    ]
+
+
+def draw_saved(losses: Losses, numbers: Numbers) -> Picture:
+    """Draw the cumulative loss that each variant saves against the benchmark."""
+    dates = np.datetime_as_string(losses.dates, unit="D").tolist()
+    data = [
+        _line(one) | {"x": dates, "y": _values(100 * saved), "hovertemplate": "%{x|%Y-%m-%d}: %{y:+.3f} %"}
+        for one, saved in zip(_looks(losses).values(), numbers.saved, strict=True)
+    ]
+    layout = _layout("", "loss saved so far (% of all)") | {"hovermode": "x"}
+    layout["xaxis"] |= {"type": "date", "hoverformat": "%Y-%m-%d"}
+    reading = (
+        f"Up is better: a line rises on days when the variant lost less than the {losses.benchmark} and falls when it "
+        "lost more; a lead that was made in a few days shows as a step."
+    )
+    return Picture("saved", "Cumulative loss saved against the benchmark", reading, _tall(420, losses), data, layout)
+
+
+def draw_tickers(losses: Losses, numbers: Numbers) -> Picture:
+    """Draw the skill of each variant by ticker: the best ticker first, or as a distribution if there are many."""
+    few = len(losses.tickers) <= MOST_TICKERS
+    layout = _layout("" if few else "share of tickers, worst first (%)", f"skill ({unit(losses)})")
+    outside = _focus(layout, 100 * numbers.by_ticker)
+    names = np.array(_labels(losses.tickers), dtype=object)
+    mean = np.nan_to_num(_average(numbers.by_ticker, 0), nan=-np.inf)
+    order, data = np.argsort(-mean, kind="stable"), []
+    for one, skill in zip(_looks(losses).values(), 100 * numbers.by_ticker, strict=True):
+        own = order if few else np.argsort(skill)[: np.isfinite(skill).sum()]
+        across = names[order].tolist() if few else _values(100 * (np.arange(len(own)) + 0.5) / max(len(own), 1))
+        data.append((_marks(one, 8) if few else _line(one)) | {
+            "x": across, "y": _values(skill[own]), "text": names[own].tolist(), "hovertemplate": "%{text}: %{y:+.3f}",
+        })  # fmt: skip
+    if few:
+        layout["xaxis"] |= {"type": "category", "range": [-0.7, len(names) - 0.3]}
+    reading = (
+        "Above zero, the variant beats the benchmark on that ticker; tickers are ordered by their mean skill."
+        if few
+        else "Each line runs from a variant's worst ticker to its best; left of where it crosses zero are the tickers "
+        "on which the benchmark is better."
+    )
+    return Picture("tickers", "Skill by ticker", reading + outside, _tall(420, losses), data, layout)
+
+
+def draw_years(losses: Losses, numbers: Numbers) -> Picture:
+    """Draw the skill of each variant by calendar year."""
+    names = [f"{year} ({days} days)" for year, days in zip(numbers.years, numbers.days, strict=True)]
+    data = [
+        {
+            "type": "bar", "name": one.label, "marker": {"color": _shade(one), "pattern": {"shape": _pattern(one)}},
+            "x": names, "y": _values(100 * skill), "hovertemplate": "%{x}: %{y:+.3f}",
+        }
+        for one, skill in zip(_looks(losses).values(), numbers.by_year, strict=True)
+    ]  # fmt: skip
+    layout = _layout("", f"skill ({unit(losses)})") | {"barmode": "group"}
+    layout["xaxis"] |= {"type": "category", "showgrid": False}
+    outside = _focus(layout, 100 * numbers.by_year)
+    reading = (
+        f"Bars above zero: the variant beat the benchmark in that year; years with few days scatter more.{outside}"
+    )
+    return Picture("years", "Skill by calendar year", reading, _tall(380, losses), data, layout)
+
+
+def draw_seeds(comparison: Comparison, numbers: Numbers) -> Picture:
+    """Draw the skill of every seed of each variant, and their mean."""
+    losses = comparison.losses
+    found = _looks(losses)
+    texts = [one.label for one in found.values()]
+    data: list[dict[str, Any]] = []
+    for row, (one, skills, seeds) in enumerate(zip(found.values(), numbers.by_seed, losses.seeds, strict=True)):
+        hover = [f"{one.label}, {f'seed {seed}' if seeds else 'no seed'}" for seed in (seeds or [0])]
+        data += [
+            _marks(one, 10) | {
+                "x": _values(100 * skills), "y": [row] * len(skills), "text": hover,
+                "hovertemplate": "%{text}: %{x:+.3f}<extra></extra>", "legendgroup": one.label,
+            },
+            {
+                "mode": "markers", "x": _values(100 * skills[None].mean(axis=1)), "y": [row], "showlegend": False,
+                "marker": {"symbol": "line-ns", "size": 22, "color": "@ink", "line": {"width": 2, "color": "@ink"}},
+                "hovertemplate": "mean: %{x:+.3f}<extra></extra>", "legendgroup": one.label,
+            },
+        ]  # fmt: skip
+    layout = _rows_layout(texts, f"skill ({unit(losses)})") | {"showlegend": False}
+    reading = (
+        "Each marker is one training run of all tickers with one seed, the bar their mean; no random seed, one marker."
+    )
+    return Picture("seeds", "Skill by seed", reading, _height(texts), data, layout)
+
+
+def draw_curves(losses: Losses, history: pl.DataFrame) -> Picture | None:
+    """Draw the valid loss by epoch, each training relative to its own least; None if nothing was trained by epochs."""
+    known = (
+        history.filter(pl.col("valid_loss").is_finite() & (pl.col("valid_loss").min().over(UNIT) > 0))
+        if len(history)
+        else history
+    )
+    if known.is_empty():
+        return None
+    above = known.with_columns(above=100 * (pl.col("valid_loss") / pl.col("valid_loss").min().over(UNIT) - 1))
+    found = {name: one for name, one in _looks(losses).items() if name in above["variant"]}
+    data: list[dict[str, Any]] = []
+    for name, one in found.items():
+        mine = above.filter(pl.col("variant") == name)
+        data += _curve(mine, one, band=len(found) <= MOST_BANDS)
+    layout = _layout("epoch", "valid loss above its least (%)")
+    later = above.filter(pl.col("epoch") > 1)
+    layout["yaxis"] |= {"range": _limits([(later if len(later) else above)["above"].quantile(0.97) or 1.0], 0)}
+    band = "the band the middle 80 %, " if len(found) <= MOST_BANDS else ""
+    reading = (
+        f"The line is the median over trainings (of a ticker, fold and seed), {band}while nine in ten of them go on; "
+        "a curve that turns up early has begun to fit noise."
+    )
+    return Picture(
+        "curves",
+        "Valid loss by epoch, relative to the least of the same training",
+        reading,
+        _tall(400, losses),
+        data,
+        layout,
+    )
+
+
+def _curve(history: pl.DataFrame, one: Look, *, band: bool) -> list[dict[str, Any]]:
+    trainings = history.select(UNIT).n_unique()
+    quantiles = (pl.col("above").quantile(q, "linear").alias(f"{q}") for q in (0.1, 0.5, 0.9))
+    table = history.group_by("epoch").agg(*quantiles, pl.len()).filter(pl.col("len") >= 0.9 * trainings).sort("epoch")
+    x, group = table["epoch"].to_list(), _tag(one)
+    low, middle, high = (_values(table[f"{q}"].to_numpy()) for q in (0.1, 0.5, 0.9))
+    area = {
+        "mode": "lines", "x": [*x, *x[::-1]], "y": [*high, *low[::-1]], "fill": "toself", "line": {"width": 0},
+        "fillcolor": f"{_shade(one)}/0.15", "hoverinfo": "skip", "showlegend": False, "legendgroup": group,
+    }  # fmt: skip
+    line = _line(one) | {"x": x, "y": middle, "legendgroup": group, "hovertemplate": "epoch %{x}: %{y:.2f} %"}
+    return [area, line] if band else [line]
+
+
+def unit(losses: Losses) -> str:
+    """Say what a skill of 0.01 is called."""
+    return LOSSES[losses.loss].unit if losses.loss in LOSSES else "% of the benchmark's loss"
+
+
+def _safe(text: str) -> str:
+    """Keep plotly from reading a name as markup; it knows these three entities."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _labels(names: Sequence[str]) -> list[str]:
+    return [_safe(label.replace(r"\$", "$")) for label in shorten(names)]
+
+
+def _clip(name: str) -> str:
+    """Shorten a name so that two of them fit on a phone."""
+    return name if len(name) <= 22 else f"{name[:11]}…{name[-9:]}"
+
+
+def _looks(losses: Losses) -> dict[str, Look]:
+    found = looks(losses.variants)
+    named = zip(found.items(), _labels(losses.variants), strict=True)
+    return {name: Look(label, one.colour, one.marker, one.line) for (name, one), label in named}
+
+
+def _shade(one: Look) -> str:
+    return f"@{COLOURS.index(one.colour)}"
+
+
+def _pattern(one: Look) -> str:
+    return {"-": "", "--": "/", ":": "."}[one.line]
+
+
+def _tag(one: Look) -> str:
+    return f"{one.colour}{one.line}"
+
+
+def _line(one: Look) -> dict[str, Any]:
+    return {"mode": "lines", "name": one.label, "line": {"color": _shade(one), "width": 2, "dash": DASHES[one.line]}}
+
+
+def _marks(one: Look, size: int) -> dict[str, Any]:
+    symbol = SYMBOLS.get(one.marker, "circle-open")
+    return {"mode": "markers", "name": one.label, "marker": {"color": _shade(one), "size": size, "symbol": symbol}}
+
+
+def _values(values: np.ndarray) -> list[float | None]:
+    """Give numbers that JSON knows, of five digits."""
+    return [float(f"{value:.5g}") if math.isfinite(value) else None for value in values]
+
+
+def _limits(values: Sequence[float], anchor: float, times: float = np.inf) -> list[float]:
+    return list(focus(values, [anchor], times=times))
+
+
+def _focus(layout: dict[str, Any], values: np.ndarray) -> str:
+    """Keep a few far values from flattening the others, and say how many are left out."""
+    finite = values[np.isfinite(values)]
+    low, high = focus(finite.tolist(), [0.0], times=10)
+    layout["yaxis"] |= {"range": [low, high]}
+    outside = int(((finite < low) | (finite > high)).sum())
+    return f" {outside} far values are off the axis: a double click shows them." if outside else ""
+
+
+def _layout(across: str, upward: str) -> dict[str, Any]:
+    axis = {"zeroline": True, "zerolinecolor": "@ink", "zerolinewidth": 1, "gridcolor": "@line", "automargin": True}
+    return {
+        "xaxis": {**axis, "title": _title(across), "zeroline": False},
+        "yaxis": {**axis, "title": _title(upward)},
+        "margin": {"l": 48, "r": 12, "t": 40, "b": 48 if across else 32},
+        "showlegend": True,
+    }
+
+
+def _title(text: str) -> dict[str, Any]:
+    return {"text": text, "font": {"size": 13}, "standoff": 8}
+
+
+def _rows_layout(texts: Sequence[str], across: str) -> dict[str, Any]:
+    """Lay out rows 0, 1, ... from the top, each below its text, so that a phone's whole width is left to the plot."""
+    layout = _layout(across, "")
+    layout["margin"] |= {"l": 8}
+    layout["yaxis"] |= {"visible": False, "range": [len(texts) - 0.4, -0.8], "fixedrange": True}
+    layout["shapes"] = [{
+        "type": "line", "x0": 0, "x1": 0, "yref": "paper", "y0": 0, "y1": 1, "layer": "between",
+        "line": {"color": "@ink", "width": 1},
+    }]  # fmt: skip
+    layout["annotations"] = [
+        {
+            "xref": "paper", "x": 0, "xanchor": "left", "y": row - 0.38, "yanchor": "middle", "text": text,
+            "showarrow": False, "font": {"color": "@ink"},
+        }
+        for row, text in enumerate(texts)
+    ]  # fmt: skip
+    return layout
+
+
+def _band(margin: float) -> dict[str, Any]:
+    return {
+        "type": "rect", "x0": -margin, "x1": margin, "yref": "paper", "y0": 0, "y1": 1, "layer": "below",
+        "fillcolor": "@0/0.14", "line": {"width": 0}, "name": f"margin ±{margin:g}", "showlegend": True,
+    }  # fmt: skip
+
+
+def _tall(height: int, losses: Losses) -> int:
+    """Leave room for a legend of many variants."""
+    return height + 14 * max(len(losses.variants) - 3, 0)
+
+
+def _height(texts: Sequence[str]) -> int:
+    return AROUND + ROW * len(texts)

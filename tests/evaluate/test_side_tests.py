@@ -1,0 +1,77 @@
+import numpy as np
+import pytest
+from statsmodels.tsa.stattools import diebold_mariano_test
+
+import worlds
+from nextday.evaluate import measure
+from nextday.evaluate.side_tests import clark_west, holm, model_confidence_set, pesaran_timmermann
+
+# Forecast errors of two models of the series WWWusage, and the p-values that HypothesisTests.jl publishes for them.
+ETS = [
+    0.002241270, -0.000661906, -1.200002613, -4.000218178, 3.799373533, 3.401005111, -1.199692125, -0.800490048,
+    -1.200048999, 3.399847229, 7.000708948, 2.200989241, -4.800165569, -1.201043375, 3.400167556, 3.000709085,
+    0.400267950, -6.800169207, -2.401259050, 1.200112198,
+]  # fmt: skip
+ARIMA = [
+    0.1209998, 8.0622269, -0.9189429, -1.7952436, 5.3431277, 2.0459823, -0.6073261, 0.5516816, -0.7633238, 4.1229472,
+    5.8785333, 1.2828331, -3.4854233, 1.1971370, 3.1709314, 2.3408457, 0.4962286, -5.9841362, 0.1537114, 0.4207951,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("criterion", "known"), [("mse", 0.8871), ("mad", 0.7818)])
+def test_the_librarys_diebold_mariano_gives_the_published_values(criterion, known):
+    """The simulation of the naive ways rests on it."""
+    zero = np.zeros(len(ETS))
+    found = diebold_mariano_test(zero, ETS, ARIMA, lags=0, criterion=criterion, harvey_adj=True)
+    assert found.pvalue == pytest.approx(known, abs=1e-3)
+
+
+def test_clark_west_finds_signal_that_the_loss_difference_misses():
+    """A forecast too noisy to use loses to zero, and still knows something."""
+    rng = np.random.default_rng(0)
+    known, noise = rng.standard_normal((2, 5, 800))
+    actual = known + 5 * rng.standard_normal((5, 800))
+    predicted = known + 3 * noise
+    assert ((actual - predicted) ** 2).mean() > (actual**2).mean()
+    assert clark_west(actual, predicted, lags=5)[1] < 0.01
+
+
+def test_clark_west_holds_its_size():
+    rng = np.random.default_rng(1)
+    rejected = [
+        clark_west(rng.standard_normal((4, 300)), 0.1 * rng.standard_normal((4, 300)), lags=4)[1] < 0.05
+        for _ in range(300)
+    ]
+    assert 0.02 < np.mean(rejected) < 0.09
+
+
+def test_pesaran_timmermann_has_size_power_and_an_answer_without_variation():
+    rng = np.random.default_rng(2)
+    drift = 0.1
+    rejected = [
+        pesaran_timmermann(drift + rng.standard_normal(400), drift + rng.standard_normal(400))[1] < 0.05
+        for _ in range(300)
+    ]
+    assert 0.02 < np.mean(rejected) < 0.09
+    actual = rng.standard_normal(400)
+    assert pesaran_timmermann(actual, actual + rng.standard_normal(400))[1] < 1e-6
+    assert pesaran_timmermann(actual, np.ones(400)) == (0.0, 1.0)
+    assert pesaran_timmermann(np.zeros(400), actual) == (0.0, 1.0)
+
+
+def test_the_confidence_set_keeps_the_best_and_survives_identical_columns():
+    world = worlds.World(
+        tickers=5, days=400, signal=0.2, strengths={"good": 1.0, "twin": 1.0, "bad": 0.0}, bias=0.0, wiggle=0.0
+    )
+    losses = measure(worlds.draw(world, 0))
+    kept = model_confidence_set(losses, block=5)
+    assert kept["good"] == kept["twin"] == 1
+    assert kept["bad"] < 0.01
+    assert kept["bad"] == kept["zero forecast"]  # a forecast of zero under another name
+    dead = measure(worlds.draw(worlds.World(bias=0.0, wiggle=0.0, strengths={"A": 0.0, "B": 0.0}), 0))
+    assert set(model_confidence_set(dead, block=5).values()) == {1.0}
+
+
+def test_holm_is_the_textbook_example():
+    found = holm({"a": 0.01, "b": 0.04, "c": 0.03, "d": 0.005})
+    assert found == pytest.approx({"a": 0.03, "b": 0.06, "c": 0.06, "d": 0.02})
