@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,18 @@ import polars as pl
 
 from nextday.data import align, load_bars
 from nextday.errors import OutputError
-from nextday.evaluate import Comparison, Verdict, as_dict, compare, judge, load_baselines, measure, score, summarise
+from nextday.evaluate import (
+    Comparison,
+    Verdict,
+    as_dict,
+    beside,
+    compare,
+    judge,
+    load_baselines,
+    measure,
+    score,
+    summarise,
+)
 from nextday.features import check_causality
 from nextday.models import Device
 from nextday.report import draw_plots, render_report, write_csv, write_tables
@@ -120,10 +131,13 @@ def report(folder: Path) -> Results:
         folder, study.name, forecasts=forecasts, history=history, scores=scores, baselines=baselines,
         write=write_atomically,
     )  # fmt: skip
+    aside = beside(forecasts, comparison, folds)
     page = render_report(
-        comparison=comparison, verdict=verdict, scores=scores, history=history, folds=folds, manifest=manifest
-    )
-    write_atomically(folder / "verdict.json", json.dumps(as_dict(comparison, verdict), indent=1).encode())
+        comparison=comparison, verdict=verdict, aside=aside, scores=scores, history=history, folds=folds,
+        manifest=manifest,
+    )  # fmt: skip
+    said = as_dict(comparison, verdict) | {"beside": asdict(aside)}
+    write_atomically(folder / "verdict.json", json.dumps(said, indent=1).encode())
     write_atomically(folder / "report.html", page.encode())
     notes = (*manifest["notes"], *([remark] if remark else []))
     return Results(study, folder, forecasts, history, scores, comparison, verdict, notes)

@@ -1,9 +1,10 @@
 import numpy as np
+import polars as pl
 import pytest
 from statsmodels.tsa.stattools import diebold_mariano_test
 
 import worlds
-from nextday.evaluate import measure
+from nextday.evaluate import beside, compare, measure
 from nextday.evaluate.side_tests import clark_west, holm, model_confidence_set, pesaran_timmermann
 
 # Forecast errors of two models of the series WWWusage, and the p-values that HypothesisTests.jl publishes for them.
@@ -75,3 +76,16 @@ def test_the_confidence_set_keeps_the_best_and_survives_identical_columns():
 def test_holm_is_the_textbook_example():
     found = holm({"a": 0.01, "b": 0.04, "c": 0.03, "d": 0.005})
     assert found == pytest.approx({"a": 0.03, "b": 0.06, "c": 0.06, "d": 0.02})
+
+
+def test_everything_beside_the_verdict_is_there_for_any_table():
+    world = worlds.World(days=300, tickers=4, seeds=3, signal=0.2, bias=0.0, strengths={"good": 1.0, "none": 0.0})
+    rows = worlds.draw(world, 0)
+    found = beside(rows, compare(measure(rows), replicates=200))
+    assert found.clark_west["good"][1] < 1e-6
+    assert found.clark_west["none"][1] > 0.001
+    assert found.directions["good"] == (12, 12)
+    assert found.directions["none"][1] == 12
+    assert [row[0] for row in found.secondary] == ["absolute", "miss"] * 3
+    without_seeds = rows.filter(pl.col("seed") == 0).drop("seed")
+    assert beside(without_seeds, compare(measure(without_seeds), replicates=50)).directions["good"][1] == 4

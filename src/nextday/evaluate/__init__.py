@@ -4,9 +4,11 @@ from nextday.evaluate.baselines import load_baselines, load_forecasts
 from nextday.evaluate.contrasts import Comparison, Contrast, compare
 from nextday.evaluate.losses import LOSSES, Losses, measure
 from nextday.evaluate.metrics import METRICS, score, summarise
+from nextday.evaluate.side_tests import Beside, beside
 from nextday.evaluate.verdict import Verdict, as_dict, judge, relation
 
 __all__ = [
-    "LOSSES", "METRICS", "Comparison", "Contrast", "Losses", "Verdict",
-    "as_dict", "compare", "judge", "load_baselines", "load_forecasts", "measure", "relation", "score", "summarise",
+    "LOSSES", "METRICS", "Beside", "Comparison", "Contrast", "Losses", "Verdict",
+    "as_dict", "beside", "compare", "judge", "load_baselines", "load_forecasts",
+    "measure", "relation", "score", "summarise",
 ]  # fmt: skip

@@ -1,9 +1,78 @@
 """Tests that stand beside the verdict: is there any signal, which models cannot be told from the best."""
 
+from dataclasses import dataclass
+
 import numpy as np
+import polars as pl
 from scipy import stats
 
-from nextday.evaluate.losses import Losses
+from nextday.evaluate.contrasts import Comparison, compare
+from nextday.evaluate.losses import LOSSES, ZERO, Losses, measure
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What stands beside a verdict and does not decide it.
+
+    Attributes
+    ----------
+    clark_west
+        Per variant the statistic and p-value of any signal beside the zero forecast, averaged over seeds.
+    directions
+        Per variant how many of its tests per ticker and seed reject at 5 %, and how many there are.
+    confidence_set
+        Per variant, and the benchmark, the p-value of the model confidence set.
+    secondary
+        Contrasts by the other losses: loss, first, second, estimate, p-value adjusted by Holm over these losses.
+    """
+
+    clark_west: dict[str, tuple[float, float]]
+    directions: dict[str, tuple[int, int]]
+    confidence_set: dict[str, float]
+    secondary: tuple[tuple[str, str, str, float, float], ...]
+
+
+def beside(forecasts: pl.DataFrame, comparison: Comparison, folds: pl.DataFrame | None = None) -> Beside:
+    """Run the tests that stand beside a verdict on the forecasts it was made from."""
+    lags = max(1, round(comparison.block))
+    signal = 2 * pl.col("actual") * pl.col("predicted") / (pl.col("actual") ** 2).mean().over("ticker")  # Clark, West
+    daily = (
+        forecasts.with_columns(signal=signal).group_by("variant", "origin").agg(pl.col("signal").mean()).sort("origin")
+    )
+    names = comparison.losses.variants
+    return Beside(
+        {name: _mean_is_positive(daily.filter(variant=name)["signal"].to_numpy(), lags) for name in names},
+        {name: _directions(forecasts.filter(variant=name)) for name in names},
+        model_confidence_set(comparison.losses, block=comparison.block),
+        _by_other_losses(forecasts, comparison, folds),
+    )
+
+
+def _directions(rows: pl.DataFrame) -> tuple[int, int]:
+    """Count the tests of direction that reject at 5 %, one per ticker and seed."""
+    units = rows.partition_by(["ticker", "seed"] if "seed" in rows.columns else ["ticker"])
+    p_values = [pesaran_timmermann(unit["actual"].to_numpy(), unit["predicted"].to_numpy())[1] for unit in units]
+    return sum(value < 0.05 for value in p_values), len(p_values)
+
+
+def _by_other_losses(
+    forecasts: pl.DataFrame, comparison: Comparison, folds: pl.DataFrame | None
+) -> tuple[tuple[str, str, str, float, float], ...]:
+    """Repeat the contrasts by the losses that are not the primary one; Holm's adjustment over those losses."""
+    benchmark = None if comparison.losses.benchmark == ZERO else comparison.losses.benchmark
+    others = {
+        name: compare(measure(forecasts, loss=name, benchmark=benchmark, folds=folds), replicates=2000).contrasts
+        for name in LOSSES
+        if name != comparison.losses.loss
+    }
+    rows = []
+    for at, contrast in enumerate(comparison.contrasts):
+        adjusted = holm({name: contrasts[at].p_value for name, contrasts in others.items()})
+        rows += [
+            (name, contrast.first, contrast.second, others[name][at].estimate, value)
+            for name, value in adjusted.items()
+        ]
+    return tuple(rows)
 
 
 def clark_west(actual: np.ndarray, predicted: np.ndarray, *, lags: int) -> tuple[float, float]:
@@ -32,13 +101,16 @@ def clark_west(actual: np.ndarray, predicted: np.ndarray, *, lags: int) -> tuple
     >>> clark_west(y, 0.1 * y, lags=5)[1] < 0.001
     True
     """
+    adjusted = np.nanmean(actual**2 - (actual - predicted) ** 2 + predicted**2, axis=0)
+    return _mean_is_positive(adjusted[~np.isnan(adjusted)], lags)
+
+
+def _mean_is_positive(series: np.ndarray, lags: int) -> tuple[float, float]:
     from statsmodels.api import OLS  # a second of start-up
 
-    adjusted = np.nanmean(actual**2 - (actual - predicted) ** 2 + predicted**2, axis=0)
-    adjusted = adjusted[~np.isnan(adjusted)]
-    if np.ptp(adjusted) == 0:
+    if np.ptp(series) == 0:
         return 0.0, 1.0
-    fit = OLS(adjusted, np.ones(len(adjusted))).fit(cov_type="HAC", cov_kwds={"maxlags": lags})
+    fit = OLS(series, np.ones(len(series))).fit(cov_type="HAC", cov_kwds={"maxlags": lags})
     return float(fit.tvalues[0]), float(stats.norm.sf(fit.tvalues[0]))
 
 

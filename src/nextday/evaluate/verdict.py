@@ -63,8 +63,8 @@ def _equal_baseline(comparison: Comparison) -> tuple[str, ...] | None:
     loses = f"; {_and(worse)} {'loses' if len(worse) == 1 else 'lose'} to it" if worse else ""
     beats = f"; {_and(better)} beat it by less than the margin" if better else ""
     sentence = (
-        f"No variant beats the {comparison.losses.benchmark} by the margin of {_amount(comparison.margin, comparison)}{loses}"
-        f"{beats}: there is no skill here that features could add to."
+        f"No variant beats the {comparison.losses.benchmark} by the margin of {_amount(comparison.margin, comparison)}"
+        f"{loses}{beats}: there is no skill here that features could add to."
     )
     ordered = [_compared(contrast, comparison.margin) for contrast in comparison.between]
     resolved = [text for text in ordered if text]
@@ -129,10 +129,13 @@ def _what_would_settle(contrast: Contrast, comparison: Comparison) -> str:
     if needed == float("inf"):
         way = "no number of days would settle it with these seeds: more seeds are needed first"
     else:
-        way = f"about {needed:,.0f} days (now {days:,}) would settle it at the margin of {_amount(comparison.margin, comparison)}"
+        margin = _amount(comparison.margin, comparison)
+        way = f"about {needed:,.0f} days (now {days:,}) would settle it at the margin of {margin}"
+    estimate, low, high = (
+        _amount(value, comparison, signed=True) for value in (contrast.estimate, contrast.low, contrast.high)
+    )
     return (
-        f"{contrast.first} - {contrast.second}: {_amount(contrast.estimate, comparison, signed=True)}, interval "
-        f"{_amount(contrast.low, comparison, signed=True)} to {_amount(contrast.high, comparison, signed=True)}; equivalence would hold at a "
+        f"{contrast.first} - {contrast.second}: {estimate}, interval {low} to {high}; equivalence would hold at a "
         f"margin of {_amount(smallest, comparison)}; {way}."
     )
 

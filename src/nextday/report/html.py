@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from nextday.evaluate import summarise
+from nextday.evaluate import Beside, summarise
 from nextday.evaluate.contrasts import POWER_80, Comparison, Contrast
 from nextday.evaluate.losses import LOSSES
 from nextday.evaluate.verdict import Verdict, relation
@@ -52,7 +52,7 @@ class Table:
 
 def render_report(
     *, comparison: Comparison, verdict: Verdict, scores: pl.DataFrame, history: pl.DataFrame, folds: pl.DataFrame,
-    manifest: dict[str, Any],
+    manifest: dict[str, Any], aside: Beside | None = None,
 ) -> str:  # fmt: skip
     """Render the whole report.
 
@@ -62,6 +62,8 @@ def render_report(
         What was compared, and what it says.
     scores, history, folds
         The tables of the study; history may be empty.
+    aside
+        Tests that stand beside the verdict.
     manifest
         What was run; optional ``checks`` maps the name of a check that passed to what was checked.
     """
@@ -79,10 +81,34 @@ def render_report(
         comparison=comparison, losses=comparison.losses, verdict=verdict, badge=BADGES.get(verdict.code, verdict.code),
         study=manifest.get("study", {}), manifest=manifest, nothing=NOTHING, colours=COLOURS, dark=DARK,
         unit=figures.unit(comparison.losses), text=_texts(comparison, scores, folds), pictures=drawn,
-        tables=_tables(comparison, numbers, scores, history, folds, manifest),
+        tables=_tables(comparison, numbers, scores, history, folds, manifest) | _aside(comparison, aside),
         specs=Markup(_embed({key: {"data": one.data, "layout": one.layout} for key, one in drawn.items()})),
         plotly=Markup(get_plotlyjs().replace("</script", r"<\/script")),
     )  # fmt: skip
+
+
+def _aside(comparison: Comparison, aside: Beside | None) -> dict[str, Table]:
+    """Lay out the tests that stand beside the verdict."""
+    if aside is None:
+        return {}
+    rows = [
+        (
+            Cell(name),
+            *(Cell(f"{value:.3f}", value) for value in aside.clark_west[name]),
+            Cell("{} of {}".format(*aside.directions[name]), aside.directions[name][0]),
+            Cell(f"{aside.confidence_set[name]:.3f}", aside.confidence_set[name]),
+        )
+        for name in comparison.losses.variants
+    ]
+    columns = ("variant", "Clark-West", "p", "directions found", "confidence set, p")
+    others = [
+        (Cell(f"{first} - {second}"), Cell(NAMES[loss]), Cell(f"{100 * value:+.2f}", value), Cell(f"{p:.3f}", p))
+        for loss, first, second, value, p in aside.secondary
+    ]
+    return {
+        "aside": _table("Is there any signal, and which variants may be the best", columns, rows),
+        "secondary": _table("The same contrasts by other losses", ("contrast", "loss", "skill, %", "p, Holm"), others),
+    }
 
 
 def _embed(value: object) -> str:
