@@ -1,7 +1,8 @@
-"""Bring the figures of a finished study into README.md; ``--check`` fails when they are stale.
+"""Bring the figures of finished studies into README.md; ``--check`` fails when they are stale.
 
-``make readme`` copies the small result files of ``results/`` into ``docs/sample/`` and writes the blocks of README.md
-between ``<!-- NAME -->`` and ``<!-- end -->`` from them. No figure there is typed by hand.
+``make readme`` copies the small result files of ``results/`` (of ``make study`` and ``make walk``) into
+``docs/sample/`` and writes the blocks of README.md between ``<!-- NAME -->`` and ``<!-- end -->`` from them. No figure
+there is typed by hand.
 """
 
 import argparse
@@ -52,10 +53,31 @@ def caption() -> str:
     )
 
 
+def verdict() -> str:
+    """Say the verdict of the walk-forward study, and lay out its contrasts."""
+    found = json.loads((SAMPLE / "verdict.json").read_text())
+    counts, seeds = found["counts"], max(found["counts"]["seeds"].values())
+    lines = [
+        f"> {found['verdict']['sentence']}", "",
+        *(f"- {remark}" for remark in found["verdict"]["remarks"]), "",
+        f"Skill in % of the benchmark's RMSE; {counts['tickers']} tickers, {counts['days']} days, {seeds} seeds, "
+        f"simultaneous intervals at {100 * (1 - found['alpha']):.0f} %:", "",
+        "| contrast | skill | interval | standard error from days | from seeds | p of all |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]  # fmt: skip
+    for row in found["contrasts"]:
+        skill, low, high, days, luck = (
+            100 * row[name] for name in ("estimate", "low", "high", "date_error", "seed_error")
+        )
+        numbers = f"{skill:+.2f} | {low:+.2f} to {high:+.2f} | {days:.2f} | {luck:.2f} | {row['p_adjusted']:.3f}"
+        lines.append(f"| {row['first']} - {row['second']} | {numbers} |")
+    return "\n".join(lines)
+
+
 def rendered() -> str:
     """Give README.md with every block made anew."""
     text = README.read_text("utf-8")
-    for name, content in (("table", table()), ("caption", caption())):
+    for name, content in (("table", table()), ("caption", caption()), ("verdict", verdict())):
         pattern = rf"(<!-- {name} -->\n).*?(<!-- end -->)"
         if not re.search(pattern, text, re.DOTALL):
             sys.exit(f"README.md has no block <!-- {name} -->")
@@ -74,6 +96,7 @@ def main() -> None:
         for stage, names in FILES.items():
             for name in names:
                 shutil.copyfile(args.results / stage / name, SAMPLE / name)
+        shutil.copyfile(args.results / "walk_forward" / "stage2" / "verdict.json", SAMPLE / "verdict.json")
     if args.check:
         sys.exit(0 if rendered() == README.read_text("utf-8") else "README.md is stale: run make readme")
     README.write_text(rendered(), "utf-8")
