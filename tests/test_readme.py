@@ -16,7 +16,9 @@ def block(language: str, holding: str) -> str:
 
 
 def test_figures_are_those_of_the_result_files():
-    done = subprocess.run([sys.executable, "docs/generate.py", "--check"], cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "docs/generate.py", "--check"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert "| LSTM-Feat | 0.01" in README
 

@@ -8,10 +8,10 @@ import polars as pl
 import pytest
 
 from nextday.evaluate import score
+from nextday.evaluate.breakdown import break_down
 from nextday.evaluate.contrasts import compare
 from nextday.evaluate.losses import measure
 from nextday.evaluate.verdict import Verdict, judge
-from nextday.report.figures import take_apart
 from nextday.report.html import render_report
 from report.browser import CHROMIUM, screenshot, visit
 
@@ -221,7 +221,7 @@ def test_hostile_names_are_text_and_nothing_else(hostile, page):
 
 def test_parts_of_skill_agree_with_slow_and_obvious_sums():
     losses = measure(make_forecasts(), loss="squared")
-    numbers = take_apart(compare(losses, replicates=50))
+    numbers = break_down(compare(losses, replicates=50))
     grid, base = losses.grid, losses.base
     skill = lambda g, b: 1 - np.sqrt(g.mean() / b.mean())  # noqa: E731
     assert numbers.by_ticker[1, 2] == pytest.approx(skill(grid[1, 2], base[2]))

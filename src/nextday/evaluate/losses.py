@@ -218,7 +218,7 @@ class _Table:
             self._same_samples(variant, seed, actual[number])
         losses /= scale[:, None]
         known = tuple(seed for seed in seeds if seed is not None)
-        return _Cells(losses.mean(axis=0), known, _mean(losses, axis=2), _mean(losses, axis=1))
+        return _Cells(losses.mean(axis=0), known, average(losses, axis=2), average(losses, axis=1))
 
     def index_hash(self) -> str:
         """Digest the (ticker, origin) pairs."""
@@ -268,10 +268,10 @@ class _Table:
             )
 
 
-def _mean(losses: np.ndarray, *, axis: int) -> np.ndarray:
-    """Average what is there; NaN where there is nothing."""
-    count = (~np.isnan(losses)).sum(axis=axis)
-    return np.nansum(losses, axis=axis) / np.where(count > 0, count, np.nan)
+def average(values: np.ndarray, *, axis: int) -> np.ndarray:
+    """Mean of what is not NaN, NaN where all is."""
+    count = (~np.isnan(values)).sum(axis=axis)
+    return np.nansum(values, axis=axis) / np.where(count > 0, count, np.nan)
 
 
 def _show(rows: pl.DataFrame) -> str:
@@ -295,3 +295,8 @@ def _scales(
         flat = tickers[int(np.argmin(scale > 0))]
         raise VerdictError(f"the actual values of {flat} never move; there is nothing to compare")
     return scale
+
+
+def unit_of(losses: Losses) -> str:
+    """Say what a skill of 0.01 is called."""
+    return LOSSES[losses.loss].unit if losses.loss in LOSSES else "% of the benchmark's loss"

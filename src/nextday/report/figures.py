@@ -1,4 +1,4 @@
-"""The interactive plots of the HTML report, as the plain values that plotly.js takes, and the numbers they show.
+"""The interactive plots of the HTML report, as the plain values that plotly.js takes.
 
 Colours are written ``@name`` or ``@name/opacity`` and looked up by the page's script: they follow
 light and dark.
@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from nextday.evaluate.contrasts import Comparison, Contrast
-from nextday.evaluate.losses import LOSSES, Losses, ratio
+from nextday.evaluate.breakdown import Breakdown
+from nextday.evaluate.contrasts import Comparison
+from nextday.evaluate.losses import Losses, average, unit_of
 from nextday.evaluate.verdict import relation
 from nextday.report.style import COLOURS, Look, focus, looks, shorten
 
@@ -38,95 +39,6 @@ class Picture:
     layout: dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Numbers:
-    """Skill in parts, in units of skill; what is undefined is NaN.
-
-    Attributes
-    ----------
-    by_ticker
-        Shape [variant, ticker].
-    years, days, by_year
-        Calendar years, number of origins in each, skill of shape [variant, year].
-    by_seed
-        Per variant the skill of each seed.
-    saved
-        Cumulative loss that each variant saves against the benchmark, in shares of the benchmark's whole loss,
-        shape [variant, date].
-    left_out
-        Each contrast without one ticker, shape [contrast, ticker].
-    agree
-        Share of tickers in which each contrast has the sign of the whole.
-    """
-
-    by_ticker: np.ndarray
-    years: tuple[int, ...]
-    days: tuple[int, ...]
-    by_year: np.ndarray
-    by_seed: tuple[np.ndarray, ...]
-    saved: np.ndarray
-    left_out: np.ndarray
-    agree: np.ndarray
-
-
-def take_apart(comparison: Comparison) -> Numbers:
-    """Compute the skill by ticker, year and seed, and how much any one ticker matters."""
-    losses = comparison.losses
-    present = ~np.isnan(losses.base)
-    daily, base = _average(losses.grid, 1), _average(losses.base, 0)  # [variant, date], [date]
-    calendar = losses.dates.astype("datetime64[Y]").astype(int) + 1970
-    years = sorted({int(year) for year in calendar[present.any(axis=0)]})
-    in_year = [(calendar == year) & present.any(axis=0) for year in years]
-    by_ticker = _skill(losses, _average(losses.grid, 2), _average(losses.base, 1))
-    each = by_ticker - np.stack([_of_second(c, losses, by_ticker) for c in comparison.contrasts])[:, None]
-    at = [losses.variants.index(contrast.first) for contrast in comparison.contrasts]
-    gaps = np.stack([each[row, first] for row, first in enumerate(at)])  # [contrast, ticker]
-    signs = np.array([[np.sign(contrast.estimate)] for contrast in comparison.contrasts])
-    seed_base = np.nan_to_num(_average(losses.base, 1)).mean()
-    without = _without_one(losses)
-    return Numbers(
-        by_ticker, tuple(years), tuple(int(days.sum()) for days in in_year),
-        np.stack([_skill(losses, _average(daily[:, days], 1), base[days].mean()) for days in in_year], axis=1),
-        tuple(_skill(losses, seeds.mean(axis=1), seed_base) for seeds in losses.by_seed),
-        np.nancumsum(base - daily, axis=1) / (np.nansum(base) or np.nan),
-        np.stack([without[a] - _of_second(c, losses, without) for a, c in zip(at, comparison.contrasts, strict=True)]),
-        _average(np.where(np.isnan(gaps), np.nan, np.sign(gaps) == signs), 1),
-    )  # fmt: skip
-
-
-def _average(values: np.ndarray, axis: int) -> np.ndarray:
-    """Mean of what is not NaN, NaN where all is."""
-    counts = (~np.isnan(values)).sum(axis=axis)
-    return np.nansum(values, axis=axis) / np.where(counts > 0, counts, np.nan)
-
-
-def _skill(losses: Losses, mean: np.ndarray, base: np.ndarray) -> np.ndarray:
-    chosen = LOSSES.get(losses.loss)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        skill = (chosen.skill if chosen else ratio)(mean, base)
-    return np.where(np.isfinite(skill), skill, np.nan)
-
-
-def _of_second(contrast: Contrast, losses: Losses, values: np.ndarray) -> np.ndarray:
-    """Values of a contrast's second; the benchmark's are 0."""
-    return values[losses.variants.index(contrast.second)] if contrast.second in losses.variants else 0 * values[0]
-
-
-def _without_one(losses: Losses) -> np.ndarray:
-    """Skill of each variant without one ticker, [variant, ticker]."""
-    if len(losses.tickers) == 1:
-        return np.full((len(losses.variants), 1), np.nan)
-    base = _mean_without_one(losses.base)
-    return np.stack([_skill(losses, _mean_without_one(grid), base) for grid in losses.grid])
-
-
-def _mean_without_one(grid: np.ndarray) -> np.ndarray:
-    """Mean over dates of the mean over all tickers but one, [ticker]."""
-    present = ~np.isnan(grid)
-    counts = present.sum(axis=0) - present
-    return _average((np.nansum(grid, axis=0) - np.nan_to_num(grid)) / np.where(counts > 0, counts, np.nan), 1)
-
-
 def draw_contrasts(comparison: Comparison) -> Picture:
     """Draw all contrasts as intervals beside the margin, those with the benchmark first."""
     losses = comparison.losses
@@ -149,7 +61,7 @@ def draw_contrasts(comparison: Comparison) -> Picture:
         data += (
             _intervals(comparison, name, SHADES[kind], {at: (rows[at], texts[rows[at]]) for at in mine}) if mine else []
         )
-    layout = _rows_layout(texts, f"skill ({unit(losses)})")
+    layout = _rows_layout(texts, f"skill ({unit_of(losses)})")
     layout["shapes"] += [_band(100 * comparison.margin)]
     sure, equal, margin = 100 * (1 - comparison.alpha), 100 * (1 - 2 * comparison.alpha), 100 * comparison.margin
     reading = (
@@ -193,7 +105,7 @@ def _intervals(
     ]
 
 
-def draw_saved(losses: Losses, numbers: Numbers) -> Picture:
+def draw_saved(losses: Losses, numbers: Breakdown) -> Picture:
     """Draw the cumulative loss that each variant saves against the benchmark."""
     dates = np.datetime_as_string(losses.dates, unit="D").tolist()
     data = [
@@ -209,13 +121,13 @@ def draw_saved(losses: Losses, numbers: Numbers) -> Picture:
     return Picture("saved", "Cumulative loss saved against the benchmark", reading, _tall(420, losses), data, layout)
 
 
-def draw_tickers(losses: Losses, numbers: Numbers) -> Picture:
+def draw_tickers(losses: Losses, numbers: Breakdown) -> Picture:
     """Draw the skill of each variant by ticker: the best ticker first, or as a distribution if there are many."""
     few = len(losses.tickers) <= MOST_TICKERS
-    layout = _layout("" if few else "share of tickers, worst first (%)", f"skill ({unit(losses)})")
+    layout = _layout("" if few else "share of tickers, worst first (%)", f"skill ({unit_of(losses)})")
     outside = _focus(layout, 100 * numbers.by_ticker)
     names = np.array(_labels(losses.tickers), dtype=object)
-    mean = np.nan_to_num(_average(numbers.by_ticker, 0), nan=-np.inf)
+    mean = np.nan_to_num(average(numbers.by_ticker, axis=0), nan=-np.inf)
     order, data = np.argsort(-mean, kind="stable"), []
     for one, skill in zip(_looks(losses).values(), 100 * numbers.by_ticker, strict=True):
         own = order if few else np.argsort(skill)[: np.isfinite(skill).sum()]
@@ -234,7 +146,7 @@ def draw_tickers(losses: Losses, numbers: Numbers) -> Picture:
     return Picture("tickers", "Skill by ticker", reading + outside, _tall(420, losses), data, layout)
 
 
-def draw_years(losses: Losses, numbers: Numbers) -> Picture:
+def draw_years(losses: Losses, numbers: Breakdown) -> Picture:
     """Draw the skill of each variant by calendar year."""
     names = [f"{year} ({days} days)" for year, days in zip(numbers.years, numbers.days, strict=True)]
     data = [
@@ -244,7 +156,7 @@ def draw_years(losses: Losses, numbers: Numbers) -> Picture:
         }
         for one, skill in zip(_looks(losses).values(), numbers.by_year, strict=True)
     ]  # fmt: skip
-    layout = _layout("", f"skill ({unit(losses)})") | {"barmode": "group"}
+    layout = _layout("", f"skill ({unit_of(losses)})") | {"barmode": "group"}
     layout["xaxis"] |= {"type": "category", "showgrid": False}
     outside = _focus(layout, 100 * numbers.by_year)
     reading = (
@@ -253,7 +165,7 @@ def draw_years(losses: Losses, numbers: Numbers) -> Picture:
     return Picture("years", "Skill by calendar year", reading, _tall(380, losses), data, layout)
 
 
-def draw_seeds(comparison: Comparison, numbers: Numbers) -> Picture:
+def draw_seeds(comparison: Comparison, numbers: Breakdown) -> Picture:
     """Draw the skill of every seed of each variant, and their mean."""
     losses = comparison.losses
     found = _looks(losses)
@@ -272,7 +184,7 @@ def draw_seeds(comparison: Comparison, numbers: Numbers) -> Picture:
                 "hovertemplate": "mean: %{x:+.3f}<extra></extra>", "legendgroup": one.label,
             },
         ]  # fmt: skip
-    layout = _rows_layout(texts, f"skill ({unit(losses)})") | {"showlegend": False}
+    layout = _rows_layout(texts, f"skill ({unit_of(losses)})") | {"showlegend": False}
     reading = (
         "Each marker is one training run of all tickers with one seed, the bar their mean; no random seed, one marker."
     )
@@ -324,11 +236,6 @@ def _curve(history: pl.DataFrame, one: Look, *, band: bool) -> list[dict[str, An
     }  # fmt: skip
     line = _line(one) | {"x": x, "y": middle, "legendgroup": group, "hovertemplate": "epoch %{x}: %{y:.2f} %"}
     return [area, line] if band else [line]
-
-
-def unit(losses: Losses) -> str:
-    """Say what a skill of 0.01 is called."""
-    return LOSSES[losses.loss].unit if losses.loss in LOSSES else "% of the benchmark's loss"
 
 
 def _safe(text: str) -> str:

@@ -1,53 +1,26 @@
 """The report of a study: one HTML file that holds its text, tables, plots and scripts, and loads nothing."""
 
 import json
-import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from nextday.evaluate import Beside, summarise
-from nextday.evaluate.contrasts import POWER_80, Comparison, Contrast
-from nextday.evaluate.losses import LOSSES
-from nextday.evaluate.verdict import Verdict, relation
+from nextday.evaluate import Beside
+from nextday.evaluate.breakdown import Breakdown, break_down
+from nextday.evaluate.contrasts import POWER_80, Comparison
+from nextday.evaluate.losses import LOSSES, unit_of
+from nextday.evaluate.verdict import Verdict
 from nextday.report import figures
-from nextday.report.figures import Numbers
+from nextday.report.html_tables import NAMES, NOTHING, lay_out, number, share
 from nextday.report.style import COLOURS
 
-NOTHING = "–"
-NAMES = {"squared": "squared error", "absolute": "absolute error", "miss": "share of days missed"}
 BADGES = {
     "withheld": "withheld", "equal_baseline": "no better than the baseline", "features_help": "features help",
     "learns_its_own": "learns its own features", "features_add_noise": "features add noise",
     "resolved": "a resolved order", "inconclusive": "inconclusive",
 }  # fmt: skip
-FINDINGS = {">": "{first} is better", "<": "{second} is better", "=": "equal within the margin", "?": "cannot tell"}
 DARK = ("#4BA6E3", "#FF8A4C", "#2CC295", "#E39BC4", "#F2B632", "#8CCDF2")  # the palette of style.py, lighter
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """What a table shows, and the number that it is sorted by; without one it is text."""
-
-    text: str
-    value: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """A caption, names of columns, and rows; the first cell of a row names it."""
-
-    caption: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[Cell, ...], ...]
-
-    @property
-    def numeric(self) -> tuple[bool, ...]:
-        """Tell the columns that hold numbers."""
-        return tuple(any(row[at].value is not None for row in self.rows) for at in range(len(self.columns)))
 
 
 def render_report(
@@ -75,40 +48,16 @@ def render_report(
         loader=PackageLoader("nextday.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
     )  # fmt: skip
-    numbers = figures.take_apart(comparison)
+    numbers = break_down(comparison)
     drawn = _pictures(comparison, numbers, history)
     return environment.get_template("report.html").render(
         comparison=comparison, losses=comparison.losses, verdict=verdict, badge=BADGES.get(verdict.code, verdict.code),
         study=manifest.get("study", {}), manifest=manifest, nothing=NOTHING, colours=COLOURS, dark=DARK,
-        unit=figures.unit(comparison.losses), text=_texts(comparison, scores, folds), pictures=drawn,
-        tables=_tables(comparison, numbers, scores, history, folds, manifest) | _aside(comparison, aside),
+        unit=unit_of(comparison.losses), text=_texts(comparison, scores, folds), pictures=drawn,
+        tables=lay_out(comparison, numbers, scores, history, folds, manifest, aside),
         specs=Markup(_embed({key: {"data": one.data, "layout": one.layout} for key, one in drawn.items()})),
         plotly=Markup(get_plotlyjs().replace("</script", r"<\/script")),
     )  # fmt: skip
-
-
-def _aside(comparison: Comparison, aside: Beside | None) -> dict[str, Table]:
-    """Lay out the tests that stand beside the verdict."""
-    if aside is None:
-        return {}
-    rows = [
-        (
-            Cell(name),
-            *(Cell(f"{value:.3f}", value) for value in aside.clark_west[name]),
-            Cell("{} of {}".format(*aside.directions[name]), aside.directions[name][0]),
-            Cell(f"{aside.confidence_set[name]:.3f}", aside.confidence_set[name]),
-        )
-        for name in comparison.losses.variants
-    ]
-    columns = ("variant", "Clark-West", "p", "directions found", "confidence set, p")
-    others = [
-        (Cell(f"{first} - {second}"), Cell(NAMES[loss]), Cell(f"{100 * value:+.2f}", value), Cell(f"{p:.3f}", p))
-        for loss, first, second, value, p in aside.secondary
-    ]
-    return {
-        "aside": _table("Is there any signal, and which variants may be the best", columns, rows),
-        "secondary": _table("The same contrasts by other losses", ("contrast", "loss", "skill, %", "p, Holm"), others),
-    }
 
 
 def _embed(value: object) -> str:
@@ -117,7 +66,7 @@ def _embed(value: object) -> str:
     return text.replace("&", r"\u0026").replace("<", r"\u003c").replace(">", r"\u003e")  # other than ASCII is escaped
 
 
-def _pictures(comparison: Comparison, numbers: Numbers, history: pl.DataFrame) -> dict[str, figures.Picture]:
+def _pictures(comparison: Comparison, numbers: Breakdown, history: pl.DataFrame) -> dict[str, figures.Picture]:
     losses = comparison.losses
     drawn = [
         figures.draw_contrasts(comparison), figures.draw_saved(losses, numbers), figures.draw_tickers(losses, numbers),
@@ -134,7 +83,7 @@ def _texts(comparison: Comparison, scores: pl.DataFrame, folds: pl.DataFrame) ->
     change, loss = comparison.sensitivity, LOSSES.get(comparison.losses.loss)
     return {
         "margin": f"{100 * comparison.margin:g}",
-        "detectable": _number(100 * comparison.detectable, comparison, signed=False),
+        "detectable": number(100 * comparison.detectable, comparison, signed=False),
         "confidence": f"{100 * (1 - comparison.alpha):g} %",
         "equivalence": f"{100 * (1 - 2 * comparison.alpha):g} %",
         "first": first, "last": last,
@@ -143,268 +92,10 @@ def _texts(comparison: Comparison, scores: pl.DataFrame, folds: pl.DataFrame) ->
         "tickers": f"{len(comparison.losses.tickers)} ticker{'s' if len(comparison.losses.tickers) > 1 else ''}",
         "samples": f"{int((~np.isnan(comparison.losses.base)).sum()):,}",
         "seeds": ", ".join(map(str, seeds)) or "none (no model is random)",
-        "up": _share(scores["AlwaysUp"].mean()),
+        "up": share(scores["AlwaysUp"].mean()),
         "zero_days": f"{int(scores['ZeroDays'].max() or 0):,}",  # type: ignore[arg-type]
         "block": f"{comparison.block:.1f}",
         "half": f"{change[0]:.2f}", "twice": f"{change[1]:.2f}", "power": f"{POWER_80:g}",
         "loss": NAMES.get(comparison.losses.loss, comparison.losses.loss),
         "scaled": (loss.scale or "").replace("_", " ") if loss else "",
     }  # fmt: skip
-
-
-def _tables(
-    comparison: Comparison, numbers: Numbers, scores: pl.DataFrame, history: pl.DataFrame, folds: pl.DataFrame,
-    manifest: dict[str, Any],
-) -> dict[str, Table]:  # fmt: skip
-    """Lay out every table."""
-    return {
-        "contrasts": _contrasts(comparison),
-        "variants": _variants(comparison, manifest),
-        "folds": _folds(folds),
-        "skill": _skill(comparison),
-        "metrics": _metrics(scores, comparison),
-        "tickers": _by_ticker(comparison, numbers),
-        "robust": _robust(comparison, numbers),
-        "years": _by_year(comparison, numbers),
-        "curves": _trainings(history),
-        "seeds": _by_seed(comparison, numbers),
-        "detectable": _detectable(comparison),
-    }
-
-
-def _contrasts(comparison: Comparison) -> Table:
-    rows = [
-        (
-            Cell(_name(c)), _percent(c.estimate, comparison), _range(c.low, c.high, comparison),
-            _range(c.equal_low, c.equal_high, comparison), _p(c.p_value), _p(c.p_adjusted),
-            Cell(_finding(c, comparison)),
-        )
-        for c in comparison.contrasts
-    ]  # fmt: skip
-    columns = ("contrast", "skill", "simultaneous interval", "equivalence interval", "p alone", "p adjusted", "finding")
-    return _table(f"Every contrast of skill, {figures.unit(comparison.losses)}", columns, rows)
-
-
-def _finding(contrast: Contrast, comparison: Comparison) -> str:
-    if comparison.withheld:
-        return "withheld"
-    if contrast.identical:
-        return "the two forecast the same"
-    text = FINDINGS[relation(contrast, comparison.margin)]
-    return text.format(
-        first=contrast.first, second=f"the {contrast.second}" if contrast.second == "zero forecast" else contrast.second
-    )
-
-
-def _variants(comparison: Comparison, manifest: dict[str, Any]) -> Table:
-    known = manifest.get("study", {}).get("variants", {})
-    rows = []
-    for name, seeds in zip(comparison.losses.variants, comparison.losses.seeds, strict=True):
-        variant = known.get(name, {})
-        options = ", ".join(f"{key} {value}" for key, value in variant.get("options", {}).items())
-        cells = (variant.get("model"), variant.get("features"), options, ", ".join(map(str, seeds)))
-        rows.append((Cell(name), *(Cell(str(text) if text else NOTHING) for text in cells)))
-    return _table("The variants", ("variant", "model", "features", "options", "seeds"), rows)
-
-
-def _folds(folds: pl.DataFrame) -> Table:
-    parts = [part for part in ("train", "valid", "test") if f"{part}_from" in folds.columns]
-    ends = [(pl.col(f"{part}_from").min(), pl.col(f"{part}_to").max(), pl.col(part).sum()) for part in parts]
-    each = folds.group_by("fold").agg(pl.len(), *(one for three in ends for one in three)).sort("fold")
-    rows = []
-    for fold, tickers, *rest in each.iter_rows():
-        spans = [
-            cell
-            for start, end, count in zip(rest[::3], rest[1::3], rest[2::3], strict=True)
-            for cell in (Cell(f"{start} to {end}"), _count(count))
-        ]
-        rows.append((_count(fold), _count(tickers), *spans))
-    columns = [name for part in parts for name in (f"{part} origins", f"{part} samples")]
-    return _table("How time was split: samples of all tickers together", ("fold", "tickers", *columns), rows)
-
-
-def _skill(comparison: Comparison) -> Table:
-    rows = [
-        (
-            Cell(c.first), _percent(c.estimate, comparison), _range(c.low, c.high, comparison),
-            _range(c.equal_low, c.equal_high, comparison), _percent(c.standard_error, comparison, signed=False),
-            _p(c.p_adjusted), Cell(_finding(c, comparison)),
-        )
-        for c in comparison.against_benchmark
-    ]  # fmt: skip
-    columns = (
-        "variant",
-        "skill",
-        "simultaneous interval",
-        "equivalence interval",
-        "standard error",
-        "p adjusted",
-        "finding",
-    )
-    caption = f"Skill against the {comparison.losses.benchmark}, {figures.unit(comparison.losses)}"
-    return _table(caption, columns, rows)
-
-
-def _metrics(scores: pl.DataFrame, comparison: Comparison) -> Table:
-    rows, seeds = (
-        [],
-        {name: len(own) or None for name, own in zip(comparison.losses.variants, comparison.losses.seeds, strict=True)},
-    )
-    for row in summarise(scores, by=["variant"]).iter_rows(named=True):
-        errors = [_spread(row, name, 1, 5) for name in ("MAE", "RMSE")]
-        shares = [_spread(row, name, 100, 2) for name in ("DirAcc", "R2Zero", "R2Mean")]
-        rows.append((Cell(row["variant"]), *errors, *shares, _count(seeds.get(row["variant"]))))
-    columns = ("variant", "MAE", "RMSE", "DirAcc, %", "R² against zero, %", "R² against the mean, %", "seeds")
-    several = any(count and count > 1 for count in seeds.values())
-    spread = " ± standard deviation between seeds" if several else ""
-    return _table(f"Point metrics: mean over tickers{spread}", columns, rows)
-
-
-def _by_ticker(comparison: Comparison, numbers: Numbers) -> Table:
-    days = (~np.isnan(comparison.losses.base)).sum(axis=1)
-    rows = [
-        (Cell(name), _count(int(count)), *(_percent(skill, comparison) for skill in column))
-        for name, count, column in zip(comparison.losses.tickers, days, numbers.by_ticker.T, strict=True)
-    ]
-    caption = f"Skill by ticker, {figures.unit(comparison.losses)}"
-    return _table(caption, ("ticker", "days", *comparison.losses.variants), rows)
-
-
-def _robust(comparison: Comparison, numbers: Numbers) -> Table:
-    rows = []
-    for c, agree, without in zip(comparison.contrasts, numbers.agree, numbers.left_out, strict=True):
-        known = without[np.isfinite(without)]
-        low, high = (float(known.min()), float(known.max())) if len(known) else (math.nan, math.nan)
-        rows.append(
-            (
-                Cell(_name(c)),
-                _percent(c.estimate, comparison),
-                Cell(_share(agree), _finite(agree)),
-                _range(low, high, comparison),
-            )
-        )
-    columns = ("contrast", "skill", "tickers of the same sign", "range when one ticker is left out")
-    return _table("How much any one ticker matters", columns, rows)
-
-
-def _by_year(comparison: Comparison, numbers: Numbers) -> Table:
-    rows = [
-        (Cell(str(year), year), _count(days), *(_percent(skill, comparison) for skill in column))
-        for year, days, column in zip(numbers.years, numbers.days, numbers.by_year.T, strict=True)
-    ]
-    caption = f"Skill by calendar year, {figures.unit(comparison.losses)}"
-    return _table(caption, ("year", "days", *comparison.losses.variants), rows)
-
-
-def _trainings(history: pl.DataFrame) -> Table:
-    columns = ("variant", "trainings", "epochs, median", "kept epoch, median", "kept epoch, range")
-    if history.is_empty():
-        return _table("Trainings", columns, [])
-    kept = pl.col("epoch").filter("best").max().alias("kept")
-    units = history.group_by(figures.UNIT, maintain_order=True).agg(pl.col("epoch").max(), kept)
-    each = units.group_by("variant", maintain_order=True).agg(
-        pl.len(),
-        pl.col("epoch").median(),
-        middle=pl.col("kept").median(),
-        least=pl.col("kept").min(),
-        most=pl.col("kept").max(),
-    )
-    rows = [
-        (Cell(name), _count(count), _count(epochs), _count(middle), Cell(f"{least} to {most}", least))
-        for name, count, epochs, middle, least, most in each.iter_rows()
-    ]
-    return _table("Trainings: one for each ticker, fold and seed", columns, rows)
-
-
-def _by_seed(comparison: Comparison, numbers: Numbers) -> Table:
-    losses, rows = comparison.losses, []
-    seeds = sorted({seed for own in losses.seeds for seed in own})
-    for name, own, skills in zip(losses.variants, losses.seeds, numbers.by_seed, strict=True):
-        known = dict(zip(own, skills, strict=True)) if own else {}
-        deviation = float(skills.std(ddof=1)) if len(skills) > 1 else math.nan
-        cells = [_percent(known.get(seed, math.nan), comparison) for seed in seeds]
-        rows.append(
-            (
-                Cell(name),
-                _percent(float(skills.mean()), comparison),
-                _percent(deviation, comparison, signed=False),
-                *cells,
-            )
-        )
-    columns = ("variant", "mean", "standard deviation", *(f"seed {seed}" for seed in seeds))
-    return _table(f"Skill by seed, {figures.unit(losses)}; a variant without seeds is not random", columns, rows)
-
-
-def _detectable(comparison: Comparison) -> Table:
-    days = len(comparison.losses.dates)
-    rows = []
-    for c in comparison.contrasts:
-        needed = c.days_to_settle(days, comparison.margin) if c.standard_error > 0 else math.nan
-        wait = Cell("more seeds first", math.inf) if math.isinf(needed) else _count(needed)
-        errors = [
-            _percent(e, comparison, signed=False)
-            for e in (c.date_error, c.seed_error, c.standard_error, POWER_80 * c.standard_error)
-        ]
-        rows.append((Cell(_name(c)), *errors, wait))
-    columns = (
-        "contrast",
-        "error from dates",
-        "error from seeds",
-        "standard error",
-        "detectable difference",
-        "days to settle",
-    )
-    return _table(f"What this study can detect, {figures.unit(comparison.losses)}", columns, rows)
-
-
-def _table(caption: str, columns: Sequence[str], rows: Iterable[tuple[Cell, ...]]) -> Table:
-    return Table(caption, tuple(columns), tuple(rows))
-
-
-def _name(contrast: Contrast) -> str:
-    return f"{contrast.first} - {contrast.second}"
-
-
-def _number(value: float, comparison: Comparison, *, signed: bool = True) -> str:
-    """Write a skill in percent with three digits of the margin; nothing if it is not a number."""
-    if not math.isfinite(value):
-        return NOTHING
-    digits = min(max(2 - math.floor(math.log10(100 * comparison.margin)), 2), 8) if comparison.margin > 0 else 3
-    rounded = round(value, digits) + 0.0  # no minus zero
-    return f"{rounded:+.{digits}f}" if signed and rounded else f"{rounded:.{digits}f}"
-
-
-def _percent(value: float, comparison: Comparison, *, signed: bool = True) -> Cell:
-    return Cell(_number(100 * value, comparison, signed=signed), _finite(value))
-
-
-def _range(low: float, high: float, comparison: Comparison) -> Cell:
-    if not (math.isfinite(low) and math.isfinite(high)):
-        return Cell(NOTHING)
-    return Cell(f"{_number(100 * low, comparison)} to {_number(100 * high, comparison)}", low)
-
-
-def _spread(row: dict[str, Any], name: str, factor: float, digits: int) -> Cell:
-    mean, deviation = row[name], row[f"{name}_sd"]
-    if mean is None or not math.isfinite(mean):
-        return Cell(NOTHING)
-    known = deviation is not None and math.isfinite(deviation)
-    return Cell(f"{factor * mean:.{digits}f}" + (f" ±{factor * deviation:.{digits}f}" if known else ""), mean)
-
-
-def _share(value: Any) -> str:  # noqa: ANN401 - what polars and NumPy give
-    return NOTHING if value is None or not math.isfinite(value) else f"{100 * value:.1f} %"
-
-
-def _p(value: float) -> Cell:
-    if not math.isfinite(value):
-        return Cell(NOTHING)
-    return Cell("< 0.001" if value < 0.001 else f"{value:.3f}", value)
-
-
-def _count(value: float | None) -> Cell:
-    return Cell(NOTHING) if value is None or not math.isfinite(value) else Cell(f"{value:,.0f}", value)
-
-
-def _finite(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None

@@ -1,0 +1,91 @@
+"""A comparison in parts: skill by ticker, year and seed, over time, and how much any one ticker matters."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from nextday.evaluate.contrasts import Comparison, Contrast
+from nextday.evaluate.losses import LOSSES, Losses, average, ratio
+
+
+@dataclass(frozen=True, slots=True)
+class Breakdown:
+    """Skill in parts, in units of skill; what is undefined is NaN.
+
+    Attributes
+    ----------
+    by_ticker
+        Shape [variant, ticker].
+    years, days, by_year
+        Calendar years, number of origins in each, skill of shape [variant, year].
+    by_seed
+        Per variant the skill of each seed.
+    saved
+        Cumulative loss that each variant saves against the benchmark, in shares of the benchmark's whole loss,
+        shape [variant, date].
+    left_out
+        Each contrast without one ticker, shape [contrast, ticker].
+    agree
+        Share of tickers in which each contrast has the sign of the whole.
+    """
+
+    by_ticker: np.ndarray
+    years: tuple[int, ...]
+    days: tuple[int, ...]
+    by_year: np.ndarray
+    by_seed: tuple[np.ndarray, ...]
+    saved: np.ndarray
+    left_out: np.ndarray
+    agree: np.ndarray
+
+
+def break_down(comparison: Comparison) -> Breakdown:
+    """Compute the skill by ticker, year and seed, and how much any one ticker matters."""
+    losses = comparison.losses
+    present = ~np.isnan(losses.base)
+    daily, base = average(losses.grid, axis=1), average(losses.base, axis=0)  # [variant, date], [date]
+    calendar = losses.dates.astype("datetime64[Y]").astype(int) + 1970
+    years = sorted({int(year) for year in calendar[present.any(axis=0)]})
+    in_year = [(calendar == year) & present.any(axis=0) for year in years]
+    by_ticker = _skill(losses, average(losses.grid, axis=2), average(losses.base, axis=1))
+    each = by_ticker - np.stack([_of_second(c, losses, by_ticker) for c in comparison.contrasts])[:, None]
+    at = [losses.variants.index(contrast.first) for contrast in comparison.contrasts]
+    gaps = np.stack([each[row, first] for row, first in enumerate(at)])  # [contrast, ticker]
+    signs = np.array([[np.sign(contrast.estimate)] for contrast in comparison.contrasts])
+    seed_base = np.nan_to_num(average(losses.base, axis=1)).mean()
+    without = _without_one(losses)
+    return Breakdown(
+        by_ticker, tuple(years), tuple(int(days.sum()) for days in in_year),
+        np.stack([_skill(losses, average(daily[:, days], axis=1), base[days].mean()) for days in in_year], axis=1),
+        tuple(_skill(losses, seeds.mean(axis=1), seed_base) for seeds in losses.by_seed),
+        np.nancumsum(base - daily, axis=1) / (np.nansum(base) or np.nan),
+        np.stack([without[a] - _of_second(c, losses, without) for a, c in zip(at, comparison.contrasts, strict=True)]),
+        average(np.where(np.isnan(gaps), np.nan, np.sign(gaps) == signs), axis=1),
+    )  # fmt: skip
+
+
+def _skill(losses: Losses, mean: np.ndarray, base: np.ndarray) -> np.ndarray:
+    chosen = LOSSES.get(losses.loss)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        skill = (chosen.skill if chosen else ratio)(mean, base)
+    return np.where(np.isfinite(skill), skill, np.nan)
+
+
+def _of_second(contrast: Contrast, losses: Losses, values: np.ndarray) -> np.ndarray:
+    """Values of a contrast's second; the benchmark's are 0."""
+    return values[losses.variants.index(contrast.second)] if contrast.second in losses.variants else 0 * values[0]
+
+
+def _without_one(losses: Losses) -> np.ndarray:
+    """Skill of each variant without one ticker, [variant, ticker]."""
+    if len(losses.tickers) == 1:
+        return np.full((len(losses.variants), 1), np.nan)
+    base = _mean_without_one(losses.base)
+    return np.stack([_skill(losses, _mean_without_one(grid), base) for grid in losses.grid])
+
+
+def _mean_without_one(grid: np.ndarray) -> np.ndarray:
+    """Mean over dates of the mean over all tickers but one, [ticker]."""
+    present = ~np.isnan(grid)
+    counts = present.sum(axis=0) - present
+    return average((np.nansum(grid, axis=0) - np.nan_to_num(grid)) / np.where(counts > 0, counts, np.nan), axis=1)
