@@ -21,7 +21,7 @@ walk: $(READY)  ## Stage 2 over five test ranges: the verdict that README.md sho
 	.venv/bin/nextday run stage2 --folds 5 --out results/walk_forward
 
 test: $(READY)  ## Fast tests
-	$(PY) -m pytest -n auto
+	$(PY) -m pytest -n auto --dist loadfile
 
 slow: $(READY)  ## Slow tests: simulations, long runs
 	$(PY) -m pytest -n auto -m slow
