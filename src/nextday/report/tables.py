@@ -8,7 +8,8 @@ import polars as pl
 from rich.table import Table
 from rich.text import Text
 
-from nextday.evaluate import LOSSES, Comparison, relation, summarise
+from nextday.evaluate import Comparison, relation, summarise
+from nextday.evaluate.losses import unit_of
 
 Write = Callable[[Path, bytes], None]
 
@@ -69,8 +70,11 @@ def _spread(row: dict[str, float | None], name: str, factor: float, digits: int)
 
 def contrasts_table(comparison: Comparison) -> Table:
     """Lay out every contrast with its simultaneous interval."""
-    unit = LOSSES[comparison.losses.loss].unit if comparison.losses.loss in LOSSES else "% of the benchmark's loss"
-    title = f"skill, {unit}; intervals hold for all at once at {100 * (1 - comparison.alpha):.0f} %"
+    losses = comparison.losses
+    title = (
+        f"skill by {losses.loss} loss, {unit_of(losses)}; margin {100 * comparison.margin:g}; "
+        f"intervals hold for all at once at {100 * (1 - comparison.alpha):.0f} %"
+    )
     table = Table(title=title, title_justify="left")
     for header in ("contrast", "estimate", "interval", "from days", "from seeds", "p alone", "p of all", "is"):
         table.add_column(header, justify="left" if header == "contrast" else "right", no_wrap=True)
