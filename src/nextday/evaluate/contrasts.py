@@ -95,7 +95,8 @@ def compare(
 
     Dates are resampled by the stationary bootstrap, one draw of dates for everything. The variance between seeds comes
     on top by the delta method, ``sum_i s2_i / (S N^2)`` with ``s2_i`` the variance between the seeds of ticker ``i``'s
-    mean loss: paired by seed where two variants have the same seeds. Tickers are taken to draw independently.
+    mean loss, less what the dates hold of it already: paired by seed where two variants have the same seeds, drawn from
+    a t distribution. Tickers are taken to draw independently.
     """
     chosen = LOSSES.get(losses.loss)
     skill, slope = (chosen.skill, chosen.slope) if chosen else (ratio, ratio_slope)
