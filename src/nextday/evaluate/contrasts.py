@@ -65,7 +65,7 @@ class Comparison:
     block
         Mean block length of the bootstrap, in days.
     sensitivity
-        Largest change of a standard error at half and at twice that block, as ratios.
+        Largest change of a standard error at each of the other block lengths (half and twice that one), as ratios.
     detectable
         Minimum detectable difference between variants: the largest standard error of a pair times 2.93.
     withheld
@@ -89,8 +89,9 @@ class Comparison:
 
 
 def compare(
-    losses: Losses, *, margin: float | None = None, alpha: float = 0.05, replicates: int = 5000, seed: int = 0
-) -> Comparison:
+    losses: Losses, *, margin: float | None = None, alpha: float = 0.05, replicates: int = 5000, seed: int = 0,
+    other_blocks: tuple[float, ...] = (0.5, 2),
+) -> Comparison:  # fmt: skip
     """Estimate every contrast of skill and its uncertainty.
 
     Dates are resampled by the stationary bootstrap, one draw of dates for everything. The variance between seeds comes
@@ -136,7 +137,7 @@ def compare(
         )
         for at, (first, second) in enumerate(pairs)
     ]
-    sensitivity = tuple(_largest_change(draw(factor * block)[1], columns["date_error"]) for factor in (0.5, 2))
+    sensitivity = tuple(_largest_change(draw(factor * block)[1], columns["date_error"]) for factor in other_blocks)
     split = len(daily)
     return Comparison(
         losses, margin, alpha, tuple(contrasts[:split]), tuple(contrasts[split:]), block,

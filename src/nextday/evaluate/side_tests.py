@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
-from scipy import stats
+import scipy  # its submodules load when first used: scipy.stats takes half a second, and workers do without
 
 from nextday.evaluate.contrasts import Comparison, compare
 from nextday.evaluate.losses import LOSSES, ZERO, Losses, measure
@@ -61,7 +61,9 @@ def _by_other_losses(
     """Repeat the contrasts by the losses that are not the primary one; Holm's adjustment over those losses."""
     benchmark = None if comparison.losses.benchmark == ZERO else comparison.losses.benchmark
     others = {
-        name: compare(measure(forecasts, loss=name, benchmark=benchmark, folds=folds), replicates=2000).contrasts
+        name: compare(
+            measure(forecasts, loss=name, benchmark=benchmark, folds=folds), replicates=2000, other_blocks=()
+        ).contrasts
         for name in LOSSES
         if name != comparison.losses.loss
     }
@@ -106,12 +108,12 @@ def clark_west(actual: np.ndarray, predicted: np.ndarray, *, lags: int) -> tuple
 
 
 def _mean_is_positive(series: np.ndarray, lags: int) -> tuple[float, float]:
-    from statsmodels.api import OLS  # a second of start-up
+    from statsmodels.regression.linear_model import OLS  # half a second of start-up; statsmodels.api takes another
 
     if np.ptp(series) == 0:
         return 0.0, 1.0
     fit = OLS(series, np.ones(len(series))).fit(cov_type="HAC", cov_kwds={"maxlags": lags})
-    return float(fit.tvalues[0]), float(stats.norm.sf(fit.tvalues[0]))
+    return float(fit.tvalues[0]), float(scipy.stats.norm.sf(fit.tvalues[0]))
 
 
 def pesaran_timmermann(actual: np.ndarray, predicted: np.ndarray) -> tuple[float, float]:

@@ -1,8 +1,12 @@
 """The LSTM of Stage 2."""
 
+from typing import Any  # a context of autograd has no type
+
 import torch
 from torch import nn
+from torch.autograd.function import once_differentiable
 
+from nextday.models import recurrence
 from nextday.models.dropout import Dropout
 from nextday.models.heads import point_head
 
@@ -16,12 +20,42 @@ class LstmNetwork(nn.Module):
     def __init__(self, features: int, *, hidden: int, layers: int, dropout: float) -> None:
         super().__init__()
         widths = [features] + [hidden] * (layers - 1)
-        self.layers = nn.ModuleList(nn.LSTM(width, hidden, batch_first=True) for width in widths)
+        self.layers = nn.ModuleList(LstmLayer(width, hidden) for width in widths)
         self.dropout = Dropout(dropout)
         self.head = point_head(hidden)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map windows [sample, lookback, feature] to forecasts [sample]."""
+        x = x.transpose(0, 1)
         for depth, layer in enumerate(self.layers):
-            x, _ = layer(self.dropout(x) if depth else x)
-        return self.head(x[:, -1]).squeeze(-1)
+            x = layer(self.dropout(x) if depth else x)
+        return self.head(x[-1]).squeeze(-1)
+
+
+class LstmLayer(nn.LSTM):
+    """One layer of ``nn.LSTM``: its parameters, its meaning; on a CPU, in float32, a compiled kernel computes it."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
+        """Map inputs [time, sample, feature] to hidden states [time, sample, unit]."""
+        if x.device.type == "cpu" and x.dtype == torch.float32 and not torch.is_autocast_enabled("cpu"):
+            return _Kernel.apply(x, *self._flat_weights)  # type: ignore[no-untyped-call]
+        return super().forward(x)[0]
+
+
+class _Kernel(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor, *weights: torch.Tensor) -> torch.Tensor:  # noqa: ANN401
+        w_x, w_h, b_x, b_h = (weight.detach() for weight in weights)
+        ctx.weights = w_x.numpy(), w_h.numpy()
+        bias, keep = (b_x + b_h).numpy(), any(ctx.needs_input_grad)
+        h, *ctx.kept = recurrence.forward(x.detach().contiguous().numpy(), *ctx.weights, bias, keep)
+        return torch.from_numpy(h)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, d_h: torch.Tensor) -> tuple[torch.Tensor | None, ...]:  # noqa: ANN401
+        inputs, *kept = ctx.kept
+        with_x = ctx.needs_input_grad[0]
+        d_x, d_w_x, d_w_h, d_bias = recurrence.backward(d_h.contiguous().numpy(), inputs, *ctx.weights, *kept, with_x)
+        bias = torch.from_numpy(d_bias).squeeze(1)
+        return torch.from_numpy(d_x) if with_x else None, torch.from_numpy(d_w_x), torch.from_numpy(d_w_h), bias, bias

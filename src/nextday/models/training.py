@@ -78,13 +78,11 @@ def initialise(network: nn.Module, key: Key) -> None:
     Networks whose inputs differ in width so start from equal weights wherever their shapes agree.
     """
     for prefix, module in network.named_modules():
-        width = {nn.LSTM: "hidden_size", nn.Linear: "in_features"}.get(type(module))
-        if width is None:
-            continue
-        bound = getattr(module, width) ** -0.5
-        for name, parameter in module.named_parameters(recurse=False):
-            stream = torch.Generator().manual_seed(key.stream(f"initial {prefix}.{name}"))
-            nn.init.uniform_(parameter, -bound, bound, generator=stream)
+        if isinstance(module, nn.LSTM | nn.Linear):
+            width = module.hidden_size if isinstance(module, nn.LSTM) else module.in_features
+            for name, parameter in module.named_parameters(recurse=False):
+                stream = torch.Generator().manual_seed(key.stream(f"initial {prefix}.{name}"))
+                nn.init.uniform_(parameter, -(width**-0.5), width**-0.5, generator=stream)
 
 
 def as_tensor(windows: Windows) -> torch.Tensor:

@@ -13,7 +13,7 @@ from nextday.data import Panel
 from nextday.run.execute import Outcome
 from nextday.study import Study
 
-LIBRARIES = ("nextday", "torch", "numpy", "polars", "scikit-learn", "statsmodels")
+LIBRARIES = ("nextday", "torch", "numba", "numpy", "polars", "scikit-learn", "statsmodels")
 
 
 def describe_run(

@@ -60,7 +60,7 @@ def _code_fingerprint() -> bytes:
     for file in sorted((resources.files("nextday") / "models").iterdir(), key=lambda file: file.name):
         if file.name.endswith(".py"):
             digest.update(file.read_bytes())
-    for library in ("torch", "numpy", "scikit-learn", "statsmodels"):
+    for library in ("torch", "numba", "numpy", "scikit-learn", "statsmodels"):
         digest.update(metadata.version(library).encode())
     return digest.digest()
 
