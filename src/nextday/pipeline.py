@@ -24,8 +24,9 @@ from nextday.evaluate import (
     summarise,
 )
 from nextday.features import check_causality
+from nextday.files import open_folder, write_atomically, write_parquet
 from nextday.models import Device
-from nextday.report import draw_plots, render_report, write_csv, write_tables
+from nextday.report import draw_plots, render_report, write_csv
 from nextday.run import (
     Outcome,
     Store,
@@ -34,8 +35,6 @@ from nextday.run import (
     describe_run,
     execute,
     make_plan,
-    open_folder,
-    write_atomically,
 )
 from nextday.study import Study
 
@@ -107,7 +106,8 @@ def run(
     write_atomically(
         folder / "manifest.json", describe_run(study, panel, outcomes, checks, started=started, device=device)
     )
-    write_tables(folder, tables, write=write_atomically)
+    for name, table in tables.items():
+        write_parquet(folder / f"{name}.parquet", table)
     return report(folder)
 
 
@@ -126,10 +126,9 @@ def report(folder: Path) -> Results:
     losses = measure(forecasts, loss=terms.loss, benchmark=terms.benchmark or None, folds=folds)
     comparison = compare(losses, margin=terms.margin, alpha=terms.alpha)
     verdict = judge(comparison)
-    write_csv(folder, study.name, forecasts=forecasts, scores=scores, write=write_atomically)
+    write_csv(folder, study.name, forecasts=forecasts, scores=scores)
     draw_plots(
         folder, study.name, forecasts=forecasts, history=history, scores=scores, baselines=baselines,
-        write=write_atomically,
     )  # fmt: skip
     aside = beside(forecasts, comparison, folds)
     page = render_report(

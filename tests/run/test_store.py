@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from nextday.errors import OutputError
+from nextday.files import open_folder, write_atomically
 from nextday.models import Fitted
-from nextday.run import Store, open_folder, write_atomically
+from nextday.run import Store
 
 FITTED = Fitted(
     np.array([0.1, -0.2]), np.array([1.0]), np.array([2.0]), {"w": np.ones((2, 3), np.float32)}, 1, ("a note",)

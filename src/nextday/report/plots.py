@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from nextday.evaluate import METRICS, summarise
+from nextday.files import write_atomically
 from nextday.report import style
 from nextday.report.style import Limits, Look, Row, focus, looks, new_figure, plain, shorten, upright
 
@@ -26,7 +27,7 @@ MOST_TICKERS, MOST_LINES = 40, 15  # what can be told apart; beyond it a distrib
 
 def draw_plots(
     out: Path, name: str, *, forecasts: pl.DataFrame, history: pl.DataFrame, scores: pl.DataFrame,
-    baselines: pl.DataFrame | None = None, write: Write,
+    baselines: pl.DataFrame | None = None, write: Write = write_atomically,
 ) -> None:  # fmt: skip
     """Draw the plots of a study, and hand each to ``write`` as a PNG.
 

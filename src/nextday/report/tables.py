@@ -1,7 +1,5 @@
 """The files of a study, and the summary on the terminal."""
 
-import io
-from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
@@ -10,19 +8,10 @@ from rich.text import Text
 
 from nextday.evaluate import Comparison, relation, summarise
 from nextday.evaluate.losses import unit_of
-
-Write = Callable[[Path, bytes], None]
-
-
-def write_tables(out: Path, tables: dict[str, pl.DataFrame], *, write: Write) -> None:
-    """Write tables for programs, as Parquet."""
-    for name, table in tables.items():
-        buffer = io.BytesIO()
-        table.write_parquet(buffer)
-        write(out / f"{name}.parquet", buffer.getvalue())
+from nextday.files import write_atomically
 
 
-def write_csv(out: Path, name: str, *, forecasts: pl.DataFrame, scores: pl.DataFrame, write: Write) -> None:
+def write_csv(out: Path, name: str, *, forecasts: pl.DataFrame, scores: pl.DataFrame) -> None:
     """Write the tables for readers: results, results by seed, all predictions."""
     titled = scores.rename({"ticker": "Ticker", "variant": "Model", "seed": "Seed"})
     by_seed = titled.select("Ticker", "Model", "Seed", pl.exclude("Ticker", "Model", "Seed"))
@@ -37,7 +26,7 @@ def write_csv(out: Path, name: str, *, forecasts: pl.DataFrame, scores: pl.DataF
         Predicted="predicted",
     )
     for kind, table in {"results": results, "results_by_seed": by_seed, "all_predictions": predictions}.items():
-        write(out / f"{name}_{kind}.csv", table.write_csv().encode())
+        write_atomically(out / f"{name}_{kind}.csv", table.write_csv().encode())
 
 
 def summary_table(scores: pl.DataFrame, title: str) -> Table:

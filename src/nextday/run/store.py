@@ -7,15 +7,13 @@ code, whoever wrote the folder.
 
 import hashlib
 import json
-import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from nextday.errors import OutputError
+from nextday.files import write_atomically
 from nextday.models import Fitted
 
 ARRAYS = ("predicted", "train_loss", "valid_loss")
@@ -64,42 +62,3 @@ class Store:
             path = self.folder / f"{key}{suffix}"
             if path.exists():
                 path.rename(path.with_name(path.name + ".damaged"))
-
-
-def open_folder(folder: Path) -> Path:
-    """Make a folder and see that it can be written to, before anything is fitted.
-
-    Raises
-    ------
-    OutputError
-        If it cannot.
-    """
-    write_atomically(folder / ".writable", b"nextday")
-    (folder / ".writable").unlink()
-    return folder
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that it is either whole or not there.
-
-    Raises
-    ------
-    OutputError
-        If the disk is full or the folder cannot be written; nothing half-written is left behind.
-    """
-    temporary = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except OSError as error:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
-        raise OutputError(
-            f"{path} cannot be written: {error.strerror or error}; name another folder with --out"
-        ) from None
