@@ -2,16 +2,16 @@
 
 import json
 import sys
-from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 
+from nextday.cli_data import SOURCES, data_app
 from nextday.errors import NextdayError, StudyError
 from nextday.study import Study, presets
+from nextday.terminal import console, watch
 
 if TYPE_CHECKING:
     from nextday.evaluate import Comparison, Verdict
@@ -21,9 +21,7 @@ app = typer.Typer(
     help="Do engineered features help to forecast the next day's stock return?", no_args_is_help=True,
     add_completion=False, pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"]},
 )  # fmt: skip
-data_app = typer.Typer(help="Look at bars and check them.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
-
 
 UsageError: Any = typer.BadParameter.__base__  # typer names its subclasses alone
 
@@ -36,14 +34,10 @@ class DeviceName(StrEnum):
     cuda = "cuda"
 
 
-DataOption = Annotated[str, typer.Option("--data", help="sample, a Parquet or CSV file, or a folder of them.")]
-MarketOption = Annotated[str, typer.Option("--market", help="Ticker of the market factor.")]
-
-
 @app.command()
-def run(  # noqa: PLR0913, PLR0917 - one parameter per option of the command
+def run(
     study: Annotated[str, typer.Argument(help="stage1, stage2, or a YAML file.")],
-    data: Annotated[str | None, typer.Option(help="sample, a Parquet or CSV file, or a folder of them.")] = None,
+    data: Annotated[str | None, typer.Option(help=f"{SOURCES}.")] = None,
     market: Annotated[str | None, typer.Option(help="Ticker of the market factor.")] = None,
     tickers: Annotated[
         str | None, typer.Option(help="What to forecast, such as AAPL,KO; all but the market unless given.")
@@ -61,17 +55,22 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option of the command
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any key of the study, dotted.")
     ] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Fit finished units again.")] = False,
+    drop_bad: Annotated[bool, typer.Option("--drop-bad", help="Leave out tickers with bad bars.")] = False,
 ) -> None:
     """Run a study: fit what is missing, write tables and plots, print the summary."""
     changes: dict[str, object] = dict(_pair(setting) for setting in settings or [])
     given = {"data": data, "market": market, "tickers": tickers, "seeds": seeds}
     changes |= {key: value for key, value in given.items() if value is not None}
+    if drop_bad:
+        changes["drop_bad"] = True
     if folds is not None:
         changes |= {"split.scheme": "walk_forward", "split.folds": folds}
     loaded = Study.load(study, changes)
 
     from nextday.pipeline import run as run_study
 
+    if loaded.data == "yahoo":
+        _announce()
     results = run_study(loaded, out=out, workers=workers, device=device.value, fresh=fresh, watch=watch)
     _show(results)
 
@@ -112,27 +111,23 @@ def _show(results: "Results") -> None:
     """Print the summary, the verdict and where the files are."""
     from nextday.report import summary_table
 
-    study, console = results.study, _console()
-    console.print(summary_table(results.scores, f"{study.name}: {study.question}" if study.question else study.name))
+    study, screen = results.study, console()
+    screen.print(summary_table(results.scores, f"{study.name}: {study.question}" if study.question else study.name))
     _show_verdict(results.comparison, results.verdict)
     hidden = len(results.notes) - 3
     for note in results.notes[:3] + ((f"{hidden} more in manifest.json",) if hidden > 0 else ()):
-        console.print(f"note: {note}", style="dim", markup=False, highlight=False)
-    console.print(f"tables, plots, report.html: {results.out}", markup=False, highlight=False, soft_wrap=True)
+        screen.print(f"note: {note}", style="dim", markup=False, highlight=False)
+    screen.print(f"tables, plots, report.html: {results.out}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _show_verdict(comparison: "Comparison", judged: "Verdict") -> None:
     from nextday.report import contrasts_table
 
-    console = _console()
-    console.print(contrasts_table(comparison))
-    console.print(judged.sentence, style="bold", markup=False, highlight=False)
+    screen = console()
+    screen.print(contrasts_table(comparison))
+    screen.print(judged.sentence, style="bold", markup=False, highlight=False)
     for remark in judged.remarks:
-        console.print(f"- {remark}", markup=False, highlight=False)
-
-
-def _console() -> Console:
-    return Console(width=None if sys.stdout.isatty() else 140)
+        screen.print(f"- {remark}", markup=False, highlight=False)
 
 
 @app.command("list")
@@ -152,59 +147,12 @@ def list_() -> None:
             typer.echo(f"  {name:{width}}  {text}")
 
 
-@data_app.command("show")
-def show(data: DataOption = "sample") -> None:
-    """Show what bars there are: per ticker the first and last date, the sessions, and the size of its moves."""
-    from nextday.data import load_bars
-    from nextday.report.tables import bars_table
+def _announce() -> None:
+    """Say that bars are about to be fetched, where they are not there yet."""
+    from nextday.data.preset import FOLDER, TICKERS, latest_snapshot
 
-    bars = load_bars(data)
-    _console().print(bars_table(bars.frame, bars.source))
-
-
-@data_app.command("check")
-def check(
-    path: Annotated[str, typer.Argument(help="sample, a Parquet or CSV file, or a folder of them.")] = "sample",
-    market: MarketOption = "SPY",
-) -> None:
-    """Check bars as a run would: exit status 1 and the first defect, or what a run would use and leave out."""
-    from nextday.data import align, load_bars
-
-    panel = align(load_bars(path), market=market)
-    typer.echo(
-        f"{panel.source}: {len(panel.tickers)} tickers and the market {market} on {len(panel.dates)} common sessions, "
-        f"{panel.dates[0]} to {panel.dates[-1]}; no defect found"
-    )
-    for ticker, count in panel.dropped.items():
-        if count:
-            typer.echo(f"{ticker}: {count} sessions are not common to all and would be left out")
-
-
-def watch(outcomes: Iterable[Any], total: int) -> Iterator[Any]:
-    """Show units done, the time left and the current unit; plain lines where standard error is not a terminal."""
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield from _plain(outcomes, total, console)
-        return
-    from rich import progress
-
-    columns = (
-        progress.BarColumn(), progress.MofNCompleteColumn(), progress.TextColumn("units, left"),
-        progress.TimeRemainingColumn(), progress.TextColumn("{task.description}", markup=False),
-    )  # fmt: skip
-    with progress.Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("starting", total=total)
-        for outcome in outcomes:
-            bar.update(task, advance=1, description=str(outcome.unit))
-            yield outcome
-
-
-def _plain(outcomes: Iterable[Any], total: int, console: Console) -> Iterator[Any]:
-    step = max(1, total // 10)
-    for done, outcome in enumerate(outcomes, start=1):
-        if done % step == 0 or done == total:
-            console.print(f"{done} of {total} units; {outcome.unit}", markup=False, highlight=False)
-        yield outcome
+    if latest_snapshot() is None:
+        typer.echo(f"no snapshot of Yahoo's bars in {FOLDER} yet: fetching {len(TICKERS)} tickers, once", err=True)
 
 
 def _pair(setting: str) -> tuple[str, str]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from nextday.data import align, load_bars
+from nextday.data.preset import yahoo_snapshot
 from nextday.errors import OutputError
 from nextday.evaluate import (
     Comparison,
@@ -28,7 +29,6 @@ from nextday.files import open_folder, write_atomically, write_parquet
 from nextday.models import Device
 from nextday.report import draw_plots, render_report, write_csv
 from nextday.run import (
-    Outcome,
     Store,
     Workers,
     collect,
@@ -41,7 +41,7 @@ from nextday.study import Study
 if TYPE_CHECKING:
     import pandas as pd
 
-Watch = Callable[[Iterable[Outcome], int], Iterable[Outcome]]
+Watch = Callable[[Iterable[Any], int], Iterable[Any]]
 TABLES = ("forecasts", "history", "folds")
 
 
@@ -97,7 +97,11 @@ def run(
     with Workers(workers) as pool:  # first, so that PyTorch loads while the bars are read
         study = study if isinstance(study, Study) else Study.load(study)
         folder = open_folder(Path(out) / study.name)
-        panel = align(load_bars(study.data if bars is None else bars), tickers=study.tickers, market=study.market)
+        if study.data == "yahoo" and bars is None:
+            study = study.model_copy(update={"data": str(yahoo_snapshot(watch=watch))})
+        source = study.data if bars is None else bars
+        loaded = load_bars(source, accept=study.accept, drop_bad=study.drop_bad)
+        panel = align(loaded, tickers=study.tickers, market=study.market)
         plan = make_plan(study, panel, device=device)
         checks = {"causality of features": check_causality(panel, plan.features)}
         outcomes = list(watch(execute(plan, Store(folder / "units"), pool, fresh=fresh), len(plan.units)))

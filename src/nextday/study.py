@@ -82,6 +82,8 @@ class Study(Settings):
     data: str = "sample"
     market: str = Field("SPY", min_length=1)
     tickers: tuple[str, ...] = ()  # none: every ticker of the data but the market
+    accept: tuple[str, ...] = ()  # tickers whose jumps are real; * accepts all
+    drop_bad: bool = False  # leave out tickers with bad bars, instead of refusing them
     lookback: int = Field(20, ge=1)
     split: SplitSettings = SplitSettings()
     feature_sets: dict[str, tuple[str, ...]] = {}
@@ -90,7 +92,7 @@ class Study(Settings):
     training: Training = Training()
     verdict: VerdictSettings = VerdictSettings()
 
-    @field_validator("tickers", "seeds", mode="before")
+    @field_validator("tickers", "seeds", "accept", mode="before")
     @classmethod
     def _split_at_commas(cls, value: object) -> object:
         return [part.strip() for part in value.split(",")] if isinstance(value, str) else value

@@ -84,7 +84,7 @@ def test_other_numeric_columns_are_kept_as_possible_features(frame):
 @pytest.mark.parametrize("name", ["open", "high", "low", "close", "adj_close"])
 def test_a_price_that_is_not_a_positive_number_is_named(frame, name, value):
     shown = "missing" if value is None or np.isnan(value) else value
-    with pytest.raises(DataError, match=rf"frame: KO on 2000-01-12: {name} {shown} is not a positive number; mend"):
+    with pytest.raises(DataError, match=rf"frame: KO on 2000-01-12: {name} {shown} is not a positive number.*; mend"):
         load_bars(defect(frame, name, value))
 
 
@@ -104,12 +104,12 @@ def test_a_missing_date_is_named(frame):
 
 
 def test_a_date_given_twice_is_named(frame):
-    with pytest.raises(DataError, match=r"KO has more than one bar on 2000-01-11"):
+    with pytest.raises(DataError, match=r"KO on 2000-01-11: more than one bar"):
         load_bars(defect(frame, "date", datetime.date(2000, 1, 11)))
 
 
 def test_dates_that_go_back_are_named(frame):
-    with pytest.raises(DataError, match=r"the dates of KO go back: 2000-02-11 follows 2000-02-10|go back"):
+    with pytest.raises(DataError, match=r"the date goes back, it follows 2000-02-"):
         load_bars(frame.sort("date", descending=True))
 
 

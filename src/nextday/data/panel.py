@@ -28,6 +28,8 @@ class Panel:
         Sessions of each ticker that not all others have, and which were left out.
     source
         Where the bars come from.
+    notes
+        What was left out before.
     """
 
     frame: pl.DataFrame
@@ -36,6 +38,7 @@ class Panel:
     dates: np.ndarray
     dropped: dict[str, int]
     source: str
+    notes: tuple[str, ...] = ()
 
     def of(self, ticker: str) -> pl.DataFrame:
         """Bars of one ticker, shape [date, column]."""
@@ -84,7 +87,7 @@ def align(bars: Bars, *, tickers: Sequence[str] = (), market: str = "SPY") -> Pa
         .iter_rows()
     )
     dates = panel["date"].unique().sort().to_numpy()
-    return Panel(panel, chosen, market, dates, dropped, bars.source)
+    return Panel(panel, chosen, market, dates, dropped, bars.source, bars.notes)
 
 
 def _check_moves(panel: pl.DataFrame, source: str) -> None:

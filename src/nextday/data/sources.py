@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from nextday.data.bars import COLUMNS, Bars
+from nextday.data.bars import COLUMNS, Bars, check_keys
+from nextday.data.checks import check_bars
+from nextday.data.snapshot import verify_snapshot
 from nextday.errors import DataError
 
 if TYPE_CHECKING:
@@ -24,7 +26,9 @@ ALIASES = {
 }  # fmt: skip
 
 
-def load_bars(source: "str | Path | pl.DataFrame | pd.DataFrame") -> Bars:
+def load_bars(
+    source: "str | Path | pl.DataFrame | pd.DataFrame", *, accept: tuple[str, ...] = (), drop_bad: bool = False
+) -> Bars:
     """Read and check bars.
 
     Parameters
@@ -33,36 +37,54 @@ def load_bars(source: "str | Path | pl.DataFrame | pd.DataFrame") -> Bars:
         ``"sample"``, a Parquet or CSV file, a folder with one such file per ticker, or a Polars or pandas frame.
         Columns are found whatever their case and spacing; a file without a ticker column is one ticker, named as the
         file. Numeric columns beyond the required ones are kept, to be named as features.
+    accept
+        Tickers whose jumps are real, ``*`` for all.
+    drop_bad
+        Leave out tickers with a fatal finding, and say so in the notes, instead of refusing the bars.
 
     Raises
     ------
     DataError
         If the source cannot be read, or the bars are not what ``Bars`` demands.
     """
+    frame, name, notes = read_bars(source)
+    if drop_bad:
+        check_keys(frame, name)
+        bad = {found.ticker: str(found) for found in check_bars(frame, accept=accept, fatal_only=True)}
+        frame = frame.filter(~pl.col("ticker").is_in(bad))
+        notes = [*notes, *(f"left out {finding}" for finding in bad.values())]
+        if bad and frame.is_empty():
+            raise DataError(f"{name}: every ticker is bad; {next(iter(bad.values()))}")
+    return Bars(frame, name, accept, tuple(notes))
+
+
+def read_bars(source: "str | Path | pl.DataFrame | pd.DataFrame") -> tuple[pl.DataFrame, str, list[str]]:
+    """Read bars as they are, named and typed as in ``Bars``; give also where they come from, and notes on them."""
     if isinstance(source, pl.DataFrame):
-        return Bars(_normalise(source, "frame"), "frame")
+        return _normalise(source, "frame"), "frame", []
     if not isinstance(source, str | Path):
-        return Bars(_normalise(_from_pandas(source), "frame"), "frame")
+        return _normalise(_from_pandas(source), "frame"), "frame", []
     if str(source) == "sample":
-        return _load_sample()
+        return _read_sample(), "sample", []
     path = Path(source)
     if not path.exists():
-        raise DataError(f"{path} does not exist; --data takes sample, a Parquet or CSV file, or a folder of them")
+        raise DataError(f"{path} does not exist; --data takes sample, yahoo, a Parquet or CSV file, or a folder")
     if path.is_dir():
         files = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES)
         if not files:
             raise DataError(f"{path} holds no Parquet or CSV file")
-        return Bars(_stack([(file, _read_file(file)) for file in files]), str(path))
-    return Bars(_read_file(path), str(path))
+        return _stack([(file, _read_file(file)) for file in files]), str(path), []
+    manifest = verify_snapshot(path)
+    return _read_file(path), str(path), manifest["notes"] if manifest else []
 
 
-def _load_sample() -> Bars:
+def _read_sample() -> pl.DataFrame:
     with resources.as_file(SAMPLE) as path:
         content = path.read_bytes()
     found = hashlib.sha256(content).hexdigest()
     if found != SAMPLE_SHA256:
         raise DataError(f"the embedded sample is damaged (sha256 {found[:12]}...); install nextday again")
-    return Bars(_normalise(pl.read_parquet(content), "sample"), "sample")
+    return _normalise(pl.read_parquet(content), "sample")
 
 
 def _read_file(path: Path) -> pl.DataFrame:

@@ -4,6 +4,7 @@ import numpy as np
 import polars as pl
 
 from nextday.data.bars import Bars
+from nextday.data.checks import ALL
 
 
 def random_walk(*, tickers: tuple[str, ...], sessions: int, seed: int, daily_vol: float = 0.02) -> Bars:
@@ -35,4 +36,4 @@ def random_walk(*, tickers: tuple[str, ...], sessions: int, seed: int, daily_vol
                 "volume": np.round(1e6 * np.exp(rng.standard_normal(sessions) / 2)),
             })
         )  # fmt: skip
-    return Bars(pl.concat(frames), "random walk")
+    return Bars(pl.concat(frames), "random walk", accept=(ALL,))

@@ -21,8 +21,11 @@ def describe_run(
 ) -> bytes:
     """Give the manifest as JSON, with the notes a reader should see: sessions dropped, fits that did not converge."""
     dropped = {ticker: count for ticker, count in panel.dropped.items() if count}
-    notes = [f"{ticker}: {count} sessions left out, as not every ticker has them" for ticker, count in dropped.items()]
-    notes += [f"{outcome.unit}: {note}" for outcome in outcomes if outcome.fitted for note in outcome.fitted.notes]
+    notes = list(panel.notes)
+    notes += [f"{ticker}: {count} sessions left out, as not every ticker has them" for ticker, count in dropped.items()]
+    notes += sorted(
+        f"{outcome.unit}: {note}" for outcome in outcomes if outcome.fitted for note in outcome.fitted.notes
+    )
     manifest = {
         "study": study.model_dump(mode="json"),
         "data": {
@@ -41,7 +44,7 @@ def describe_run(
         "device": device, "machine": platform.machine(), "python": platform.python_version(),
         "versions": {library: metadata.version(library) for library in LIBRARIES},
         "checks": checks,
-        "notes": sorted(notes),
+        "notes": notes,
     }  # fmt: skip
     return json.dumps(manifest, indent=1).encode()
 
