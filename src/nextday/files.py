@@ -1,13 +1,17 @@
 """Writing files: whole or not at all."""
 
+import contextlib
 import io
 import os
 import tempfile
+import time
 from pathlib import Path
 
 import polars as pl
 
 from nextday.errors import OutputError
+
+STALE = 3600  # seconds; no file takes that long to write, so a temporary one that is older was left by a killed run
 
 
 def open_folder(folder: Path) -> Path:
@@ -19,8 +23,17 @@ def open_folder(folder: Path) -> Path:
         If it cannot.
     """
     write_atomically(folder / ".writable", b"nextday")
-    (folder / ".writable").unlink()
+    (folder / ".writable").unlink(missing_ok=True)  # another run may have removed it
+    sweep(folder)
     return folder
+
+
+def sweep(folder: Path) -> None:
+    """Remove the temporary files that killed runs left. They are never taken for results, but they fill the disk."""
+    for path in folder.glob(".*.*.*"):
+        with contextlib.suppress(OSError):
+            if time.time() - path.stat().st_mtime > STALE:
+                path.unlink()
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -42,11 +55,12 @@ def write_atomically(path: Path, content: bytes) -> None:
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
     except OSError as error:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
         raise OutputError(
             f"{path} cannot be written: {error.strerror or error}; name another folder with --out"
         ) from None
+    finally:
+        if temporary is not None:  # also after Ctrl-C; it is gone where it was renamed
+            Path(temporary).unlink(missing_ok=True)
 
 
 def write_parquet(path: Path, table: pl.DataFrame) -> None:

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +29,7 @@ from nextday.files import open_folder, write_atomically, write_parquet
 from nextday.models import Device
 from nextday.report import draw_plots, render_report, write_csv
 from nextday.run import (
+    TABLES,
     Store,
     Workers,
     collect,
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Watch = Callable[[Iterable[Any], int], Iterable[Any]]
-TABLES = ("forecasts", "history", "folds")
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,12 +147,36 @@ def report(folder: Path) -> Results:
 
 
 def _read(folder: Path) -> tuple[Study, dict[str, Any], list[pl.DataFrame]]:
+    file = folder / "manifest.json"
     try:
-        manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
-        tables = [pl.read_parquet(folder / f"{name}.parquet") for name in TABLES]
-        return Study.from_values(manifest["study"], where=str(folder / "manifest.json")), manifest, tables
-    except (OSError, ValueError, KeyError, TypeError, pl.exceptions.PolarsError) as error:
+        manifest, tables = json.loads(file.read_text("utf-8")), []
+        _check(manifest)
+        study = Study.from_values(manifest["study"], where=str(file))
+        for name, schema in TABLES.items():
+            file = folder / f"{name}.parquet"
+            tables.append(_read_table(file, schema))
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, pl.exceptions.PolarsError) as error:
         why = (str(error).splitlines() or [type(error).__name__])[0]
         raise OutputError(
-            f"{folder} does not hold a finished study: {why}; run the study, then report its folder"
+            f"{folder} does not hold a finished study: {file.name}: {why}; run the study, then report its folder"
         ) from None
+    return study, manifest, tables
+
+
+def _read_table(file: Path, schema: Mapping[str, pl.DataType | type[pl.DataType]]) -> pl.DataFrame:
+    """Read a table and refuse one of other columns or with missing values; ``seed`` alone may be missing."""
+    table = pl.read_parquet(file, hive_partitioning=False)
+    table = table.match_to_schema(schema, extra_columns="ignore", integer_cast="upcast")
+    lacking = [column.name for column in table.drop("seed", strict=False) if column.null_count()]
+    if lacking:
+        raise ValueError(f"values of {lacking[0]} are missing")
+    return table
+
+
+def _check(manifest: dict[str, Any]) -> None:
+    """Refuse a manifest whose parts are not what the report reads."""
+    for key in ("study", "data", "units", "versions", "checks"):
+        if not isinstance(manifest[key], dict):
+            raise TypeError(f"{key} is not a group of keys")
+    if not (isinstance(manifest["notes"], list) and all(isinstance(note, str) for note in manifest["notes"])):
+        raise TypeError("notes is not a list of texts")

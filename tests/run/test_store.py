@@ -1,5 +1,6 @@
 import errno
-import json
+import os
+import time
 
 import numpy as np
 import pytest
@@ -27,10 +28,18 @@ def test_a_unit_comes_back_as_it_was_saved(store):
         np.testing.assert_array_equal(getattr(found, name), getattr(FITTED, name))
     np.testing.assert_array_equal(found.weights["w"], FITTED.weights["w"])
     assert (found.best_epoch, found.notes) == (1, ("a note",))
-    assert store.load("other") is None
+    assert store.load("other") == ""
 
 
-@pytest.mark.parametrize("damage", ["flip", "truncate", "remove", "not json", "no key", "wrong type"])
+FACTS = {
+    "not json": b"{", "not text": b"\xff", "deep": b"[" * 100_000, "no key": b"{}", "a list": b"[1]",
+    "another epoch": (b'"best_epoch": 1', b'"best_epoch": 3'), "no number": (b'"best_epoch": 1', b'"best_epoch": "1"'),
+    "infinite": (b'"best_epoch": 1', b'"best_epoch": Infinity'), "another note": (b"a note", b"a mote"),
+    "notes of a text": (b'[\n  "a note"\n ]', b'"a note"'), "another name": (b'"unit"', b'"unif"'),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("damage", ["flip", "truncate", "remove", *FACTS])
 def test_a_damaged_unit_is_set_aside_and_not_used(store, damage):
     numbers, facts = store.folder / "key.safetensors", store.folder / "key.json"
     content = bytearray(numbers.read_bytes())
@@ -41,21 +50,58 @@ def test_a_damaged_unit_is_set_aside_and_not_used(store, damage):
         numbers.write_bytes(content[:-8])
     elif damage == "remove":
         numbers.unlink()
-    elif damage == "not json":
-        facts.write_text("{")
-    elif damage == "no key":
-        facts.write_text("{}")
     else:
-        facts.write_text(json.dumps([1]))
-    assert store.load("key") is None
+        change, before = FACTS[damage], facts.read_bytes()
+        facts.write_bytes(change if isinstance(change, bytes) else before.replace(*change))
+        assert facts.read_bytes() != before
+    assert store.load("key") == "its unit on disk was damaged; set aside as key*.damaged and fitted again"
     assert (store.folder / "key.json.damaged").exists()
+    assert store.load("key") == ""
     store.save("key", FITTED, label="again", seconds=0)
-    assert store.load("key") is not None
+    assert isinstance(store.load("key"), Fitted)
+
+
+def test_every_flipped_bit_of_the_facts_is_seen_or_means_nothing(store):
+    facts = store.folder / "key.json"
+    content = facts.read_bytes()
+    for at in range(8 * len(content)):
+        flipped = bytearray(content)
+        flipped[at // 8] ^= 1 << at % 8
+        facts.write_bytes(flipped)
+        found = store.load("key")
+        assert isinstance(found, str) or (found.best_epoch, found.notes) == (1, ("a note",)), flipped
+        store.save("key", FITTED, label="LSTM-Raw KO seed 1", seconds=1.5)
+
+
+def test_a_unit_that_two_runs_find_damaged_is_set_aside_once(store):
+    (store.folder / "key.json").write_text("{")
+    store._set_aside("key")
+    store._set_aside("key")
+    assert sorted(path.name for path in store.folder.iterdir()) == ["key.json.damaged", "key.safetensors.damaged"]
+
+
+def test_a_damaged_unit_that_cannot_be_set_aside_is_one_line(store):
+    (store.folder / "key.json").write_text("{")
+    (store.folder / "key.safetensors.damaged").mkdir()
+    with pytest.raises(
+        OutputError, match=r"key.safetensors is damaged and cannot be set aside: Is a directory; remove it"
+    ):
+        store.load("key")
 
 
 def test_numbers_without_their_facts_are_not_a_unit(store):
     (store.folder / "key.json").unlink()
-    assert store.load("key") is None
+    assert store.load("key") == ""
+
+
+def test_what_a_killed_run_left_half_written_is_no_unit_and_goes_in_the_end(store):
+    old, new = store.folder / ".other.json.abc", store.folder / ".other.safetensors.def"
+    for path in (old, new):
+        path.write_text("half")
+    os.utime(old, (time.time() - 7200,) * 2)
+    assert store.load("other") == ""
+    store.sweep()
+    assert sorted(path.name for path in store.folder.iterdir()) == [new.name, "key.json", "key.safetensors"]
 
 
 def test_a_full_disk_leaves_the_old_file_and_nothing_half_written(tmp_path, monkeypatch):
@@ -79,3 +125,9 @@ def test_a_folder_that_cannot_be_written_is_refused_before_anything_is_fitted(tm
     with pytest.raises(OutputError, match="cannot be written: Not a directory"):
         open_folder(tmp_path / "file" / "stage2")
     assert list(open_folder(tmp_path / "new").iterdir()) == []
+
+
+@pytest.mark.xfail(reason="open_folder removes its probe without missing_ok", raises=FileNotFoundError)
+def test_a_probe_that_another_run_has_removed_is_no_mistake(tmp_path, monkeypatch):
+    monkeypatch.setattr("nextday.files.write_atomically", lambda path, content: None)
+    assert open_folder(tmp_path) == tmp_path

@@ -1,6 +1,10 @@
 import os
+import re
 import signal
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -52,6 +56,47 @@ def test_a_worker_that_is_killed_costs_its_unit_alone(plan):
         results = {unit: result for unit, result, _ in workers.map(plan.units, make_job)}
     assert results.pop(victim) == "the worker process ended (exit status -9); out of memory or killed"
     assert not any(isinstance(result, str) for result in results.values())
+
+
+def test_a_unit_that_finds_no_memory_says_so_and_its_worker_goes_on(plan):
+    resource = pytest.importorskip("resource")
+    if not hasattr(resource, "prlimit"):
+        pytest.skip("the memory of another process can be limited on Linux alone")
+    victim = plan.units[2]
+    with Workers(1) as workers:
+
+        def make_job(unit):
+            (worker,), job = workers._all, plan.job(unit)
+            limit = resource.RLIM_INFINITY
+            if unit == victim:
+                limit = 1024 * int(re.search(r"VmSize:\s+(\d+)", Path(f"/proc/{worker.pid}/status").read_text())[1])
+                job = replace(job, model=replace(job.model, hidden=2000))  # 64 MB a layer
+            resource.prlimit(worker.pid, resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))
+            return job
+
+        results = {unit: result for unit, result, _ in workers.map(plan.units, make_job)}
+    assert results.pop(victim) == "out of memory; fewer workers or a smaller model need less"
+    assert not any(isinstance(result, str) for result in results.values())
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("CUDA out of memory. Tried to allocate 20.00 MiB")])
+def test_lack_of_memory_is_said_in_words(plan, monkeypatch, capfd, error):
+    def fit_predict(*_, **__):
+        raise error
+
+    monkeypatch.setattr("nextday.models.networks.Lstm.fit_predict", fit_predict)
+    ((_, result, _),) = Workers(0).map(plan.units[:1], plan.job)
+    assert result.startswith("out of memory")
+    assert capfd.readouterr().err == ""
+
+
+def test_a_worker_whose_parent_is_gone_before_it_looks_ends():
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    code = f"from nextday.run.worker import main; main({gone.pid})"
+    worker = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert worker.wait(30) == 1
+    worker.communicate()
 
 
 def test_failures_are_named_the_rest_is_kept_and_only_the_missing_is_tried_again(bars, quick, tmp_path, monkeypatch):

@@ -146,6 +146,8 @@ def measure(
     scale = _scales(chosen, zero, folds, table.tickers)
     cells = [table.cells(name, scale) for name in names]
     base = zero / scale[:, None] if benchmark is None else table.cells(benchmark, scale).mean
+    if not np.nanmax(base) > 0:
+        raise VerdictError(f"the {benchmark or ZERO} makes no error at all; skill against it means nothing")
     return Losses(
         loss, benchmark or ZERO, names, table.tickers, table.dates, np.stack([cell.mean for cell in cells]), base,
         tuple(cell.seeds for cell in cells), tuple(cell.by_seed for cell in cells),
@@ -180,6 +182,9 @@ class _Table:
         self.variants = [str(name) for name in self._unique("variant")]
         if not self.variants:
             raise VerdictError("the forecasts table has no rows")
+        for name in ("variant", "ticker", "origin"):
+            if self._unique(name).has_nulls():
+                raise VerdictError(f"the forecasts table has rows without {name}")
         self.tickers = tuple(self._unique("ticker").cast(pl.String).sort().to_list())
         self.origins = self._unique("origin").sort()
         self.dates = self.origins.to_numpy()
@@ -214,6 +219,8 @@ class _Table:
         actual, losses = np.full(shape, np.nan), np.full(shape, np.nan)
         actual.reshape(-1)[at] = observed
         losses.reshape(-1)[at] = LOSSES[self.loss].of(observed, predicted) if self.loss in LOSSES else rows[self.loss]
+        if np.isinf(losses).any():
+            raise VerdictError(f"{variant}: a loss is too large for a number; {np.abs(predicted).max():g} is no return")
         for number, seed in enumerate(seeds):
             self._same_samples(variant, seed, actual[number])
         losses /= scale[:, None]
@@ -290,9 +297,13 @@ def _scales(
     else:
         first = folds.sort("fold").group_by("ticker", maintain_order=True).first()
         known = dict(zip(first["ticker"], first[loss.scale], strict=True))
+        lacking = [ticker for ticker in tickers if ticker not in known]
+        if lacking:
+            raise VerdictError(f"the folds table has no row of {lacking[0]}, which the forecasts table has")
         scale = np.array([known[ticker] for ticker in tickers])
-    if not (scale > 0).all():
-        flat = tickers[int(np.argmin(scale > 0))]
+    usable = (scale > 0) & np.isfinite(scale)
+    if not usable.all():
+        flat = tickers[int(np.argmin(usable))]
         raise VerdictError(f"the actual values of {flat} never move; there is nothing to compare")
     return scale
 

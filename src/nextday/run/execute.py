@@ -22,17 +22,19 @@ class Outcome:
 
 def execute(plan: Plan, store: Store, workers: Workers, *, fresh: bool = False) -> Iterator[Outcome]:
     """Yield the outcome of every unit as it finishes; with ``fresh`` finished units are fitted again."""
-    keys, open_units = {}, []
+    store.sweep()
+    keys, remarks = {}, {}
     for unit in plan.units:
         keys[unit] = plan.job(unit).fingerprint()
-        done = None if fresh else store.load(keys[unit])
-        if done is None:
-            open_units.append(unit)
+        found = "" if fresh else store.load(keys[unit])
+        if isinstance(found, Fitted):
+            yield Outcome(unit, replace(found, weights={}), reused=True)
         else:
-            yield Outcome(unit, replace(done, weights={}), reused=True)
-    for unit, result, seconds in workers.map(open_units, plan.job):
+            remarks[unit] = (found,) if found else ()
+    for unit, result, seconds in workers.map(remarks, plan.job):
         if isinstance(result, Fitted):
             store.save(keys[unit], result, label=str(unit), seconds=seconds)
-            yield Outcome(unit, replace(result, weights={}), seconds=seconds)  # weights stay on disk
+            notes = (*result.notes, *remarks[unit])
+            yield Outcome(unit, replace(result, weights={}, notes=notes), seconds=seconds)  # weights stay on disk
         else:
             yield Outcome(unit, None, result, seconds)

@@ -1,22 +1,42 @@
 """Finished units on disk, named by their content: a run goes on where it stopped, and nothing is fitted twice.
 
-A unit is two files: ``KEY.safetensors`` with its numbers, and ``KEY.json`` with its facts and the sha256 of the first.
-Each is written under another name, synced and renamed, the JSON last: a unit without it does not exist. Reading runs no
+A unit is two files: ``KEY.safetensors`` with its numbers, and ``KEY.json`` with its facts and the sha256 of both. Each
+is written under another name, synced and renamed, the JSON last: a unit without it does not exist. Reading runs no
 code, whoever wrote the folder.
 """
 
+import contextlib
 import hashlib
-import json
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import BaseModel, ConfigDict
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
+from nextday.errors import OutputError
 from nextday.files import write_atomically
 from nextday.models import Fitted
 
 ARRAYS = ("predicted", "train_loss", "valid_loss")
+STALE = 3600  # seconds; no file takes that long to write, so a temporary one that is older was left by a killed run
+
+
+class Facts(BaseModel):
+    """What the JSON of a unit says; ``sha256`` is of the numbers' file and of the other facts."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    unit: str
+    best_epoch: int
+    notes: tuple[str, ...]
+    seconds: float
+    sha256: str = ""
+
+    def digest(self, content: bytes) -> str:
+        """Digest the numbers together with these facts; 64 hex digits."""
+        return hashlib.sha256(self.model_dump_json(exclude={"sha256"}).encode() + content).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,38 +47,52 @@ class Store:
 
     def save(self, key: str, fitted: Fitted, *, label: str, seconds: float) -> None:
         """Keep a finished unit under the fingerprint of its job."""
+        path, facts_path = self._paths(key)
         arrays = {name: getattr(fitted, name) for name in ARRAYS}
         content = save(arrays | {f"weights.{name}": value for name, value in fitted.weights.items()})
-        facts = {
-            "unit": label, "best_epoch": fitted.best_epoch, "notes": fitted.notes, "seconds": round(seconds, 3),
-            "sha256": hashlib.sha256(content).hexdigest(),
-        }  # fmt: skip
-        write_atomically(self.folder / f"{key}.safetensors", content)
-        write_atomically(self.folder / f"{key}.json", json.dumps(facts, indent=1).encode())
+        facts = Facts(unit=label, best_epoch=fitted.best_epoch, notes=fitted.notes, seconds=round(seconds, 3))
+        facts = facts.model_copy(update={"sha256": facts.digest(content)})
+        write_atomically(path, content)
+        write_atomically(facts_path, facts.model_dump_json(indent=1).encode())
 
-    def load(self, key: str) -> Fitted | None:
-        """Read a unit back; None if it is not there. A damaged one is set aside, so that it is fitted again."""
-        facts_path, path = self.folder / f"{key}.json", self.folder / f"{key}.safetensors"
-        if not facts_path.is_file():
-            return None
+    def load(self, key: str) -> Fitted | str:
+        """Read a unit back, or say why there is none: nothing if it was never kept, else what became of it.
+
+        A damaged unit is set aside, so that it is fitted again.
+        """
+        if not self._paths(key)[1].is_file():
+            return ""
         try:
-            facts = json.loads(facts_path.read_text("utf-8"))
-            content = path.read_bytes()
-            arrays = load(content) if hashlib.sha256(content).hexdigest() == facts["sha256"] else {}
-            return Fitted(
-                arrays.pop("predicted"),
-                arrays.pop("train_loss"),
-                arrays.pop("valid_loss"),
-                {name.removeprefix("weights."): value for name, value in arrays.items()},
-                int(facts["best_epoch"]),
-                tuple(map(str, facts["notes"])),
-            )
-        except (OSError, ValueError, KeyError, TypeError, SafetensorError):
+            return self._read(key)
+        except (OSError, ValueError, KeyError, SafetensorError):
             self._set_aside(key)
-            return None
+            return f"its unit on disk was damaged; set aside as {key[:12]}*.damaged and fitted again"
+
+    def sweep(self) -> None:
+        """Remove the temporary files that killed runs left. They are never taken for units, but they fill the disk."""
+        for path in self.folder.glob(".*.*.*"):
+            with contextlib.suppress(OSError):
+                if time.time() - path.stat().st_mtime > STALE:
+                    path.unlink()
+
+    def _paths(self, key: str) -> tuple[Path, Path]:
+        return self.folder / f"{key}.safetensors", self.folder / f"{key}.json"
+
+    def _read(self, key: str) -> Fitted:
+        path, facts_path = self._paths(key)
+        facts, content = Facts.model_validate_json(facts_path.read_bytes(), strict=True), path.read_bytes()
+        if facts.sha256 != facts.digest(content):
+            raise ValueError("the sha256 is another")
+        arrays = load(content)
+        predicted, train_loss, valid_loss = (arrays.pop(name) for name in ARRAYS)
+        weights = {name.removeprefix("weights."): value for name, value in arrays.items()}
+        return Fitted(predicted, train_loss, valid_loss, weights, facts.best_epoch, facts.notes)
 
     def _set_aside(self, key: str) -> None:
-        for suffix in (".json", ".safetensors"):
-            path = self.folder / f"{key}{suffix}"
-            if path.exists():
-                path.rename(path.with_name(path.name + ".damaged"))
+        for path in self._paths(key):
+            try:
+                path.replace(path.with_name(f"{path.name}.damaged"))
+            except FileNotFoundError:
+                continue  # never there, or another run was first
+            except OSError as error:
+                raise OutputError(f"{path} is damaged and cannot be set aside: {error.strerror}; remove it") from None

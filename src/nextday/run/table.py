@@ -9,10 +9,20 @@ from nextday.errors import TrainingError
 from nextday.run.execute import Outcome
 from nextday.run.plan import Plan
 
+FORECASTS = {
+    "variant": pl.String, "ticker": pl.String, "fold": pl.Int64, "seed": pl.Int64, "origin": pl.Date, "date": pl.Date,
+    "actual": pl.Float64, "predicted": pl.Float64,
+}  # fmt: skip
 HISTORY = {
     "variant": pl.String, "ticker": pl.String, "fold": pl.Int64, "seed": pl.Int64, "epoch": pl.Int64,
     "train_loss": pl.Float64, "valid_loss": pl.Float64, "best": pl.Boolean,
 }  # fmt: skip
+RANGES = {f"{part}_{end}": pl.Date for part in ("train", "valid", "test") for end in ("from", "to")}
+FOLDS = {
+    "ticker": pl.String, "fold": pl.Int64, **RANGES, "train": pl.Int64, "valid": pl.Int64, "test": pl.Int64,
+    "historical_mean": pl.Float64, "train_variance": pl.Float64, "train_deviation": pl.Float64,
+}  # fmt: skip
+TABLES = {"forecasts": FORECASTS, "history": HISTORY, "folds": FOLDS}
 
 
 def collect(
@@ -36,9 +46,9 @@ def collect(
     """
     failed = [outcome for outcome in outcomes if outcome.fitted is None]
     if failed:
-        more = "; ".join(f"{outcome.unit}: {outcome.failure}" for outcome in failed[:3])
+        more = "; ".join(f"{outcome.unit}: {outcome.failure}" for outcome in failed)
         raise TrainingError(
-            f"{len(failed)} of {len(plan.units)} units failed; {more}{' ...' if len(failed) > 3 else ''}; "
+            f"{len(failed)} of {len(plan.units)} units failed; {more}; "
             "the others are kept: mend the cause and run again to fit what is missing"
         )
     order = {unit: at for at, unit in enumerate(plan.units)}

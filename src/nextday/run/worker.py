@@ -36,9 +36,18 @@ def attempt(job: Job) -> tuple[Fitted | str, float]:
     except NextdayError as error:
         result = str(error)
     except Exception as error:  # noqa: BLE001 - whatever breaks one unit must not take the others with it
-        traceback.print_exc()
-        result = f"{type(error).__name__}: {error}"
+        if _is_lack_of_memory(error):
+            result = "out of memory; fewer workers or a smaller model need less"
+        else:
+            traceback.print_exc()
+            result = f"{type(error).__name__}: {error}"
     return result, time.perf_counter() - start
+
+
+def _is_lack_of_memory(error: Exception) -> bool:
+    """Recognise what Python and NumPy raise, and PyTorch on a CPU and on a GPU."""
+    texts = ("can't allocate memory", "out of memory")
+    return isinstance(error, MemoryError) or any(text in str(error) for text in texts)
 
 
 @contextlib.contextmanager
@@ -59,15 +68,15 @@ def _one_thread() -> Iterator[None]:
 def _die_with(parent: int) -> None:
     """End this process soon after its parent is gone, in the middle of a unit if need be."""
     while os.getppid() == parent:
-        time.sleep(0.5)
+        time.sleep(0.1)  # importing PyTorch holds the lock for half a second as it is
     os._exit(1)
 
 
-def main() -> None:
-    """Serve jobs until the input ends."""
+def main(parent: int) -> None:
+    """Serve jobs until the input ends, or the process ``parent`` does."""
     jobs, results = sys.stdin.buffer, os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # a stray print must not end up among the results
-    threading.Thread(target=_die_with, args=(os.getppid(),), daemon=True).start()
+    threading.Thread(target=_die_with, args=(parent,), daemon=True).start()
     import torch  # noqa: F401 - now, while the parent reads the bars
 
     while True:

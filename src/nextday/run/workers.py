@@ -83,7 +83,7 @@ class Workers:
 
     def _start(self) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(
-            [sys.executable, "-P", "-c", "from nextday.run.worker import main; main()"],
+            [sys.executable, "-P", "-c", f"from nextday.run.worker import main; main({os.getpid()})"],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             env={**os.environ, **ALLOCATOR, **THREADS}, start_new_session=True,  # Ctrl-C reaches the parent alone
         )  # fmt: skip

@@ -1,0 +1,252 @@
+"""Runs that survive: killed, doubled, on full and read-only disks, on damaged folders. Whole processes where it matters."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+import nextday
+from nextday.errors import NextdayError
+from nextday.pipeline import report
+from nextday.study import Study
+
+SURVIVAL = Path(__file__).parents[1] / "benchmarks" / "survival.py"
+NEXTDAY = [str(Path(sys.executable).parent / "nextday"), "run", "study.yaml"]
+TABLES = ("*.parquet", "*.csv", "verdict.json")
+CHEAP = ("Zero", "LinearReg")
+
+
+@pytest.fixture(scope="module")
+def study(quick):
+    """Two networks and two models without randomness, on two tickers."""
+    chosen = {name: quick["variants"][name] for name in ("LSTM-Raw", "LSTM-OHLCV", *CHEAP)}
+    return {**quick, "variants": chosen}
+
+
+@pytest.fixture(scope="module")
+def home(bars, study, tmp_path_factory):
+    """A folder with the study's file and its bars."""
+    folder = tmp_path_factory.mktemp("home")
+    bars.frame.write_parquet(folder / "bars.parquet")
+    (folder / "study.yaml").write_text(json.dumps({**study, "data": str(folder / "bars.parquet")}))
+    return folder
+
+
+def begin(home, out, *options):
+    command = [*NEXTDAY, "--out", str(out), "--workers", "1", *options]
+    return subprocess.Popen(command, cwd=home, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def end(process, status=0):
+    """Wait for a run; give the lines of its errors, without those that tell its progress."""
+    _, error = process.communicate(timeout=120)
+    assert process.returncode == status, error
+    return [line for line in error.splitlines() if " done; " not in line or line.startswith("nextday:")]
+
+
+def files(folder):
+    return {path.name: path.read_bytes() for kind in TABLES for path in folder.glob(kind)}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(home):
+    """The files of a run that nothing happened to."""
+    assert end(begin(home, "undisturbed")) == []
+    found = files(home / "undisturbed" / "quick")
+    assert len(found) == 7
+    return found
+
+
+def outcomes_of(study, bars, out, **options):
+    seen = []
+    results = nextday.run(
+        Study.from_values(study), bars=bars.frame, out=out, workers=0,
+        watch=lambda stream, _: (seen.append(outcome) or outcome for outcome in stream), **options,
+    )  # fmt: skip
+    return results, seen
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="the children of a process are read from /proc")
+def test_runs_that_are_killed_go_on_to_the_same_files():
+    command = [sys.executable, str(SURVIVAL), "--moments", "2", "--epochs", "3"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=250)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "4 of 4 identical" in done.stdout
+
+
+def test_two_runs_at_once_on_one_folder_do_not_harm_each_other(home, undisturbed):
+    both = [begin(home, "both") for _ in range(2)]
+    assert [end(process) for process in both] == [[], []]
+    assert files(home / "both" / "quick") == undisturbed
+    assert not list((home / "both").rglob("*.damaged"))
+    assert not list((home / "both").rglob(".*"))
+
+
+def test_a_changed_variant_and_a_further_seed_alone_are_trained(bars, study, tmp_path):
+    _, first = outcomes_of(study, bars, tmp_path)
+    assert not any(outcome.reused for outcome in first)
+    wider = {**study["variants"]["LSTM-Raw"], "options": {"hidden": 9}}
+    changed = {**study, "variants": {**study["variants"], "LSTM-Raw": wider}}
+    _, second = outcomes_of(changed, bars, tmp_path)
+    assert {outcome.unit.variant for outcome in second if not outcome.reused} == {"LSTM-Raw"}
+    _, third = outcomes_of({**changed, "seeds": [1, 2]}, bars, tmp_path)
+    trained = {(outcome.unit.variant, outcome.unit.seed) for outcome in third if not outcome.reused}
+    assert trained == {("LSTM-Raw", 2), ("LSTM-OHLCV", 2)}
+
+
+@pytest.mark.parametrize("damage", ["cut", "flip numbers", "flip facts", "wrong types"])
+def test_a_damaged_unit_is_named_and_trained_again(bars, study, tmp_path, damage):
+    study = {**study, "variants": {name: study["variants"][name] for name in CHEAP}}
+    before, _ = outcomes_of(study, bars, tmp_path)
+    facts = next(path for path in (tmp_path / "quick" / "units").glob("*.json") if "LinearReg BBB" in path.read_text())
+    numbers = facts.with_suffix(".safetensors")
+    if damage == "cut":
+        os.truncate(numbers, numbers.stat().st_size - 1)
+    elif damage == "flip numbers":
+        flip(numbers, -4)
+    elif damage == "flip facts":
+        flip(facts, facts.read_bytes().index(b'"best_epoch": 0') + 14)
+    else:
+        facts.write_text(json.dumps({**json.loads(facts.read_text()), "best_epoch": [], "notes": 3}))
+    after, seen = outcomes_of(study, bars, tmp_path)
+    assert [str(outcome.unit) for outcome in seen if not outcome.reused] == ["LinearReg BBB"]
+    note = f"LinearReg BBB: its unit on disk was damaged; set aside as {facts.stem[:12]}*.damaged and fitted again"
+    assert after.notes == (note,)
+    assert after.forecasts.equals(before.forecasts)
+    assert sorted(path.name for path in facts.parent.glob("*.damaged")) == [
+        f"{facts.name}.damaged", f"{numbers.name}.damaged",
+    ]  # fmt: skip
+
+
+def flip(path, at):
+    content = bytearray(path.read_bytes())
+    content[at] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"training": {"learning_rate": 1e38, "max_epochs": 2}}, "the loss is not finite in epoch 1"),
+        ({"hidden": 3_000_000}, "out of memory"),
+    ],
+)
+def test_a_unit_that_fails_is_named_with_ticker_variant_and_seed_and_the_others_are_kept(
+    home, study, tmp_path, change, says
+):
+    variants = {name: study["variants"][name] for name in ("LSTM-Raw", *CHEAP)}
+    variants["LSTM-Raw"] = {**variants["LSTM-Raw"], "options": {"hidden": change.pop("hidden", 8)}}
+    changed = {**study, "variants": variants, "data": str(home / "bars.parquet"), **change}
+    (tmp_path / "study.yaml").write_text(json.dumps(changed))
+    (said,) = end(begin(tmp_path, tmp_path), status=1)
+    assert said.startswith(f"nextday: 2 of 6 units failed; LSTM-Raw AAA seed 1: {says}")
+    assert f"LSTM-Raw BBB seed 1: {says}" in said
+    assert len(list((tmp_path / "quick" / "units").glob("*.json"))) == 4
+
+
+@pytest.fixture
+def disk(tmp_path):
+    """A disk of 128 KiB in memory, and a way to mount it anew with other options."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+
+    def mount(options, *more):
+        command = ["mount", "-t", "tmpfs", "-o", options, *more, "tmpfs", str(folder)]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    if not shutil.which("mount") or (done := mount("size=128k")).returncode:
+        pytest.skip(f"no disk can be mounted here: {done.stderr.strip() if shutil.which('mount') else 'no mount'}")
+    yield folder, lambda options: mount(f"remount,{options}").check_returncode()
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_full_disk_is_one_line_and_the_run_goes_on_when_there_is_room(home, undisturbed, disk):
+    folder, mount = disk
+    (said,) = end(begin(home, folder), status=1)
+    assert said.startswith(f"nextday: {folder}/quick/")
+    assert said.endswith("cannot be written: No space left on device; name another folder with --out")
+    assert not list(folder.rglob(".*"))
+    kept = len(list((folder / "quick" / "units").glob("*.json")))
+    mount("size=64m")
+    assert end(begin(home, folder)) == []
+    assert json.loads((folder / "quick" / "manifest.json").read_text())["units"]["reused"] == kept
+    assert files(folder / "quick") == undisturbed
+
+
+def test_a_read_only_disk_is_one_line_before_anything_is_fitted(home, disk):
+    folder, mount = disk
+    mount("ro")
+    assert end(begin(home, folder), status=1) == [
+        f"nextday: {folder}/quick/.writable cannot be written: Read-only file system; name another folder with --out"
+    ]
+
+
+@pytest.fixture
+def finished(home, undisturbed, tmp_path):
+    """A copy of a finished study's folder, to be spoilt."""
+    folder = tmp_path / "deep" / "quick"
+    shutil.copytree(home / "undisturbed" / "quick", folder, ignore=shutil.ignore_patterns("units", "*.png"))
+    return folder
+
+
+def refused(folder):
+    with pytest.raises(NextdayError) as caught:
+        report(folder)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["../../etc/x", "/etc/x", "..", "a/b", "a\n", "", 3, None])
+def test_the_report_of_a_strangers_folder_writes_nothing_outside(finished, name):
+    manifest = json.loads((finished / "manifest.json").read_text())
+    manifest["study"]["name"] = name
+    (finished / "manifest.json").write_text(json.dumps(manifest))
+    before = sorted(finished.parents[1].rglob("*"))
+    assert f"{finished}/manifest.json: name: " in refused(finished)
+    assert sorted(finished.parents[1].rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "change"),
+    [
+        (table, column, change)
+        for table, columns in {
+            "forecasts": ("variant", "ticker", "fold", "seed", "origin", "date", "actual", "predicted"),
+            "history": ("variant", "ticker", "fold", "seed", "epoch", "train_loss", "valid_loss", "best"),
+            "folds": ("ticker", "fold", "historical_mean", "train_variance", "train", "train_from"),
+        }.items()
+        for column in columns
+        for change in ("missing", "of another type")
+    ],
+)
+def test_tables_of_other_columns_are_refused_in_one_line(finished, table, column, change):
+    path = finished / f"{table}.parquet"
+    frame = pl.read_parquet(path)
+    other = pl.lit([1, 2]).alias(column)
+    (frame.drop(column) if change == "missing" else frame.with_columns(other)).write_parquet(path)
+    said = refused(finished)
+    assert str(finished) in said
+    assert column in said
+
+
+@pytest.mark.parametrize(
+    "content", ["[]", "{", '{"study": 3}', '{"study": {}}', "\x00", '{"study": {"name": "x"}, "notes": 1}']
+)
+def test_a_manifest_of_other_content_is_refused_in_one_line(finished, content):
+    (finished / "manifest.json").write_text(content)
+    assert str(finished) in refused(finished)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("notes", None), ("notes", 3), ("notes", "text"), ("checks", 3), ("data", 3)]
+)
+def test_a_manifest_of_wrong_types_is_refused_in_one_line(finished, key, value):
+    manifest = json.loads((finished / "manifest.json").read_text())
+    manifest[key] = value
+    (finished / "manifest.json").write_text(json.dumps(manifest))
+    assert str(finished) in refused(finished)
