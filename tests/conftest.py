@@ -18,13 +18,14 @@ def bars() -> Bars:
 
 @pytest.fixture(scope="session")
 def quick() -> dict[str, object]:
-    """Every model of the catalog that Stage 1 and Stage 2 name, made small enough for tests."""
-    variants = {**Study.load("stage1").model_dump()["variants"], **Study.load("stage2").model_dump()["variants"]}
+    """Every model of the catalog that the stages name, made small enough for tests."""
+    stages = (Study.load(f"stage{number}").model_dump()["variants"] for number in (1, 2, 3))
+    variants = {name: variant for stage in stages for name, variant in stage.items()}
+    small = {"lstm": {"hidden": 8}, "transformer": {"width": 8, "heads": 2, "feedforward": 16}}
     for variant in variants.values():
-        if variant["model"] == "lstm":
-            variant["options"] = {"hidden": 8}
+        variant["options"] = small.get(variant["model"], {})
     variants["ARIMA"]["options"] = {"max_order": 1}
     return {
-        "name": "quick", "market": "MKT", "lookback": 10, "variants": variants, "seeds": [1],
+        "name": "quick", "market": "MKT", "accept": ["*"], "lookback": 10, "variants": variants, "seeds": [1],
         "training": {"max_epochs": 3, "patience": 2, "learning_rate": 0.01},
     }  # fmt: skip

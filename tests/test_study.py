@@ -44,7 +44,7 @@ def test_changes_are_dotted_keys(tmp_path):
 @pytest.mark.parametrize(
     ("more", "says"),
     [
-        ("lookbak: 5", "unknown key 'lookbak'; known here: name, question, data, .*training"),
+        ("lookbak: 5", "unknown key 'lookbak'; known here: name, question, below, data, .*training"),
         ("training: {epochs: 5}", r"unknown key 'training.epochs'; known here: max_epochs, patience"),
         ("seeds: [1, a]", r"seeds.1: .*valid integer.*got 'a'"),
         ("seeds: [1, 1]", "seeds names 1 more than once"),
@@ -67,7 +67,7 @@ def test_a_mistake_is_one_line_that_names_it(tmp_path, more, says):
 
 
 def test_an_unknown_study_lists_the_known_ones(tmp_path):
-    with pytest.raises(StudyError, match=r"unknown study 'stage9'; known: stage1, stage2, or a file ending in \.yaml"):
+    with pytest.raises(StudyError, match=r"unknown study 'stage9'; known: stage1, stage2, stage3, or a file ending in \.yaml"):
         Study.load("stage9")
     with pytest.raises(StudyError, match=r"nowhere.yaml does not exist"):
         Study.load(tmp_path / "nowhere.yaml")

@@ -58,7 +58,7 @@ def undisturbed(home):
     """The files of a run that nothing happened to."""
     assert end(begin(home, "undisturbed")) == []
     found = files(home / "undisturbed" / "quick")
-    assert len(found) == 7
+    assert len(found) >= 7
     return found
 
 

@@ -109,11 +109,13 @@ def verdict(
 
 def _show(results: "Results") -> None:
     """Print the summary, the verdict and where the files are."""
-    from nextday.report import summary_table
+    from nextday.report import contrasts_table, summary_table
 
     study, screen = results.study, console()
     screen.print(summary_table(results.scores, f"{study.name}: {study.question}" if study.question else study.name))
     _show_verdict(results.comparison, results.verdict)
+    if results.rung:
+        screen.print(contrasts_table(results.rung, f"skill against the networks of {study.below}"))
     hidden = len(results.notes) - 3
     for note in results.notes[:3] + ((f"{hidden} more in manifest.json",) if hidden > 0 else ()):
         screen.print(f"note: {note}", style="dim", markup=False, highlight=False)

@@ -18,6 +18,7 @@ from nextday.evaluate import (
     as_dict,
     beside,
     compare,
+    compare_rungs,
     judge,
     load_baselines,
     measure,
@@ -57,6 +58,7 @@ class Results:
     comparison: Comparison
     verdict: Verdict
     notes: tuple[str, ...]
+    rung: Comparison | None = None
 
     @property
     def summary(self) -> pl.DataFrame:
@@ -123,16 +125,18 @@ def report(folder: Path) -> Results:
     OutputError
         If the folder does not hold a study's tables.
     """
-    study, manifest, (forecasts, history, folds) = _read(folder)
+    study, manifest, (forecasts, history, folds, attention) = _read(folder)
     scores = score(forecasts, folds)
     baselines, remark = (None, "") if study.name == "stage1" else load_baselines(folder.parent / "stage1", forecasts)
     terms = study.verdict
     losses = measure(forecasts, loss=terms.loss, benchmark=terms.benchmark or None, folds=folds)
     comparison = compare(losses, margin=terms.margin, alpha=terms.alpha)
     verdict = judge(comparison)
+    rung, missing = _rung(folder, study, forecasts)
     write_csv(folder, study.name, forecasts=forecasts, scores=scores)
     draw_plots(
         folder, study.name, forecasts=forecasts, history=history, scores=scores, baselines=baselines,
+        attention=attention, below=study.below, rung=rung,
     )  # fmt: skip
     aside = beside(forecasts, comparison, folds)
     page = render_report(
@@ -140,10 +144,21 @@ def report(folder: Path) -> Results:
         manifest=manifest,
     )  # fmt: skip
     said = as_dict(comparison, verdict) | {"beside": asdict(aside)}
+    if rung:
+        said[f"against {study.below}"] = [asdict(contrast) for contrast in rung.contrasts]
     write_atomically(folder / "verdict.json", json.dumps(said, indent=1).encode())
     write_atomically(folder / "report.html", page.encode())
-    notes = (*manifest["notes"], *([remark] if remark else []))
-    return Results(study, folder, forecasts, history, scores, comparison, verdict, notes)
+    notes = (*manifest["notes"], *filter(None, (remark, missing)))
+    return Results(study, folder, forecasts, history, scores, comparison, verdict, notes, rung)
+
+
+def _rung(folder: Path, study: Study, forecasts: pl.DataFrame) -> tuple[Comparison | None, str]:
+    """Compare with the rung below, where the study names one and its results are there."""
+    if not study.below:
+        return None, ""
+    features = {name: variant.features for name, variant in study.variants.items()}
+    terms = study.verdict
+    return compare_rungs(folder.parent / study.below, forecasts, features, loss=terms.loss, alpha=terms.alpha)
 
 
 def _read(folder: Path) -> tuple[Study, dict[str, Any], list[pl.DataFrame]]:

@@ -79,6 +79,9 @@ class Study(Settings):
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80)
     question: str = ""
+    below: str = (
+        ""  # the study of the rung below: each variant is compared with those there that read the same features
+    )
     data: str = "sample"
     market: str = Field("SPY", min_length=1)
     tickers: tuple[str, ...] = ()  # none: every ticker of the data but the market

@@ -286,8 +286,6 @@ def test_a_folder_that_cannot_be_written_is_refused_before_anything_is_asked(ask
     assert source.calls == []
 
 
-
-
 def test_the_preset_is_fetched_once_and_other_tickers_are_not_taken_for_it(tmp_path, monkeypatch):
     monkeypatch.setattr("nextday.data.preset.START", FIRST)
     monkeypatch.setattr("nextday.data.preset.END", LAST)

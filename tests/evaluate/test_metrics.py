@@ -72,4 +72,4 @@ def test_baselines_of_other_days_are_not_compared(tmp_path):
     assert (scores["variant"].to_list(), note) == (["Zero"], "")
     scores, note = load_baselines(tmp_path, table([(0.1, 0.0), (0.3, 0.0)]))
     assert scores is None
-    assert "of other days or tickers; run stage1 on these" in note
+    assert "the forecasts there are of other days or tickers; run " in note

@@ -9,7 +9,7 @@ from nextday.features import FEATURE_SETS, FEATURES, Feature, check_causality, c
 
 
 def panel_of(frame):
-    return align(load_bars(frame), market="MKT")
+    return align(load_bars(frame, accept=("*",)), market="MKT")
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,6 @@
 """Skill of variants and their differences, with standard errors that know about days and about seeds."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -90,9 +91,9 @@ class Comparison:
 
 def compare(
     losses: Losses, *, margin: float | None = None, alpha: float = 0.05, replicates: int = 5000, seed: int = 0,
-    other_blocks: tuple[float, ...] = (0.5, 2),
+    other_blocks: tuple[float, ...] = (0.5, 2), matches: Mapping[str, str] | None = None,
 ) -> Comparison:  # fmt: skip
-    """Estimate every contrast of skill and its uncertainty.
+    """Estimate every contrast of skill and its uncertainty; with ``matches``, only those of its keys with its values.
 
     Dates are resampled by the stationary bootstrap, one draw of dates for everything. The variance between seeds comes
     on top by the delta method, ``sum_i s2_i / (S N^2)`` with ``s2_i`` the variance between the seeds of ticker ``i``'s
@@ -105,7 +106,7 @@ def compare(
     used = ~np.isnan(losses.base).all(axis=0)
     daily, base = np.nanmean(losses.grid[:, :, used], axis=1), np.nanmean(losses.base[:, used], axis=0)  # over tickers
     days = len(base)
-    pairs: list[Pair] = [*((v, None) for v in range(len(daily))), *combinations(range(len(daily)), 2)]
+    pairs = _pairs(losses.variants, matches)
     weights = _design(pairs, len(daily))
     means, base_mean = daily.mean(axis=1), base.mean()
     estimates = weights @ skill(means, base_mean)
@@ -138,13 +139,20 @@ def compare(
         for at, (first, second) in enumerate(pairs)
     ]
     sensitivity = tuple(_largest_change(draw(factor * block)[1], columns["date_error"]) for factor in other_blocks)
-    split = len(daily)
+    split = 0 if matches else len(daily)
     return Comparison(
         losses, margin, alpha, tuple(contrasts[:split]), tuple(contrasts[split:]), block,
         sensitivity,
         POWER_80 * max((contrast.standard_error for contrast in contrasts[split:] or contrasts), default=0.0),
         _reason_to_withhold(losses, days, block),
     )  # fmt: skip
+
+
+def _pairs(variants: Sequence[str], matches: Mapping[str, str] | None) -> list[Pair]:
+    """Pair every variant with the benchmark and with every later one, or the matches alone."""
+    if matches:
+        return [(variants.index(first), variants.index(second)) for first, second in matches.items()]
+    return [*((v, None) for v in range(len(variants))), *combinations(range(len(variants)), 2)]
 
 
 def _design(pairs: list[Pair], variants: int) -> np.ndarray:

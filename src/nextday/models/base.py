@@ -49,6 +49,9 @@ class Fitted:
         Epoch whose weights made the forecasts, from 1; 0 for models without epochs.
     notes
         What a reader of the results should know, such as a fit that did not converge.
+    attention
+        What an attending network looked at, and what it looked at before training: shares that sum to one over the lags
+        0, 1, ..., shape [2, layer, head, lag]; empty for others.
     """
 
     predicted: np.ndarray
@@ -57,6 +60,7 @@ class Fitted:
     weights: dict[str, np.ndarray] = field(default_factory=dict)
     best_epoch: int = 0
     notes: tuple[str, ...] = ()
+    attention: np.ndarray = field(default_factory=lambda: np.empty((2, 0, 0, 0)))
 
 
 class Forecaster(ABC):

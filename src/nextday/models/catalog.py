@@ -9,7 +9,7 @@ from nextday.errors import StudyError
 from nextday.models.base import Forecaster
 from nextday.models.baselines import HistoricalMean, Persistence, RollingMean, Zero
 from nextday.models.classical import Arima, HistGradientBoosting, LinearRegression
-from nextday.models.networks import Device, Lstm, Network
+from nextday.models.networks import Device, Lstm, Network, Transformer
 from nextday.study import Training
 
 MODELS: dict[str, type[Forecaster]] = {
@@ -21,6 +21,7 @@ MODELS: dict[str, type[Forecaster]] = {
     "hist_gradient_boosting": HistGradientBoosting,
     "arima": Arima,
     "lstm": Lstm,
+    "transformer": Transformer,
 }
 
 

@@ -4,9 +4,10 @@ from abc import abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
+import numpy as np
 from pydantic import Field
 
-from nextday.errors import TrainingError
+from nextday.errors import StudyError, TrainingError
 from nextday.models.base import Fitted, Forecaster, Key
 from nextday.samples import Samples, Windows
 from nextday.study import Training
@@ -39,6 +40,7 @@ class Network(Forecaster):
         network = self.build(len(test.names))
         training.initialise(network, key)
         network.to(device)
+        before = training.attention(network, test, device=device)
         trained = training.train(network, train, valid, settings=self.training, key=key, device=device)
         return Fitted(
             training.predict(network, test, device=device),
@@ -46,6 +48,7 @@ class Network(Forecaster):
             trained.valid_loss,
             {name: value.cpu().numpy() for name, value in network.state_dict().items()},
             trained.best_epoch,
+            attention=np.stack([training.attention(network, test, device=device), before]),
         )
 
 
@@ -62,6 +65,30 @@ class Lstm(Network):
         from nextday.models.lstm import LstmNetwork
 
         return LstmNetwork(features, hidden=self.hidden, layers=self.layers, dropout=self.dropout)
+
+
+@dataclass(frozen=True, slots=True)
+class Transformer(Network):
+    """An encoder with attention over the window, its states averaged over time, and a head of two linear layers."""
+
+    width: Annotated[int, Field(ge=2)] = 64
+    layers: Annotated[int, Field(ge=1)] = 2
+    heads: Annotated[int, Field(ge=1)] = 4
+    feedforward: Annotated[int, Field(ge=1)] = 256
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+
+    def __post_init__(self) -> None:
+        if self.width % (2 * self.heads):
+            raise StudyError(f"model transformer: width {self.width} is not a multiple of 2 x heads, {2 * self.heads}")
+
+    def build(self, features: int) -> "nn.Module":
+        """Make the network."""
+        from nextday.models.transformer import TransformerNetwork
+
+        return TransformerNetwork(
+            features, width=self.width, layers=self.layers, heads=self.heads, feedforward=self.feedforward,
+            dropout=self.dropout,
+        )  # fmt: skip
 
 
 def _resolve(device: Device) -> str:

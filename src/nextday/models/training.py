@@ -72,6 +72,21 @@ def predict(network: nn.Module, windows: Windows, *, device: str) -> np.ndarray:
         return network(as_tensor(windows).to(device)).double().cpu().numpy()
 
 
+def attention(network: nn.Module, windows: Windows, *, device: str) -> np.ndarray:
+    """Average an attending network's attention over samples and the days that attend, shape [layer, head, lag].
+
+    Lag 0 is the day of the origin. Empty for a network without a method ``attention``.
+    """
+    attend = getattr(network, "attention", None)
+    if attend is None:
+        return np.empty((0, 0, 0))
+    network.eval()
+    with torch.inference_mode():
+        parts = [attend(part).sum(dim=(1, 3)) for part in as_tensor(windows).to(device).split(512)]
+        mean = torch.stack(parts).sum(dim=0) / (len(windows) * windows.lookback)
+        return mean.flip(-1).double().cpu().numpy()
+
+
 def initialise(network: nn.Module, key: Key) -> None:
     """Draw every parameter from a stream of its own, uniform within PyTorch's default bounds.
 

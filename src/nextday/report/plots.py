@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from nextday.evaluate import METRICS, summarise
+from nextday.evaluate import METRICS, Comparison, summarise
 from nextday.files import write_atomically
-from nextday.report import style
+from nextday.report import rungs, style
 from nextday.report.style import Limits, Look, Row, focus, looks, new_figure, plain, shorten, upright
 
 if TYPE_CHECKING:
@@ -27,7 +27,8 @@ MOST_TICKERS, MOST_LINES = 40, 15  # what can be told apart; beyond it a distrib
 
 def draw_plots(
     out: Path, name: str, *, forecasts: pl.DataFrame, history: pl.DataFrame, scores: pl.DataFrame,
-    baselines: pl.DataFrame | None = None, write: Write = write_atomically,
+    baselines: pl.DataFrame | None = None, attention: pl.DataFrame | None = None, below: str = "",
+    rung: Comparison | None = None, write: Write = write_atomically,
 ) -> None:  # fmt: skip
     """Draw the plots of a study, and hand each to ``write`` as a PNG.
 
@@ -39,6 +40,10 @@ def draw_plots(
         The tables of the study; without history no curves are drawn.
     baselines
         The scores of Stage 1 on the same days; without them nothing is compared.
+    attention
+        What the networks attended to, if any did.
+    below, rung
+        The study of the rung below, and the comparison with it.
     write
         Takes a path and what shall be there.
     """
@@ -47,6 +52,10 @@ def draw_plots(
     with mpl.rc_context(style.STYLE):
         for suffix, figure in _figures(name, forecasts, history, scores, baselines):
             write(out / f"{name}_{suffix}.png", style.png(figure))
+        if rung is not None:
+            write(out / f"{name}_vs_{below}.png", style.png(rungs.differences(rung, name, below)))
+        if attention is not None and len(attention):
+            write(out / f"{name}_attention.png", style.png(rungs.attention(attention)))
 
 
 def _figures(

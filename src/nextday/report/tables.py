@@ -57,11 +57,11 @@ def _spread(row: dict[str, float | None], name: str, factor: float, digits: int)
     return text if deviation is None else f"{text} ±{factor * deviation:.{digits}f}"
 
 
-def contrasts_table(comparison: Comparison) -> Table:
+def contrasts_table(comparison: Comparison, what: str = "skill") -> Table:
     """Lay out every contrast with its simultaneous interval."""
     losses = comparison.losses
     title = (
-        f"skill by {losses.loss} loss, {unit_of(losses)}; margin {100 * comparison.margin:g}; "
+        f"{what} by {losses.loss} loss, {unit_of(losses)}; margin {100 * comparison.margin:g}; "
         f"intervals hold for all at once at {100 * (1 - comparison.alpha):.0f} %"
     )
     table = Table(title=title, title_justify="left")

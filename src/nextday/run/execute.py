@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from nextday.files import sweep
 from nextday.models import Fitted
 from nextday.run.plan import Plan, Unit
 from nextday.run.store import Store
@@ -22,7 +23,7 @@ class Outcome:
 
 def execute(plan: Plan, store: Store, workers: Workers, *, fresh: bool = False) -> Iterator[Outcome]:
     """Yield the outcome of every unit as it finishes; with ``fresh`` finished units are fitted again."""
-    store.sweep()
+    sweep(store.folder)
     keys, remarks = {}, {}
     for unit in plan.units:
         keys[unit] = plan.job(unit).fingerprint()

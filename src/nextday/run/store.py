@@ -5,9 +5,7 @@ is written under another name, synced and renamed, the JSON last: a unit without
 code, whoever wrote the folder.
 """
 
-import contextlib
 import hashlib
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,8 +17,7 @@ from nextday.errors import OutputError
 from nextday.files import write_atomically
 from nextday.models import Fitted
 
-ARRAYS = ("predicted", "train_loss", "valid_loss")
-STALE = 3600  # seconds; no file takes that long to write, so a temporary one that is older was left by a killed run
+ARRAYS = ("predicted", "train_loss", "valid_loss", "attention")
 
 
 class Facts(BaseModel):
@@ -68,13 +65,6 @@ class Store:
             self._set_aside(key)
             return f"its unit on disk was damaged; set aside as {key[:12]}*.damaged and fitted again"
 
-    def sweep(self) -> None:
-        """Remove the temporary files that killed runs left. They are never taken for units, but they fill the disk."""
-        for path in self.folder.glob(".*.*.*"):
-            with contextlib.suppress(OSError):
-                if time.time() - path.stat().st_mtime > STALE:
-                    path.unlink()
-
     def _paths(self, key: str) -> tuple[Path, Path]:
         return self.folder / f"{key}.safetensors", self.folder / f"{key}.json"
 
@@ -84,9 +74,9 @@ class Store:
         if facts.sha256 != facts.digest(content):
             raise ValueError("the sha256 is another")
         arrays = load(content)
-        predicted, train_loss, valid_loss = (arrays.pop(name) for name in ARRAYS)
+        predicted, train_loss, valid_loss, attention = (arrays.pop(name) for name in ARRAYS)
         weights = {name.removeprefix("weights."): value for name, value in arrays.items()}
-        return Fitted(predicted, train_loss, valid_loss, weights, facts.best_epoch, facts.notes)
+        return Fitted(predicted, train_loss, valid_loss, weights, facts.best_epoch, facts.notes, attention)
 
     def _set_aside(self, key: str) -> None:
         for path in self._paths(key):

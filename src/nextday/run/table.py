@@ -22,12 +22,18 @@ FOLDS = {
     "ticker": pl.String, "fold": pl.Int64, **RANGES, "train": pl.Int64, "valid": pl.Int64, "test": pl.Int64,
     "historical_mean": pl.Float64, "train_variance": pl.Float64, "train_deviation": pl.Float64,
 }  # fmt: skip
-TABLES = {"forecasts": FORECASTS, "history": HISTORY, "folds": FOLDS}
+
+
+ATTENTION = {
+    "variant": pl.String, "ticker": pl.String, "fold": pl.Int64, "seed": pl.Int64, "trained": pl.Boolean,
+    "layer": pl.Int64, "head": pl.Int64, "lag": pl.Int64, "weight": pl.Float64,
+}  # fmt: skip
+TABLES = {"forecasts": FORECASTS, "history": HISTORY, "folds": FOLDS, "attention": ATTENTION}
 
 
 def collect(
     plan: Plan, outcomes: Sequence[Outcome], dates: np.ndarray
-) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame, pl.DataFrame]:
     """Put finished units together, in the plan's order whatever order they finished in.
 
     Returns
@@ -38,6 +44,8 @@ def collect(
         ``variant, ticker, fold, seed, epoch, train_loss, valid_loss, best``, one row per unit and epoch.
     folds
         One row per ticker and fold: its ranges by origin, and the moments of its targets.
+    attention
+        ``variant, ticker, fold, seed, trained, layer, head, lag, weight``; no rows where no network attends.
 
     Raises
     ------
@@ -52,7 +60,7 @@ def collect(
             "the others are kept: mend the cause and run again to fit what is missing"
         )
     order = {unit: at for at, unit in enumerate(plan.units)}
-    forecasts, history = [], [pl.DataFrame(schema=HISTORY)]
+    forecasts, history, attention = [], [pl.DataFrame(schema=HISTORY)], [pl.DataFrame(schema=ATTENTION)]
     for outcome in sorted(outcomes, key=lambda outcome: order[outcome.unit]):
         unit, fitted = outcome.unit, outcome.fitted
         assert fitted is not None
@@ -67,5 +75,12 @@ def collect(
             "valid_loss": fitted.valid_loss,
         })  # fmt: skip
         history.append(epochs.select(*keys, pl.all(), best=pl.col("epoch") == fitted.best_epoch).cast(HISTORY))  # type: ignore[arg-type]
+        attention.append(_attention(fitted.attention).select(*keys, pl.all()).cast(ATTENTION))  # type: ignore[arg-type]
     folds = pl.DataFrame([fold.describe(dates) for fold in plan.folds.values()])
-    return pl.concat(forecasts), pl.concat(history), folds
+    return pl.concat(forecasts), pl.concat(history), folds, pl.concat(attention)
+
+
+def _attention(weights: np.ndarray) -> pl.DataFrame:
+    """Lay weights [2, layer, head, lag] out, one row each."""
+    before, layer, head, lag = (index.ravel() for index in np.indices(weights.shape))
+    return pl.DataFrame({"trained": before == 0, "layer": layer, "head": head, "lag": lag, "weight": weights.ravel()})

@@ -1,0 +1,84 @@
+"""Plots that a rung of the ladder adds to those of every study: the rung below, and what a network attends to."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from nextday.evaluate import Comparison
+from nextday.evaluate.losses import unit_of
+from nextday.report import style
+from nextday.report.style import looks, new_figure, plain, shorten
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+def differences(comparison: Comparison, name: str, below: str) -> "Figure":
+    """Draw the difference of skill of each match, with its simultaneous interval and its interval for equivalence."""
+    contrasts = comparison.contrasts
+    title = f"Skill of each network of {plain(name)} less that of the one in {plain(below)} with the same features"
+    sure, equal = 100 * (1 - comparison.alpha), 100 * (1 - 2 * comparison.alpha)
+    details = (
+        f"Thin: {sure:g} % interval of all at once; thick: {equal:g} % interval for equivalence; shaded: differences "
+        "too small to matter. Right of zero the first is better."
+    )
+    figure = new_figure(9, 1.5 + 0.5 * len(contrasts), title, details)
+    ax = figure.subplots()
+    ax.axvspan(-100 * comparison.margin, 100 * comparison.margin, color=style.GREY, alpha=0.25, lw=0)
+    ax.axvline(0, color="black", lw=1)
+    for at, (contrast, look) in enumerate(zip(contrasts, looks([c.first for c in contrasts]).values(), strict=True)):
+        ax.hlines(at, 100 * contrast.low, 100 * contrast.high, color=look.colour, lw=1.5)
+        ax.hlines(at, 100 * contrast.equal_low, 100 * contrast.equal_high, color=look.colour, lw=6, alpha=0.4)
+        ax.plot(100 * contrast.estimate, at, look.marker, ms=7, color=look.colour)
+        text = f"{100 * contrast.estimate:+.2f}".replace("-", "−")
+        ax.text(1.02, at, text, transform=ax.get_yaxis_transform(), va="center", fontsize=8)
+    pairs = [f"{first} − {second}" for first, second in (shorten([c.first, c.second]) for c in contrasts)]
+    style.name_rows(ax, pairs, 8)
+    ax.set_xlabel(f"difference of skill ({plain(unit_of(comparison.losses))})")
+    ax.grid(axis="x")
+    return figure
+
+
+def attention(table: pl.DataFrame) -> "Figure":
+    """Draw how much of its attention each head gives to each lag, beside the same head before training.
+
+    A day of the window has attention 1 to give; a head without preference gives each of ``L`` lags 1 / L.
+    """
+    lags, heads = table["lag"].n_unique(), table["head"].n_unique()
+    variants, depth = list(table["variant"].unique(maintain_order=True)), table["layer"].n_unique()
+    title = "What the networks attend to: attention by lag, averaged over test days and the days that attend"
+    details = (
+        f"Solid: mean over trainings, one colour per head. Dotted: the same heads untrained; what they share is no "
+        f"finding. Band: the middle 80 % of trainings. Dashed: 1/{lags}, no preference."
+    )
+    figure = new_figure(max(6.5, 3.4 * len(variants)), 1.2 + 2.5 * depth, title, details)
+    panels = figure.subplots(depth, len(variants), sharex=True, sharey=True, squeeze=False)
+    for (row, column), ax in np.ndenumerate(panels):
+        part = table.filter((pl.col("variant") == variants[column]) & (pl.col("layer") == row))
+        for head in range(heads):
+            _head(ax, part.filter(head=head), style.COLOURS[head % len(style.COLOURS)])
+        ax.axhline(1 / lags, color="black", lw=1, ls="--", zorder=1)
+        ax.set_title(f"{shorten([variants[column]])[0]}, layer {row + 1}", fontsize=9)
+        ax.grid(axis="y")
+    for ax in panels[-1]:
+        ax.set_xlabel("lag (sessions before the origin)")
+    for ax in panels[:, 0]:
+        ax.set_ylabel("share of attention")
+    keys = [
+        style.handle(f"head {head + 1}", style.COLOURS[head % len(style.COLOURS)], line="-") for head in range(heads)
+    ]
+    style.key(figure, [*keys, style.handle("before training", style.GREY, line=":")])
+    return figure
+
+
+def _head(ax: "Axes", weights: pl.DataFrame, colour: str) -> None:
+    by_lag = weights.group_by("trained", "lag").agg(
+        pl.col("weight").mean(), low=pl.col("weight").quantile(0.1), high=pl.col("weight").quantile(0.9)
+    )
+    for trained in (False, True):
+        lag, mean, low, high = by_lag.filter(trained=trained).sort("lag").drop("trained").to_numpy().T
+        if trained:
+            ax.fill_between(lag, low, high, color=colour, alpha=0.12, lw=0)
+        ax.plot(lag, mean, color=colour, lw=1.8 if trained else 1.2, ls="-" if trained else ":", zorder=3)
