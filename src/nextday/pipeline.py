@@ -96,9 +96,12 @@ def run(
         For anything that a user can mend.
     """
     started = time.time()
-    with Workers(workers) as pool:  # first, so that PyTorch loads while the bars are read
+    with Workers(workers) as pool:
         study = study if isinstance(study, Study) else Study.load(study)
         folder = open_folder(Path(out) / study.name)
+        store = Store(folder / "units")
+        if fresh or store.is_empty():
+            pool.start()  # PyTorch loads while the bars are read; a finished study needs none
         if study.data == "yahoo" and bars is None:
             study = study.model_copy(update={"data": str(yahoo_snapshot(watch=watch))})
         source = study.data if bars is None else bars
@@ -106,7 +109,7 @@ def run(
         panel = align(loaded, tickers=study.tickers, market=study.market)
         plan = make_plan(study, panel, device=device)
         checks = {"causality of features": check_causality(panel, plan.features)}
-        outcomes = list(watch(execute(plan, Store(folder / "units"), pool, fresh=fresh), len(plan.units)))
+        outcomes = list(watch(execute(plan, store, pool, fresh=fresh), len(plan.units)))
     tables = dict(zip(TABLES, collect(plan, outcomes, panel.dates), strict=True))
     (folder / "report.html").unlink(missing_ok=True)  # it comes last: without it the folder is unfinished
     write_atomically(

@@ -65,6 +65,10 @@ class Store:
             self._set_aside(key)
             return f"its unit on disk was damaged; set aside as {key[:12]}*.damaged and fitted again"
 
+    def is_empty(self) -> bool:
+        """Tell whether nothing was ever kept."""
+        return next(self.folder.glob("*.json"), None) is None
+
     def _paths(self, key: str) -> tuple[Path, Path]:
         return self.folder / f"{key}.safetensors", self.folder / f"{key}.json"
 

@@ -24,7 +24,7 @@ Result = tuple[Unit, Fitted | str, float]
 
 
 class Workers:
-    """A pool of processes that fit units. They start at once, so that PyTorch loads while the bars are read.
+    """A pool of processes that fit units; started early, they load PyTorch while the bars are read.
 
     Parameters
     ----------
@@ -40,9 +40,12 @@ class Workers:
         self._closed = False
 
     def __enter__(self) -> Self:
-        for _ in range(self._count):
-            self._idle.put(self._start())
         return self
+
+    def start(self) -> None:
+        """Start the processes, unless they run; ``map`` does so when there is something to fit."""
+        for _ in range(self._count - len(self._all)):
+            self._idle.put(self._start())
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -57,8 +60,10 @@ class Workers:
         if not self._count:
             yield from ((unit, *attempt(make_job(unit))) for unit in units)
             return
-        threads = ThreadPoolExecutor(self._count)
+        threads, units = ThreadPoolExecutor(self._count), list(units)
         try:
+            if units:
+                self.start()
             for future in as_completed([threads.submit(self._fit, unit, make_job) for unit in units]):
                 yield future.result()
         except BaseException:  # Ctrl-C, or the reader of this generator has gone: do not wait for units in flight

@@ -1,0 +1,325 @@
+"""Scores of quantile forecasts, and the coverage of their intervals with an error that knows about days and seeds."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from statistics import NormalDist
+
+import numpy as np
+import polars as pl
+
+from nextday.errors import VerdictError
+from nextday.evaluate.bootstrap import optimal_block, resample
+
+UNIT = ("variant", "ticker", "fold", "seed")
+NEEDED = ("variant", "ticker", "date", "actual")
+BLOCKS = 10  # at most, in a resampled calendar
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A central interval, between the quantiles of the levels ``lower`` and ``upper = 1 - lower``."""
+
+    lower: float
+    upper: float
+
+    @property
+    def nominal(self) -> float:
+        """Share of the days that the interval should hold."""
+        return round(self.upper - self.lower, 10)
+
+    @property
+    def held(self) -> pl.Expr:
+        """Whether the actual value lies in the interval, its ends included, as 0 or 1."""
+        return pl.col("actual").is_between(f"q{self.lower}", f"q{self.upper}").cast(pl.Float64)
+
+    @property
+    def width(self) -> pl.Expr:
+        """Distance of its ends, in units of ``actual``."""
+        return pl.col(f"q{self.upper}") - pl.col(f"q{self.lower}")
+
+
+def levels_of(table: pl.DataFrame) -> tuple[float, ...]:
+    """Read the levels of a table's quantiles off the names of its columns, sorted; empty if it has none.
+
+    Raises
+    ------
+    VerdictError
+        If a level is not strictly between 0 and 1, or comes twice.
+
+    Examples
+    --------
+    >>> levels_of(pl.DataFrame(schema=["actual", "predicted", "q0.95", "q0.05", "quarter"]))
+    (0.05, 0.95)
+    """
+    return tuple(_columns(table))
+
+
+def intervals_of(levels: Sequence[float]) -> tuple[Interval, ...]:
+    """Pair each level with the one that mirrors it at the median, widest first; a level without its mirror is left out.
+
+    Examples
+    --------
+    >>> [interval.nominal for interval in intervals_of((0.05, 0.1, 0.25, 0.5, 0.75, 0.95))]
+    [0.9, 0.5]
+    """
+    pairs = ((low, high) for low in levels for high in levels if low < 0.5 and abs(low + high - 1) < 1e-9)
+    return tuple(Interval(low, high) for low, high in pairs)
+
+
+def quantile_rows(table: pl.DataFrame) -> tuple[pl.DataFrame, tuple[float, ...]]:
+    """Check the rows of the variants that forecast quantiles; variants without, whose quantiles are null, are left out.
+
+    Returns
+    -------
+    rows
+        Columns ``UNIT``, ``date``, ``actual`` and one per level, named ``q`` and the level as Python prints it.
+    levels
+        Sorted. All variants have the same: a mean of pinball losses over some levels says nothing about others.
+
+    Raises
+    ------
+    VerdictError
+        If columns are missing, no variant has quantiles, a value is not finite or lacks in some rows of a variant, a
+        row comes twice, the seeds of a variant differ in their samples, or quantiles cross; with the first such row.
+    """
+    columns = _columns(table)
+    missing = [name for name in NEEDED if name not in table.columns]
+    if missing:
+        raise VerdictError(f"the forecasts table has no column {missing[0]!r}; it has {', '.join(table.columns)}")
+    names = [f"q{level}" for level in columns]
+    optional = [pl.col(name) if name in table.columns else pl.lit(None).alias(name) for name in ("fold", "seed")]
+    rows = table.select(
+        pl.col("variant", "ticker").cast(pl.String), *optional, "date", pl.col("actual").cast(pl.Float64),
+        *(pl.col(name).cast(pl.Float64).alias(f"q{level}") for level, name in columns.items()),
+    )  # fmt: skip
+    known = pl.any_horizontal(pl.col(names).is_not_null()) if names else pl.lit(value=False)
+    rows = rows.filter(known.any().over("variant")) if len(rows) else rows
+    if rows.is_empty() or not names:
+        raise VerdictError("the forecasts table has no quantiles; they are columns such as q0.05, q0.5, q0.95")
+    for name in ("actual", *names):
+        _refuse(rows, ~pl.col(name).is_finite().fill_null(value=False), f"have no finite {name}")
+    _refuse(rows, pl.struct("variant", "ticker", "seed", "date").is_duplicated(), "share ticker, seed and date")
+    unseeded = pl.col("seed").is_null()
+    _refuse(rows, unseeded & (~unseeded).any().over("variant"), "have no seed while others have")
+    of_sample, of_variant = pl.len().over("variant", "ticker", "date"), pl.col("seed").n_unique().over("variant")
+    _refuse(rows, of_sample != of_variant, "are missing in another seed")
+    for low, high in pairwise(names):
+        crossing = "have quantiles that cross; let the model sort those of each row"
+        _refuse(rows, pl.col(low) > pl.col(high), crossing, low, high)
+    return rows, tuple(columns)
+
+
+def score_quantiles(table: pl.DataFrame) -> pl.DataFrame:
+    r"""Score the quantiles of every variant, ticker, fold and seed, as means over its days.
+
+    .. math:: L_a(q, y) = (\mathbf 1\{y < q\} - a)(q - y)
+
+    Returns
+    -------
+    One row per (variant, ticker, fold, seed) of the variants with quantiles, in the order of the table; ``Days`` and:
+
+    ``Pinball@LEVEL``, ``Pinball``
+        The pinball loss ``L_a`` of each level, and its mean over the levels; in units of ``actual``.
+    ``CRPS``
+        As ``scoringrules.crps_quantile`` has it: twice the mean pinball loss, all levels with the same weight. It
+        approximates the continuous ranked probability score where levels are many and evenly spaced; K levels at
+        k / (K + 1) overstate it by about 1 / K. The levels 0.05, 0.5, 0.95 give 0.403 where a normal forecast of unit
+        deviation has 0.564. Among variants with the same levels it is a proper score; beside a CRPS of other levels,
+        or one from a density, it is meaningless.
+    ``Coverage``, ``Nominal``, ``Width``, ``IntervalScore``
+        Of the widest central interval: the share of days whose actual value lies in it, its ends included; the share
+        that should; its mean width; and the width plus 2 / (1 - nominal) times the distance by which a day misses it.
+        Missing where no two levels are ``a`` and ``1 - a``. With several intervals also ``Coverage@NOMINAL`` and so on.
+
+    References
+    ----------
+    Gneiting and Raftery (2007), "Strictly proper scoring rules, prediction, and estimation", JASA 102(477): pinball
+    loss and interval score. Berrisch and Ziel (2023), "CRPS learning", Journal of Econometrics 237(2): the CRPS.
+    """
+    import scoringrules  # type: ignore[import-untyped]  # seconds of start-up, for numba
+
+    rows, levels = quantile_rows(table)
+    actual, quantiles = rows["actual"].to_numpy(), rows.select(f"q{level}" for level in levels).to_numpy()
+    each = scoringrules.quantile_score(actual[:, None], quantiles, np.array(levels), backend="numpy")  # [row, level]
+    scores: dict[str, pl.Expr | pl.Series] = {"Pinball": pl.Series(each.mean(axis=1))}
+    scores |= {f"Pinball@{level}": pl.Series(each[:, at]) for at, level in enumerate(levels)}
+    scores["CRPS"] = pl.Series(scoringrules.crps_quantile(actual, quantiles, np.array(levels), backend="numpy"))
+    scores |= dict.fromkeys(("Coverage", "Nominal", "Width", "IntervalScore"), pl.lit(None, pl.Float64))
+    intervals = intervals_of(levels)
+    for interval in intervals:
+        ends = (rows[f"q{level}"].to_numpy() for level in (interval.lower, interval.upper))
+        missed = scoringrules.interval_score(actual, *ends, 2 * interval.lower, backend="numpy")
+        parts: dict[str, pl.Expr | pl.Series] = {"Coverage": interval.held, "Width": interval.width}
+        parts["IntervalScore"] = pl.Series(np.atleast_1d(missed))
+        if interval == intervals[0]:
+            scores |= parts | {"Nominal": pl.lit(interval.nominal)}
+        if len(intervals) > 1:
+            scores |= {f"{name}@{interval.nominal}": part for name, part in parts.items()}
+    return (
+        rows.select(*UNIT, **scores)
+        .group_by(UNIT, maintain_order=True)
+        .agg(pl.len().alias("Days").cast(pl.Int64), pl.exclude(UNIT).mean())
+    )
+
+
+def coverage_intervals(
+    table: pl.DataFrame, *, alpha: float = 0.05, replicates: int = 2000, seed: int = 0
+) -> pl.DataFrame:
+    """Estimate coverage and mean width of each central interval of each variant, with their uncertainty.
+
+    The coverage of one training run: mean over tickers of each date, over seeds, over dates. See ``estimate`` for the
+    errors and ``Estimates.of_shares`` for the interval. It is conditional on the tickers; with one seed also on that
+    training run. The width moves with volatility for months: its interval says what these days tell about days like
+    them, and is too narrow for a mean over decades (82 % of 95 % intervals hold it in 500 simulated days of GARCH).
+
+    Returns
+    -------
+    One row per variant and interval, widest first: ``Nominal``, ``Days``, ``Seeds`` (0 for a model without randomness),
+    ``Coverage`` and ``Width``, each with ``_low`` and ``_high`` at ``1 - alpha``.
+    """
+    rows, levels = quantile_rows(table)
+    intervals = intervals_of(levels)
+    if not intervals:
+        raise VerdictError(f"no central interval: level {levels[0]} has no mirror; add q{round(1 - levels[0], 10)}")
+    found = []
+    for name in rows["variant"].unique(maintain_order=True):
+        own = rows.filter(variant=name)
+        held = estimate(own, [interval.held for interval in intervals], replicates=replicates, seed=seed)
+        width = estimate(own, [interval.width for interval in intervals], replicates=replicates, seed=seed)
+        shares, widths = held.of_shares("Coverage", alpha), width.of_means("Width", alpha)
+        found += [
+            {"variant": name, "Nominal": interval.nominal, "Days": held.days, "Seeds": held.seeds, **share, **mean}
+            for interval, share, mean in zip(intervals, shares, widths, strict=True)
+        ]
+    return pl.DataFrame(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Estimates:
+    """Means over dates of some daily series of one variant, and what is known about their errors.
+
+    Attributes
+    ----------
+    means, errors
+        Estimates and their standard errors, shape [series].
+    noise
+        Draws of the estimation error, shape [replicate, series].
+    days, samples, seeds
+        Dates, pairs of ticker and date, and seeds (0 for a model without randomness).
+    """
+
+    means: np.ndarray
+    errors: np.ndarray
+    noise: np.ndarray
+    days: int
+    samples: int
+    seeds: int
+
+    def _critical(self, alpha: float) -> np.ndarray:
+        """Give the number of standard errors that ``1 - alpha`` of the draws stay within, shape [series]."""
+        within = np.quantile(np.abs(self.noise), 1 - alpha, axis=0)
+        normal = NormalDist().inv_cdf(1 - alpha / 2)
+        return np.where(self.errors > 0, within / np.where(self.errors > 0, self.errors, 1), normal)
+
+    def of_means(self, name: str, alpha: float) -> list[dict[str, float]]:
+        """Give ``NAME``, ``NAME_low`` and ``NAME_high`` of each series, symmetric."""
+        reach = self._critical(alpha) * self.errors
+        return _bounds(name, self.means, self.means - reach, self.means + reach)
+
+    def of_shares(self, name: str, alpha: float) -> list[dict[str, float]]:
+        """Give ``NAME``, ``NAME_low`` and ``NAME_high`` of each series of shares: Wilson's interval, for dependence.
+
+        The standard error says how many independent samples would be as informative, never more than there are; Wilson
+        (1927) is applied to that number, as Korn and Graubard (1998, Survey Methodology 24(2)) do for surveys. Where
+        every sample is inside, or none, nothing can be estimated: each date then counts as one independent sample.
+        """
+        share, known = self.means, self.errors > 0
+        number = np.where(known, share * (1 - share) / np.where(known, self.errors, 1) ** 2, self.days)
+        spread = self._critical(alpha) ** 2 / np.minimum(number, self.samples)
+        centre = (share + spread / 2) / (1 + spread)
+        reach = np.sqrt(spread * (share * (1 - share) + spread / 4)) / (1 + spread)
+        low, high = (
+            np.minimum(centre - reach, share),
+            np.maximum(centre + reach, share),
+        )  # equal at 0 and 1, but rounded
+        return _bounds(name, share, np.maximum(low, 0), np.minimum(high, 1))
+
+
+def estimate(rows: pl.DataFrame, series: Sequence[pl.Expr], *, replicates: int, seed: int) -> Estimates:
+    """Estimate the mean over tickers, seeds and dates of some expressions over one variant's rows.
+
+    Dates: the stationary bootstrap, all tickers and seeds of a date together. Whether an interval holds depends little
+    on the day before, but for months, where a model does not follow volatility, and the optimal block misses that. So
+    blocks are at least a tenth of the days, the bootstrap's shortfall of variance in independent days is made good,
+    and draws come from a t distribution with the number of blocks as degrees of freedom. In 500 simulated days of
+    GARCH-t and a common factor 96 % of the 95 % intervals of coverage hold that of the true model, and 86 % that of
+    constant quantiles, whose misses cluster (with the optimal block alone 95 % and 67 %).
+
+    Seeds: the variance between the seeds' means, divided by their number, as draws from a t distribution with one
+    degree of freedom less than seeds. It takes no view on whether tickers draw independently, and counts what seeds do
+    on single days twice (once in the dates), so it errs to the wide side.
+    """
+    names = [f"series {at}" for at in range(len(series))]
+    marked = rows.select("seed", "date", *(values.alias(name) for name, values in zip(names, series, strict=True)))
+    daily = marked.group_by("seed", "date").agg(pl.col(names).mean()).sort("seed", "date")
+    seeds = daily["seed"].n_unique()
+    values = daily.select(names).to_numpy().T.reshape(len(names), seeds, -1)  # [series, seed, date]
+    by_date, by_seed = values.mean(axis=1), values.mean(axis=2)
+    means, days = by_date.mean(axis=1), by_date.shape[1]
+    block = max(optimal_block(by_date), days / BLOCKS)
+    drawn = resample(days, block=block, replicates=replicates, seed=seed) / days @ (by_date - means[:, None]).T
+    drawn = (drawn - drawn.mean(axis=0)) / np.sqrt(_kept(days, block))
+    apart = (by_seed - means[:, None]) / np.sqrt(seeds * max(seeds - 1, 1))  # [series, seed]
+    variance = drawn.var(axis=0, ddof=1) + (apart**2).sum(axis=1)
+    rng = np.random.default_rng([seed, 1])
+    noise = _heavy(rng, days / block, replicates) * drawn
+    if seeds > 1:
+        noise += _heavy(rng, seeds - 1, replicates) * (rng.standard_normal((replicates, seeds)) @ apart.T)
+    known = 0 if daily["seed"].null_count() else seeds
+    return Estimates(means, np.sqrt(variance), noise, days, len(rows) // seeds, known)
+
+
+def _kept(days: int, block: float) -> float:
+    """Share of the variance of a mean of independent days that the stationary bootstrap finds, in expectation."""
+    lags = np.arange(1, days)
+    together = ((1 - lags / days) * (1 - 1 / block) ** lags).sum()  # pairs of days in one block
+    return float(1 - (1 + 2 * together) / days) if days > 1 else 1.0
+
+
+def _heavy(rng: np.random.Generator, freedom: float, replicates: int) -> np.ndarray:
+    """Draw what makes a normal draw one from a t distribution, shape [replicate, 1]."""
+    return np.sqrt(freedom / rng.chisquare(freedom, (replicates, 1)))
+
+
+def _columns(table: pl.DataFrame) -> dict[float, str]:
+    """Give the column of each level, levels sorted."""
+    found: dict[float, str] = {}
+    for name in table.columns:
+        if name[:1] != "q" or name[1:2] not in set("0123456789.+-"):
+            continue
+        try:
+            level = float(name[1:])
+        except ValueError:
+            level = float("nan")
+        if not 0 < level < 1:
+            raise VerdictError(f"column {name!r} names no level strictly between 0 and 1; a level is named like q0.05")
+        if level in found:
+            raise VerdictError(f"columns {found[level]!r} and {name!r} are the same level; drop one")
+        found[level] = name
+    return dict(sorted(found.items()))
+
+
+def _refuse(rows: pl.DataFrame, wrong: pl.Expr, why: str, *shown: str) -> None:
+    """Raise where a row is wrong: how many, of which variant, and the first."""
+    refused = rows.filter(wrong)
+    if not refused.is_empty():
+        first = refused.row(0, named=True)
+        where = [f"{name} {first[name]}" for name in ("ticker", "seed", "date", *shown) if first[name] is not None]
+        count = len(refused.filter(variant=first["variant"]))
+        raise VerdictError(f"{first['variant']}: {count} rows {why}; first: {', '.join(where)}")
+
+
+def _bounds(name: str, mean: np.ndarray, low: np.ndarray, high: np.ndarray) -> list[dict[str, float]]:
+    columns = {name: mean, f"{name}_low": low, f"{name}_high": high}
+    return [dict(zip(columns, map(float, row), strict=True)) for row in zip(*columns.values(), strict=True)]
