@@ -67,7 +67,9 @@ def test_a_mistake_is_one_line_that_names_it(tmp_path, more, says):
 
 
 def test_an_unknown_study_lists_the_known_ones(tmp_path):
-    with pytest.raises(StudyError, match=r"unknown study 'stage9'; known: stage1, stage2, stage3, or a file ending in \.yaml"):
+    with pytest.raises(
+        StudyError, match=r"unknown study 'stage9'; known: stage1, stage2, stage3, or a file ending in \.yaml"
+    ):
         Study.load("stage9")
     with pytest.raises(StudyError, match=r"nowhere.yaml does not exist"):
         Study.load(tmp_path / "nowhere.yaml")
