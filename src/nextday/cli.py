@@ -36,7 +36,7 @@ class DeviceName(StrEnum):
 
 @app.command()
 def run(
-    study: Annotated[str, typer.Argument(help="stage1, stage2, or a YAML file.")],
+    study: Annotated[str, typer.Argument(help=f"{', '.join(presets())}, or a YAML file.")],
     data: Annotated[str | None, typer.Option(help=f"{SOURCES}.")] = None,
     market: Annotated[str | None, typer.Option(help="Ticker of the market factor.")] = None,
     tickers: Annotated[

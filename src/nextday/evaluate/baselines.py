@@ -25,7 +25,12 @@ def load_baselines(folder: Path, forecasts: pl.DataFrame) -> tuple[pl.DataFrame 
         Why there is nothing to compare, or an empty text.
     """
     found, note = load_neighbour(folder, forecasts)
-    return (score(*found), "") if found else (None, note)
+    if found is None:
+        return None, note
+    try:
+        return score(*found), ""
+    except (pl.exceptions.PolarsError, ValueError, TypeError):
+        return None, f"{folder}: the forecasts there cannot be scored; run {folder.name} again to compare with them"
 
 
 def load_neighbour(folder: Path, forecasts: pl.DataFrame) -> tuple[tuple[pl.DataFrame, pl.DataFrame] | None, str]:
