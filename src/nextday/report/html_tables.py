@@ -13,6 +13,7 @@ from nextday.evaluate.breakdown import Breakdown
 from nextday.evaluate.contrasts import POWER_80, Comparison, Contrast
 from nextday.evaluate.losses import unit_of
 from nextday.evaluate.verdict import relation
+from nextday.report.tables import spread
 
 NOTHING = "–"
 NAMES = {"squared": "squared error", "absolute": "absolute error", "miss": "share of days missed"}
@@ -274,11 +275,8 @@ def _range(low: float, high: float, comparison: Comparison) -> Cell:
 
 
 def _spread(row: dict[str, Any], name: str, factor: float, digits: int) -> Cell:
-    mean, deviation = row[name], row[f"{name}_sd"]
-    if mean is None or not math.isfinite(mean):
-        return Cell(NOTHING)
-    known = deviation is not None and math.isfinite(deviation)
-    return Cell(f"{factor * mean:.{digits}f}" + (f" ±{factor * deviation:.{digits}f}" if known else ""), mean)
+    text = spread(row, name, factor, digits, nothing=NOTHING)
+    return Cell(text) if text == NOTHING else Cell(text, row[name])
 
 
 def share(value: Any) -> str:  # noqa: ANN401 - what polars and NumPy give

@@ -1,6 +1,8 @@
 """The files of a study, and the summary on the terminal."""
 
+import math
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 from rich.table import Table
@@ -42,19 +44,20 @@ def summary_table(scores: pl.DataFrame, title: str) -> Table:
     for header in headers:
         table.add_column(header, justify="right", no_wrap=True)
     for row in summarise(scores, by=["variant"]).iter_rows(named=True):
-        errors = [_spread(row, name, 1, 5) for name in ("MAE", "RMSE")]
-        shares = [_spread(row, name, 100, 2) for name in ("DirAcc", "R2Zero", "R2Mean")]
+        errors = [spread(row, name, 1, 5) for name in ("MAE", "RMSE")]
+        shares = [spread(row, name, 100, 2) for name in ("DirAcc", "R2Zero", "R2Mean")]
         up = "-" if row["AlwaysUp"] is None else f"{100 * row['AlwaysUp']:.2f}"
         table.add_row(Text(row["variant"]), *errors, *shares, up, str(row["Days"]), str(row["Seeds"]))
     return table
 
 
-def _spread(row: dict[str, float | None], name: str, factor: float, digits: int) -> str:
+def spread(row: dict[str, Any], name: str, factor: float, digits: int, *, nothing: str = "-") -> str:
+    """Write a mean of a summary with its deviation between seeds, or ``nothing`` where there is no number."""
     mean, deviation = row[name], row[f"{name}_sd"]
-    if mean is None:
-        return "-"
-    text = f"{factor * mean:.{digits}f}"
-    return text if deviation is None else f"{text} ±{factor * deviation:.{digits}f}"
+    if mean is None or not math.isfinite(mean):
+        return nothing
+    known = deviation is not None and math.isfinite(deviation)
+    return f"{factor * mean:.{digits}f}" + (f" ±{factor * deviation:.{digits}f}" if known else "")
 
 
 def contrasts_table(comparison: Comparison, what: str = "skill") -> Table:
