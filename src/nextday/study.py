@@ -2,6 +2,7 @@
 
 from collections.abc import Hashable, Mapping
 from importlib import resources
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -67,6 +68,13 @@ class Variant(Settings):
     options: dict[str, Any] = {}
 
 
+class Conformal(Settings):
+    """Quantiles of the variant ``of``, shifted until they cover: once on valid, or also through test, day by day."""
+
+    of: str
+    method: Literal["split", "adaptive"]
+
+
 class Study(Settings):
     """One run of ``nextday``. Two equal studies on equal bars give equal forecasts.
 
@@ -91,11 +99,13 @@ class Study(Settings):
     split: SplitSettings = SplitSettings()
     feature_sets: dict[str, tuple[str, ...]] = {}
     variants: dict[str, Variant] = Field(min_length=1)
+    levels: tuple[float, ...] = ()  # of the quantiles that probabilistic models forecast
+    conformal: dict[str, Conformal] = {}
     seeds: tuple[int, ...] = Field((42,), min_length=1)
     training: Training = Training()
     verdict: VerdictSettings = VerdictSettings()
 
-    @field_validator("tickers", "seeds", "accept", mode="before")
+    @field_validator("tickers", "seeds", "accept", "levels", mode="before")
     @classmethod
     def _split_at_commas(cls, value: object) -> object:
         return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
@@ -109,6 +119,15 @@ class Study(Settings):
                 raise ValueError(f"{key} names {', '.join(doubled)} more than once")
         if self.verdict.benchmark and self.verdict.benchmark not in self.variants:
             raise ValueError(f"verdict.benchmark {self.verdict.benchmark!r} is none of {', '.join(self.variants)}")
+        outside = [level for level in self.levels if not 0 < level < 1]
+        if outside:
+            raise ValueError(f"levels are strictly between 0 and 1, got {outside[0]:g}")
+        if any(high <= low for low, high in pairwise(self.levels)):
+            raise ValueError(f"levels rise, each once, got {', '.join(f'{level:g}' for level in self.levels)}")
+        for name, conformal in self.conformal.items():
+            if name in self.variants or conformal.of not in self.variants:
+                why = f"{name!r} is a variant" if name in self.variants else f"{conformal.of!r} is no variant"
+                raise ValueError(f"conformal.{name}: {why}; variants: {', '.join(self.variants)}")
         if "" in self.tickers:
             raise ValueError("tickers holds an empty ticker")
         if min(self.seeds) < 0:
@@ -205,6 +224,7 @@ def _known_keys(owner: type[BaseModel], groups: tuple[int | str, ...]) -> list[s
         "split": SplitSettings,
         "training": Training,
         "variants": Variant,
+        "conformal": Conformal,
         "verdict": VerdictSettings,
     }
     kind = kinds.get(str(groups[0]), owner) if groups else owner

@@ -52,6 +52,9 @@ class Fitted:
     attention
         What an attending network looked at, and what it looked at before training: shares that sum to one over the lags
         0, 1, ..., shape [2, layer, head, lag]; empty for others.
+    quantiles, valid_quantiles
+        Forecast quantiles of the test and the valid samples, at the levels the model was given, never crossing; shape
+        [sample, level], without levels for models that forecast a point.
     """
 
     predicted: np.ndarray
@@ -61,6 +64,8 @@ class Fitted:
     best_epoch: int = 0
     notes: tuple[str, ...] = ()
     attention: np.ndarray = field(default_factory=lambda: np.empty((2, 0, 0, 0)))
+    quantiles: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
+    valid_quantiles: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
 
 
 class Forecaster(ABC):

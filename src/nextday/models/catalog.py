@@ -25,7 +25,9 @@ MODELS: dict[str, type[Forecaster]] = {
 }
 
 
-def make_model(name: str, options: Mapping[str, object], *, training: Training, device: Device) -> Forecaster:
+def make_model(
+    name: str, options: Mapping[str, object], *, training: Training, device: Device, levels: tuple[float, ...] = ()
+) -> Forecaster:
     """Build a model by its catalog name.
 
     Examples
@@ -41,8 +43,10 @@ def make_model(name: str, options: Mapping[str, object], *, training: Training, 
     if name not in MODELS:
         raise StudyError(f"unknown model {name!r}; known: {', '.join(MODELS)}")
     kind = MODELS[name]
-    shared = {"training": training, "device": device} if issubclass(kind, Network) else {}
-    known = [field.name for field in fields(kind) if field.name not in shared]  # type: ignore[arg-type]
+    given = {"training": training, "device": device, "levels": levels}  # the study's, for models that take them
+    names = [field.name for field in fields(kind)]  # type: ignore[arg-type]
+    shared = {name: value for name, value in given.items() if name in names}
+    known = [name for name in names if name not in shared]
     unknown = [option for option in options if option not in known]
     if unknown:
         raise StudyError(f"model {name} has no option {unknown[0]!r}; known: {', '.join(known) or 'none'}")

@@ -60,7 +60,7 @@ def _code_fingerprint() -> bytes:
     for file in sorted((resources.files("nextday") / "models").iterdir(), key=lambda file: file.name):
         if file.name.endswith(".py"):
             digest.update(file.read_bytes())
-    for library in ("torch", "numba", "numpy", "scikit-learn", "statsmodels"):
+    for library in ("torch", "numba", "numpy", "scikit-learn", "statsmodels", "arch"):
         digest.update(metadata.version(library).encode())
     return digest.digest()
 
@@ -128,7 +128,7 @@ def _model_of(study: Study, name: str, sets: dict[str, tuple[str, ...]], device:
     if variant.features not in sets:
         raise StudyError(f"variants.{name}: unknown feature set {variant.features!r}; known: {', '.join(sets)}")
     try:
-        model = make_model(variant.model, variant.options, training=study.training, device=device)
+        model = make_model(variant.model, variant.options, training=study.training, device=device, levels=study.levels)
     except StudyError as error:
         raise StudyError(f"variants.{name}: {error}") from None
     lacking = [feature for feature in model.needs if feature not in sets[variant.features]]

@@ -17,7 +17,7 @@ from nextday.errors import OutputError
 from nextday.files import write_atomically
 from nextday.models import Fitted
 
-ARRAYS = ("predicted", "train_loss", "valid_loss", "attention")
+ARRAYS = ("predicted", "train_loss", "valid_loss", "attention", "quantiles", "valid_quantiles")
 
 
 class Facts(BaseModel):
@@ -78,9 +78,9 @@ class Store:
         if facts.sha256 != facts.digest(content):
             raise ValueError("the sha256 is another")
         arrays = load(content)
-        predicted, train_loss, valid_loss, attention = (arrays.pop(name) for name in ARRAYS)
+        own = {name: arrays.pop(name) for name in ARRAYS}
         weights = {name.removeprefix("weights."): value for name, value in arrays.items()}
-        return Fitted(predicted, train_loss, valid_loss, weights, facts.best_epoch, facts.notes, attention)
+        return Fitted(weights=weights, best_epoch=facts.best_epoch, notes=facts.notes, **own)
 
     def _set_aside(self, key: str) -> None:
         for path in self._paths(key):
