@@ -7,14 +7,8 @@ import pytest
 from scipy import stats
 
 from nextday.errors import VerdictError
-from nextday.evaluate.quantiles import (
-    coverage_intervals,
-    estimate,
-    intervals_of,
-    levels_of,
-    quantile_rows,
-    score_quantiles,
-)
+from nextday.evaluate.estimates import estimate
+from nextday.evaluate.quantiles import coverage_intervals, intervals_of, levels_of, quantile_rows, score_quantiles
 
 LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
 FREEDOM = 5.0

@@ -7,7 +7,8 @@ import polars as pl
 import scipy  # its submodules load when first used: scipy.stats takes half a second, and workers do without
 
 from nextday.errors import VerdictError
-from nextday.evaluate.quantiles import UNIT, estimate, intervals_of, quantile_rows
+from nextday.evaluate.estimates import estimate
+from nextday.evaluate.quantiles import UNIT, intervals_of, quantile_rows
 
 
 def kupiec(violations: np.ndarray, days: np.ndarray, level: float) -> np.ndarray:

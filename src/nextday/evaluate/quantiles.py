@@ -1,19 +1,17 @@
-"""Scores of quantile forecasts, and the coverage of their intervals with an error that knows about days and seeds."""
+"""Quantile forecasts: their levels, the checks they pass, their scores, and the coverage of their intervals."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from statistics import NormalDist
 
 import numpy as np
 import polars as pl
 
 from nextday.errors import VerdictError
-from nextday.evaluate.bootstrap import optimal_block, resample
+from nextday.evaluate.estimates import estimate
 
 UNIT = ("variant", "ticker", "fold", "seed")
 NEEDED = ("variant", "ticker", "date", "actual")
-BLOCKS = 10  # at most, in a resampled calendar
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +51,11 @@ def levels_of(table: pl.DataFrame) -> tuple[float, ...]:
     (0.05, 0.95)
     """
     return tuple(_columns(table))
+
+
+def has_quantiles(table: pl.DataFrame) -> bool:
+    """Tell whether any variant of a table forecasts quantiles."""
+    return any(table[name].count() for name in _columns(table).values())
 
 
 def intervals_of(levels: Sequence[float]) -> tuple[Interval, ...]:
@@ -110,7 +113,7 @@ def quantile_rows(table: pl.DataFrame) -> tuple[pl.DataFrame, tuple[float, ...]]
     return rows, tuple(columns)
 
 
-def score_quantiles(table: pl.DataFrame) -> pl.DataFrame:
+def score_quantiles(table: pl.DataFrame, *, interval: float | None = None) -> pl.DataFrame:
     r"""Score the quantiles of every variant, ticker, fold and seed, as means over its days.
 
     .. math:: L_a(q, y) = (\mathbf 1\{y < q\} - a)(q - y)
@@ -128,9 +131,10 @@ def score_quantiles(table: pl.DataFrame) -> pl.DataFrame:
         deviation has 0.564. Among variants with the same levels it is a proper score; beside a CRPS of other levels,
         or one from a density, it is meaningless.
     ``Coverage``, ``Nominal``, ``Width``, ``IntervalScore``
-        Of the widest central interval: the share of days whose actual value lies in it, its ends included; the share
-        that should; its mean width; and the width plus 2 / (1 - nominal) times the distance by which a day misses it.
-        Missing where no two levels are ``a`` and ``1 - a``. With several intervals also ``Coverage@NOMINAL`` and so on.
+        Of the central interval that should hold the share ``interval``, the widest unless given: the share of days
+        whose actual value lies in it, its ends included; the share that should; its mean width; and the width plus
+        2 / (1 - nominal) times the distance by which a day misses it. Missing where no two levels are ``a`` and
+        ``1 - a``. With several intervals also ``Coverage@NOMINAL`` and so on.
 
     References
     ----------
@@ -147,19 +151,20 @@ def score_quantiles(table: pl.DataFrame) -> pl.DataFrame:
     scores["CRPS"] = pl.Series(scoringrules.crps_quantile(actual, quantiles, np.array(levels), backend="numpy"))
     scores |= dict.fromkeys(("Coverage", "Nominal", "Width", "IntervalScore"), pl.lit(None, pl.Float64))
     intervals = intervals_of(levels)
-    for interval in intervals:
-        ends = (rows[f"q{level}"].to_numpy() for level in (interval.lower, interval.upper))
-        missed = scoringrules.interval_score(actual, *ends, 2 * interval.lower, backend="numpy")
-        parts: dict[str, pl.Expr | pl.Series] = {"Coverage": interval.held, "Width": interval.width}
+    chosen = _chosen(intervals, interval)
+    for one in intervals:
+        ends = (rows[f"q{level}"].to_numpy() for level in (one.lower, one.upper))
+        missed = scoringrules.interval_score(actual, *ends, 2 * one.lower, backend="numpy")
+        parts: dict[str, pl.Expr | pl.Series] = {"Coverage": one.held, "Width": one.width}
         parts["IntervalScore"] = pl.Series(np.atleast_1d(missed))
-        if interval == intervals[0]:
-            scores |= parts | {"Nominal": pl.lit(interval.nominal)}
+        if one == chosen:
+            scores |= parts | {"Nominal": pl.lit(one.nominal)}
         if len(intervals) > 1:
-            scores |= {f"{name}@{interval.nominal}": part for name, part in parts.items()}
+            scores |= {f"{name}@{one.nominal}": part for name, part in parts.items()}
     return (
         rows.select(*UNIT, **scores)
         .group_by(UNIT, maintain_order=True)
-        .agg(pl.len().alias("Days").cast(pl.Int64), pl.exclude(UNIT).mean())
+        .agg(pl.len().alias("Days").cast(pl.Int64), pl.col("Nominal").first(), pl.exclude(*UNIT, "Nominal").mean())
     )
 
 
@@ -195,101 +200,13 @@ def coverage_intervals(
     return pl.DataFrame(found)
 
 
-@dataclass(frozen=True, slots=True)
-class Estimates:
-    """Means over dates of some daily series of one variant, and what is known about their errors.
-
-    Attributes
-    ----------
-    means, errors
-        Estimates and their standard errors, shape [series].
-    noise
-        Draws of the estimation error, shape [replicate, series].
-    days, samples, seeds
-        Dates, pairs of ticker and date, and seeds (0 for a model without randomness).
-    """
-
-    means: np.ndarray
-    errors: np.ndarray
-    noise: np.ndarray
-    days: int
-    samples: int
-    seeds: int
-
-    def _critical(self, alpha: float) -> np.ndarray:
-        """Give the number of standard errors that ``1 - alpha`` of the draws stay within, shape [series]."""
-        within = np.quantile(np.abs(self.noise), 1 - alpha, axis=0)
-        normal = NormalDist().inv_cdf(1 - alpha / 2)
-        return np.where(self.errors > 0, within / np.where(self.errors > 0, self.errors, 1), normal)
-
-    def of_means(self, name: str, alpha: float) -> list[dict[str, float]]:
-        """Give ``NAME``, ``NAME_low`` and ``NAME_high`` of each series, symmetric."""
-        reach = self._critical(alpha) * self.errors
-        return _bounds(name, self.means, self.means - reach, self.means + reach)
-
-    def of_shares(self, name: str, alpha: float) -> list[dict[str, float]]:
-        """Give ``NAME``, ``NAME_low`` and ``NAME_high`` of each series of shares: Wilson's interval, for dependence.
-
-        The standard error says how many independent samples would be as informative, never more than there are; Wilson
-        (1927) is applied to that number, as Korn and Graubard (1998, Survey Methodology 24(2)) do for surveys. Where
-        every sample is inside, or none, nothing can be estimated: each date then counts as one independent sample.
-        """
-        share, known = self.means, self.errors > 0
-        number = np.where(known, share * (1 - share) / np.where(known, self.errors, 1) ** 2, self.days)
-        spread = self._critical(alpha) ** 2 / np.minimum(number, self.samples)
-        centre = (share + spread / 2) / (1 + spread)
-        reach = np.sqrt(spread * (share * (1 - share) + spread / 4)) / (1 + spread)
-        low, high = (
-            np.minimum(centre - reach, share),
-            np.maximum(centre + reach, share),
-        )  # equal at 0 and 1, but rounded
-        return _bounds(name, share, np.maximum(low, 0), np.minimum(high, 1))
-
-
-def estimate(rows: pl.DataFrame, series: Sequence[pl.Expr], *, replicates: int, seed: int) -> Estimates:
-    """Estimate the mean over tickers, seeds and dates of some expressions over one variant's rows.
-
-    Dates: the stationary bootstrap, all tickers and seeds of a date together. Whether an interval holds depends little
-    on the day before, but for months, where a model does not follow volatility, and the optimal block misses that. So
-    blocks are at least a tenth of the days, the bootstrap's shortfall of variance in independent days is made good,
-    and draws come from a t distribution with the number of blocks as degrees of freedom. In 500 simulated days of
-    GARCH-t and a common factor 96 % of the 95 % intervals of coverage hold that of the true model, and 86 % that of
-    constant quantiles, whose misses cluster (with the optimal block alone 95 % and 67 %).
-
-    Seeds: the variance between the seeds' means, divided by their number, as draws from a t distribution with one
-    degree of freedom less than seeds. It takes no view on whether tickers draw independently, and counts what seeds do
-    on single days twice (once in the dates), so it errs to the wide side.
-    """
-    names = [f"series {at}" for at in range(len(series))]
-    marked = rows.select("seed", "date", *(values.alias(name) for name, values in zip(names, series, strict=True)))
-    daily = marked.group_by("seed", "date").agg(pl.col(names).mean()).sort("seed", "date")
-    seeds = daily["seed"].n_unique()
-    values = daily.select(names).to_numpy().T.reshape(len(names), seeds, -1)  # [series, seed, date]
-    by_date, by_seed = values.mean(axis=1), values.mean(axis=2)
-    means, days = by_date.mean(axis=1), by_date.shape[1]
-    block = max(optimal_block(by_date), days / BLOCKS)
-    drawn = resample(days, block=block, replicates=replicates, seed=seed) / days @ (by_date - means[:, None]).T
-    drawn = (drawn - drawn.mean(axis=0)) / np.sqrt(_kept(days, block))
-    apart = (by_seed - means[:, None]) / np.sqrt(seeds * max(seeds - 1, 1))  # [series, seed]
-    variance = drawn.var(axis=0, ddof=1) + (apart**2).sum(axis=1)
-    rng = np.random.default_rng([seed, 1])
-    noise = _heavy(rng, days / block, replicates) * drawn
-    if seeds > 1:
-        noise += _heavy(rng, seeds - 1, replicates) * (rng.standard_normal((replicates, seeds)) @ apart.T)
-    known = 0 if daily["seed"].null_count() else seeds
-    return Estimates(means, np.sqrt(variance), noise, days, len(rows) // seeds, known)
-
-
-def _kept(days: int, block: float) -> float:
-    """Share of the variance of a mean of independent days that the stationary bootstrap finds, in expectation."""
-    lags = np.arange(1, days)
-    together = ((1 - lags / days) * (1 - 1 / block) ** lags).sum()  # pairs of days in one block
-    return float(1 - (1 + 2 * together) / days) if days > 1 else 1.0
-
-
-def _heavy(rng: np.random.Generator, freedom: float, replicates: int) -> np.ndarray:
-    """Draw what makes a normal draw one from a t distribution, shape [replicate, 1]."""
-    return np.sqrt(freedom / rng.chisquare(freedom, (replicates, 1)))
+def _chosen(intervals: Sequence[Interval], nominal: float | None) -> Interval | None:
+    """Find an interval by the share it should hold; the widest, if any, where none is asked for."""
+    found = [one for one in intervals if nominal is None or abs(one.nominal - nominal) < 1e-9]
+    if nominal is not None and not found:
+        known = ", ".join(f"{one.nominal:g}" for one in intervals) or "none"
+        raise VerdictError(f"no two levels make an interval of {nominal:g}; intervals of the table: {known}")
+    return found[0] if found else None
 
 
 def _columns(table: pl.DataFrame) -> dict[float, str]:
@@ -318,8 +235,3 @@ def _refuse(rows: pl.DataFrame, wrong: pl.Expr, why: str, *shown: str) -> None:
         where = [f"{name} {first[name]}" for name in ("ticker", "seed", "date", *shown) if first[name] is not None]
         count = len(refused.filter(variant=first["variant"]))
         raise VerdictError(f"{first['variant']}: {count} rows {why}; first: {', '.join(where)}")
-
-
-def _bounds(name: str, mean: np.ndarray, low: np.ndarray, high: np.ndarray) -> list[dict[str, float]]:
-    columns = {name: mean, f"{name}_low": low, f"{name}_high": high}
-    return [dict(zip(columns, map(float, row), strict=True)) for row in zip(*columns.values(), strict=True)]
