@@ -57,7 +57,7 @@ def test_loss_per_epoch_agrees_with_a_plain_loop(job):
     np.testing.assert_allclose(trained.train_loss, losses[0], rtol=1e-5)
     np.testing.assert_allclose(trained.valid_loss, losses[1], rtol=1e-5)
     assert trained.best_epoch == losses[2]
-    forecast = training.predict(made, job.test, device="cpu")
+    forecast = training.predict(made, job.test, device="cpu")[0]
     np.testing.assert_allclose(forecast, losses[3](torch.tensor(job.test.x.copy())).detach(), atol=1e-6)
 
 
@@ -65,7 +65,7 @@ def test_the_returned_network_is_that_of_the_best_epoch(job):
     made = network()
     trained = train(made, job)
     assert trained.best_epoch < len(trained.valid_loss)  # else the test shows nothing
-    forecast = training.predict(made, job.valid.windows, device="cpu")
+    forecast = training.predict(made, job.valid.windows, device="cpu")[0]
     assert ((forecast - job.valid.y) ** 2).mean() == pytest.approx(trained.valid_loss.min(), rel=1e-5)
     assert trained.valid_loss[trained.best_epoch - 1] == trained.valid_loss.min()
 

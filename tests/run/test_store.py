@@ -18,7 +18,7 @@ FITTED = Fitted(
 @pytest.fixture
 def store(tmp_path):
     store = Store(tmp_path)
-    store.save("key", FITTED, label="LSTM-Raw KO seed 1", seconds=1.5)
+    store.save("key", FITTED, label="LSTM-Raw KO seed 1")
     return store
 
 
@@ -57,7 +57,7 @@ def test_a_damaged_unit_is_set_aside_and_not_used(store, damage):
     assert store.load("key") == "its unit on disk was damaged; set aside as key*.damaged and fitted again"
     assert (store.folder / "key.json.damaged").exists()
     assert store.load("key") == ""
-    store.save("key", FITTED, label="again", seconds=0)
+    store.save("key", FITTED, label="again")
     assert isinstance(store.load("key"), Fitted)
 
 
@@ -70,7 +70,7 @@ def test_a_flipped_bit_in_any_byte_of_the_facts_is_seen_or_means_nothing(store):
         facts.write_bytes(flipped)
         found = store.load("key")
         assert isinstance(found, str) or (found.best_epoch, found.notes) == (1, ("a note",)), flipped
-        store.save("key", FITTED, label="LSTM-Raw KO seed 1", seconds=1.5)
+        store.save("key", FITTED, label="LSTM-Raw KO seed 1")
 
 
 def test_a_unit_that_two_runs_find_damaged_is_set_aside_once(store):

@@ -21,7 +21,7 @@ from nextday.study import Study
 @pytest.fixture
 def plan(bars, quick):
     variants = {"LSTM-Raw": quick["variants"]["LSTM-Raw"], "Zero": quick["variants"]["Zero"]}
-    return make_plan(Study.from_values({**quick, "variants": variants}), align(bars, market="MKT"))
+    return make_plan(Study.from_values({**quick, "variants": variants, "conformal": {}}), align(bars, market="MKT"))
 
 
 def broken(plan, victim):
@@ -101,7 +101,7 @@ def test_a_worker_whose_parent_is_gone_before_it_looks_ends():
 
 def test_failures_are_named_the_rest_is_kept_and_only_the_missing_is_tried_again(bars, quick, tmp_path, monkeypatch):
     variants = {name: quick["variants"][name] for name in ("LSTM-Raw", "Zero")}
-    study = Study.from_values({**quick, "variants": variants})
+    study = Study.from_values({**quick, "variants": variants, "conformal": {}})
     with monkeypatch.context() as patch:
         patch.setattr("nextday.models.networks.Lstm.build", lambda self, features: 1 / 0)
         with pytest.raises(

@@ -7,7 +7,9 @@ from nextday.data.bars import Bars
 from nextday.data.checks import ALL
 
 
-def random_walk(*, tickers: tuple[str, ...], sessions: int, seed: int, daily_vol: float = 0.02) -> Bars:
+def random_walk(
+    *, tickers: tuple[str, ...], sessions: int, seed: int, daily_vol: float = 0.02, returns: np.ndarray | None = None
+) -> Bars:
     """Draw bars whose returns no model can forecast; the first of ``tickers`` is as good a market as any.
 
     Parameters
@@ -20,13 +22,16 @@ def random_walk(*, tickers: tuple[str, ...], sessions: int, seed: int, daily_vol
         Seed of the generator.
     daily_vol
         Standard deviation of the daily log return.
+    returns
+        Log returns of a truth of one's own, shape [ticker, session], in place of normal ones.
     """
     rng = np.random.default_rng(seed)
     days = np.arange(sessions)
     dates = np.datetime64("2000-01-03") + 7 * (days // 5) + days % 5  # a Monday, and weekdays from there
     frames = []
-    for ticker in tickers:
-        close = 100 * np.exp(daily_vol * rng.standard_normal(sessions).cumsum())
+    for at, ticker in enumerate(tickers):
+        drawn = daily_vol * rng.standard_normal(sessions) if returns is None else returns[at]
+        close = 100 * np.exp(drawn.cumsum())
         spread = np.exp(daily_vol * np.abs(rng.standard_normal((3, sessions))) / 2)
         opened = close * spread[0] / spread[1]
         frames.append(

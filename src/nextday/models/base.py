@@ -55,6 +55,8 @@ class Fitted:
     quantiles, valid_quantiles
         Forecast quantiles of the test and the valid samples, at the levels the model was given, never crossing; shape
         [sample, level], without levels for models that forecast a point.
+    seconds
+        What fitting took; known to the pipeline.
     """
 
     predicted: np.ndarray
@@ -66,6 +68,12 @@ class Fitted:
     attention: np.ndarray = field(default_factory=lambda: np.empty((2, 0, 0, 0)))
     quantiles: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
     valid_quantiles: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
+    seconds: float = 0.0
+
+    @property
+    def parameters(self) -> int:
+        """Number of trained parameters; 0 for models that keep none."""
+        return sum(value.size for value in self.weights.values())
 
 
 class Forecaster(ABC):

@@ -9,7 +9,8 @@ from nextday.errors import StudyError
 from nextday.models.base import Forecaster
 from nextday.models.baselines import HistoricalMean, Persistence, RollingMean, Zero
 from nextday.models.classical import Arima, HistGradientBoosting, LinearRegression
-from nextday.models.networks import Device, Lstm, Network, Transformer
+from nextday.models.networks import Device, Lstm, Transformer
+from nextday.models.volatility import ConstantQuantile, Ewma, Garch
 from nextday.study import Training
 
 MODELS: dict[str, type[Forecaster]] = {
@@ -22,6 +23,9 @@ MODELS: dict[str, type[Forecaster]] = {
     "arima": Arima,
     "lstm": Lstm,
     "transformer": Transformer,
+    "constant_quantile": ConstantQuantile,
+    "ewma": Ewma,
+    "garch": Garch,
 }
 
 

@@ -1,8 +1,173 @@
-"""From a network's last hidden state to a forecast."""
+"""From a network's last state to a forecast: a point, quantiles that cannot cross, or the parameters of a density.
 
+A head owns what its numbers mean: the loss they are trained by, and the forecast they stand for. Where targets have a
+scale of their own, it is that of the training targets, so a network starts from their normal quantiles.
+"""
+
+import math
+from collections.abc import Sequence
+from statistics import NormalDist
+
+import torch
+from scipy.special import stdtrit
 from torch import nn
+from torch.nn.functional import mse_loss, softplus
+
+ONE = math.log(math.e - 1)  # where softplus is 1
+LEAST = 1e-3  # of the scale: a density must not collapse on one return
 
 
-def point_head(hidden: int) -> nn.Sequential:
-    """Map a state of width ``hidden`` to one number: Linear, ReLU, Linear."""
-    return nn.Sequential(nn.Linear(hidden, hidden // 2), nn.ReLU(), nn.Linear(hidden // 2, 1))
+class Head(nn.Sequential):
+    """Map a state of width ``hidden`` to ``outputs`` numbers: Linear, ReLU, Linear."""
+
+    scale: torch.Tensor
+
+    def __init__(self, hidden: int, outputs: int, levels: Sequence[float] = ()) -> None:
+        super().__init__(nn.Linear(hidden, hidden // 2), nn.ReLU(), nn.Linear(hidden // 2, outputs))
+        self.levels = tuple(levels)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map states [sample, hidden] to numbers [sample, output]."""
+        for layer in self:
+            x = layer(x)
+        return x
+
+    def start(self, y: torch.Tensor) -> None:
+        """Take the scale from the training targets."""
+        self.scale.copy_(y.std())
+
+    def loss(self, output: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        """Give the mean loss of some outputs [sample, ...] at targets [sample]."""
+        raise NotImplementedError
+
+    def forecast(self, output: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Give the point forecast [sample] and the quantiles [sample, level], float64."""
+        raise NotImplementedError
+
+
+class Headed(nn.Module):
+    """A network that ends in a head."""
+
+    head: Head
+
+
+class PointHead(Head):
+    """One number, by squared error: the conditional mean. Targets are not scaled."""
+
+    def __init__(self, hidden: int) -> None:
+        super().__init__(hidden, 1)
+
+    def start(self, y: torch.Tensor) -> None:
+        """Do nothing."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map states [sample, hidden] to forecasts [sample]."""
+        return super().forward(x).squeeze(-1)
+
+    def loss(self, output: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        """Give the mean squared error."""
+        return mse_loss(output, y)
+
+    def forecast(self, output: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Give the output itself, and no quantiles."""
+        return output.double(), output.new_empty((len(output), 0), dtype=torch.float64)
+
+
+class QuantileHead(Head):
+    """Quantiles by pinball loss: a median, and from it positive steps outwards, so that they cannot cross.
+
+    The median is learned even where it is not among the levels: it is the point forecast. Koenker and Bassett (1978),
+    "Regression quantiles", Econometrica 46(1).
+    """
+
+    steps: torch.Tensor
+    learned: torch.Tensor
+
+    def __init__(self, hidden: int, levels: Sequence[float]) -> None:
+        learned = sorted({*levels, 0.5})
+        super().__init__(hidden, len(learned), levels)
+        normal = torch.tensor([NormalDist().inv_cdf(level) for level in learned])
+        self.middle, self.kept = learned.index(0.5), [learned.index(level) for level in levels]
+        self.register_buffer("scale", torch.ones(()), persistent=True)
+        self.register_buffer("steps", normal.diff(), persistent=False)
+        self.register_buffer("learned", torch.tensor(learned), persistent=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map states [sample, hidden] to quantiles [sample, level and median], in units of the target."""
+        median, raw = super().forward(x).tensor_split([1], dim=1)
+        steps = softplus(raw + ONE) * self.steps
+        below, above = steps[:, : self.middle], steps[:, self.middle :]
+        lower = median - below.flip(1).cumsum(1).flip(1)
+        return self.scale * torch.cat([lower, median, median + above.cumsum(1)], dim=1)
+
+    def loss(self, output: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        """Give the pinball loss, averaged over levels."""
+        return pinball(output, y, self.learned)
+
+    def forecast(self, output: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Give the median and the quantiles."""
+        ordered = output.double().cummax(dim=1).values  # rounding on a GPU
+        return ordered[:, self.middle], ordered[:, self.kept]
+
+
+class GaussianHead(Head):
+    """Mean and deviation of a normal distribution, by negative log-likelihood or by pinball loss of its quantiles.
+
+    Nix and Weigend (1994), "Estimating the mean and variance of the target probability distribution", ICNN.
+    """
+
+    normal: torch.Tensor
+    asked: torch.Tensor
+
+    def __init__(self, hidden: int, levels: Sequence[float], *, loss: str = "nll", outputs: int = 2) -> None:
+        super().__init__(hidden, outputs, levels)
+        self.by_pinball = loss == "pinball"
+        self.register_buffer("scale", torch.ones(()), persistent=True)
+        self.register_buffer("normal", torch.tensor([NormalDist().inv_cdf(level) for level in levels]), False)
+        self.register_buffer("asked", torch.tensor(levels), False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map states [sample, hidden] to location and scale [sample, 2], in units of the target."""
+        location, spread, *more = super().forward(x).unbind(1)
+        return torch.stack([self.scale * location, self.scale * (LEAST + softplus(spread + ONE)), *more], dim=1)
+
+    def loss(self, output: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        """Give the negative log-likelihood, or the pinball loss averaged over levels."""
+        if self.by_pinball:
+            return pinball(output[:, :1] + output[:, 1:] * self.normal, y, self.asked)
+        location, spread = output.unbind(1)
+        return -torch.distributions.Normal(location, spread, validate_args=False).log_prob(y).mean()
+
+    def forecast(self, output: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Give the mean and the quantiles."""
+        location, spread = output.double().split(1, dim=1)
+        return location[:, 0], location + spread * self.normal
+
+
+class StudentHead(GaussianHead):
+    """Location, scale and degrees of freedom above 2 of a Student-t distribution, by negative log-likelihood."""
+
+    def __init__(self, hidden: int, levels: Sequence[float]) -> None:
+        super().__init__(hidden, levels, outputs=3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map states [sample, hidden] to location, scale, degrees of freedom [sample, 3]; 8 of them at the start."""
+        location, spread, raw = super().forward(x).unbind(1)
+        return torch.stack([location, spread, 2 + LEAST + 6 * softplus(raw + ONE)], dim=1)
+
+    def loss(self, output: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        """Give the negative log-likelihood."""
+        location, spread, freedom = output.unbind(1)
+        return -torch.distributions.StudentT(freedom, location, spread, validate_args=False).log_prob(y).mean()
+
+    def forecast(self, output: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Give the location and the quantiles."""
+        location, spread, freedom = output.double().split(1, dim=1)
+        standard = torch.from_numpy(stdtrit(freedom.detach().cpu().numpy(), self.levels)).to(output.device)
+        return location[:, 0], location + spread * standard
+
+
+def pinball(quantiles: torch.Tensor, y: torch.Tensor, levels: torch.Tensor) -> torch.Tensor:
+    """Average the pinball loss of quantiles [sample, level] at targets [sample] over samples and levels."""
+    over = quantiles - y[:, None]
+    return torch.maximum((1 - levels) * over, -levels * over).mean()

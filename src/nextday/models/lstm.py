@@ -1,5 +1,6 @@
 """The LSTM of Stage 2."""
 
+from collections.abc import Callable
 from typing import Any  # a context of autograd has no type
 
 import torch
@@ -8,28 +9,30 @@ from torch.autograd.function import once_differentiable
 
 from nextday.models import recurrence
 from nextday.models.dropout import Dropout
-from nextday.models.heads import point_head
+from nextday.models.heads import Head, Headed, PointHead
 
 
-class LstmNetwork(nn.Module):
+class LstmNetwork(Headed):
     """LSTM over the window; the last hidden state feeds the head.
 
     Hochreiter and Schmidhuber (1997), "Long Short-Term Memory", Neural Computation 9(8). Dropout between the layers.
     """
 
-    def __init__(self, features: int, *, hidden: int, layers: int, dropout: float) -> None:
+    def __init__(
+        self, features: int, *, hidden: int, layers: int, dropout: float, head: Callable[[int], Head] = PointHead
+    ) -> None:
         super().__init__()
         widths = [features] + [hidden] * (layers - 1)
         self.layers = nn.ModuleList(LstmLayer(width, hidden) for width in widths)
         self.dropout = Dropout(dropout)
-        self.head = point_head(hidden)
+        self.head = head(hidden)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Map windows [sample, lookback, feature] to forecasts [sample]."""
+        """Map windows [sample, lookback, feature] to what the head makes of them."""
         x = x.transpose(0, 1)
         for depth, layer in enumerate(self.layers):
             x = layer(self.dropout(x) if depth else x)
-        return self.head(x[-1]).squeeze(-1)
+        return self.head(x[-1])
 
 
 class LstmLayer(nn.LSTM):

@@ -1,7 +1,9 @@
 """Networks as forecasters: settings here, PyTorch only in the process that trains."""
 
 from abc import abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import numpy as np
@@ -13,23 +15,47 @@ from nextday.samples import Samples, Windows
 from nextday.study import Training
 
 if TYPE_CHECKING:
-    from torch import nn
+    from nextday.models.heads import Head, Headed
 
 DEFAULT_TRAINING = Training()
 Device = Literal["auto", "cpu", "cuda"]
+LOSSES = {"point": ("squared",), "quantiles": ("pinball",), "gaussian": ("nll", "pinball"), "student": ("nll",)}
 
 
 @dataclass(frozen=True, slots=True)
 class Network(Forecaster):
-    """A neural network: its training and the device are the study's, its architecture the subclass's."""
+    """A neural network: its training, levels and device are the study's, its architecture the subclass's.
+
+    ``head`` says what it forecasts, ``loss`` what that is trained by; the first that fits the head unless given.
+    """
 
     seeded: ClassVar[bool] = True
     scaled: ClassVar[bool] = True
     training: Training = DEFAULT_TRAINING
     device: Device = "cpu"
+    levels: tuple[float, ...] = ()
+    head: Literal["point", "quantiles", "gaussian", "student"] = "point"
+    loss: Literal["", "squared", "pinball", "nll"] = ""
+
+    def __post_init__(self) -> None:
+        if self.loss and self.loss not in LOSSES[self.head]:
+            fit = " or ".join(LOSSES[self.head])
+            raise StudyError(f"head {self.head} is not trained by the loss {self.loss}; it is by {fit}")
+        if self.head != "point" and not self.levels:
+            raise StudyError(f"head {self.head} needs the study's levels, such as levels: [0.05, 0.5, 0.95]")
+
+    def make_head(self) -> "Callable[[int], Head]":
+        """Give what makes the head for a state of some width."""
+        from nextday.models import heads
+
+        if self.head == "point":
+            return heads.PointHead
+        if self.head == "gaussian":
+            return partial(heads.GaussianHead, levels=self.levels, loss=self.loss)
+        return partial({"quantiles": heads.QuantileHead, "student": heads.StudentHead}[self.head], levels=self.levels)
 
     @abstractmethod
-    def build(self, features: int) -> "nn.Module":
+    def build(self, features: int) -> "Headed":
         """Make the module for inputs of ``features`` features."""
 
     def fit_predict(self, train: Samples, valid: Samples, test: Windows, *, key: Key) -> Fitted:
@@ -42,13 +68,16 @@ class Network(Forecaster):
         network.to(device)
         before = training.attention(network, test, device=device)
         trained = training.train(network, train, valid, settings=self.training, key=key, device=device)
+        predicted, quantiles = training.predict(network, test, device=device)
         return Fitted(
-            training.predict(network, test, device=device),
+            predicted,
             trained.train_loss,
             trained.valid_loss,
             {name: value.cpu().numpy() for name, value in network.state_dict().items()},
             trained.best_epoch,
             attention=np.stack([training.attention(network, test, device=device), before]),
+            quantiles=quantiles,
+            valid_quantiles=training.predict(network, valid.windows, device=device)[1],
         )
 
 
@@ -60,11 +89,13 @@ class Lstm(Network):
     layers: Annotated[int, Field(ge=1)] = 2
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
 
-    def build(self, features: int) -> "nn.Module":
+    def build(self, features: int) -> "Headed":
         """Make the network."""
         from nextday.models.lstm import LstmNetwork
 
-        return LstmNetwork(features, hidden=self.hidden, layers=self.layers, dropout=self.dropout)
+        return LstmNetwork(
+            features, hidden=self.hidden, layers=self.layers, dropout=self.dropout, head=self.make_head()
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,16 +109,17 @@ class Transformer(Network):
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
 
     def __post_init__(self) -> None:
+        Network.__post_init__(self)
         if self.width % (2 * self.heads):
             raise StudyError(f"model transformer: width {self.width} is not a multiple of 2 x heads, {2 * self.heads}")
 
-    def build(self, features: int) -> "nn.Module":
+    def build(self, features: int) -> "Headed":
         """Make the network."""
         from nextday.models.transformer import TransformerNetwork
 
         return TransformerNetwork(
             features, width=self.width, layers=self.layers, heads=self.heads, feedforward=self.feedforward,
-            dropout=self.dropout,
+            dropout=self.dropout, head=self.make_head(),
         )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from torch import nn
 from nextday.errors import TrainingError
 from nextday.models.base import Key
 from nextday.models.dropout import seed_dropout
+from nextday.models.heads import Headed
 from nextday.samples import Samples, Windows
 from nextday.study import Training
 
@@ -22,13 +23,13 @@ class Trained:
     best_epoch: int
 
 
-def train(network: nn.Module, train: Samples, valid: Samples, *, settings: Training, key: Key, device: str) -> Trained:
-    """Train a network in place by squared error, and leave it with the weights of its best epoch on ``valid``.
+def train(network: Headed, train: Samples, valid: Samples, *, settings: Training, key: Key, device: str) -> Trained:
+    """Train a network in place by the loss of its head, and leave it with the weights of its best epoch on ``valid``.
 
     Parameters
     ----------
     network
-        Maps windows [sample, lookback, feature] to forecasts [sample]; already initialised.
+        Maps windows [sample, lookback, feature] to what its ``head`` makes of them; already initialised.
     train, valid
         What to learn from, and what to stop by.
     settings
@@ -51,6 +52,7 @@ def train(network: nn.Module, train: Samples, valid: Samples, *, settings: Train
     valid_loss: list[float] = []
     best_epoch, best = 0, _copy(network)
     seed_dropout(network, key)
+    network.head.start(y)
     while len(valid_loss) < settings.max_epochs and len(valid_loss) - best_epoch < settings.patience:
         batches = torch.randperm(len(y), generator=shuffle).to(device).split(settings.batch_size)
         train_loss.append(_one_epoch(network, optimizer, x, y, batches, settings.clip))
@@ -65,11 +67,12 @@ def train(network: nn.Module, train: Samples, valid: Samples, *, settings: Train
     return Trained(np.array(train_loss), np.array(valid_loss), best_epoch)
 
 
-def predict(network: nn.Module, windows: Windows, *, device: str) -> np.ndarray:
-    """Forecast some windows, dropout off; shape [sample]."""
+def predict(network: Headed, windows: Windows, *, device: str) -> tuple[np.ndarray, np.ndarray]:
+    """Forecast some windows, dropout off: points [sample] and quantiles [sample, level]."""
     network.eval()
     with torch.inference_mode():
-        return network(as_tensor(windows).to(device)).double().cpu().numpy()
+        points, quantiles = network.head.forecast(network(as_tensor(windows).to(device)))
+        return points.cpu().numpy(), quantiles.cpu().numpy()
 
 
 def attention(network: nn.Module, windows: Windows, *, device: str) -> np.ndarray:
@@ -107,7 +110,7 @@ def as_tensor(windows: Windows) -> torch.Tensor:
 
 
 def _one_epoch(
-    network: nn.Module, optimizer: torch.optim.Optimizer, x: torch.Tensor, y: torch.Tensor,
+    network: Headed, optimizer: torch.optim.Optimizer, x: torch.Tensor, y: torch.Tensor,
     batches: tuple[torch.Tensor, ...], clip: float,
 ) -> float:  # fmt: skip
     """Take one step per batch; return the mean training loss."""
@@ -115,7 +118,7 @@ def _one_epoch(
     total = torch.zeros((), device=y.device)
     for batch in batches:
         optimizer.zero_grad()
-        loss = nn.functional.mse_loss(network(x[batch]), y[batch])
+        loss = network.head.loss(network(x[batch]), y[batch])
         loss.backward()
         nn.utils.clip_grad_norm_(network.parameters(), clip)
         optimizer.step()
@@ -123,10 +126,10 @@ def _one_epoch(
     return float(total) / len(y)
 
 
-def _loss(network: nn.Module, x: torch.Tensor, y: torch.Tensor) -> float:
+def _loss(network: Headed, x: torch.Tensor, y: torch.Tensor) -> float:
     network.eval()
     with torch.inference_mode():
-        return float(nn.functional.mse_loss(network(x), y))
+        return float(network.head.loss(network(x), y))
 
 
 def _copy(network: nn.Module) -> dict[str, torch.Tensor]:

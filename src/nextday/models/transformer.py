@@ -1,34 +1,38 @@
 """The Transformer of Stage 3: an encoder over the window, its states averaged over time."""
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import nn
 
 from nextday.models.dropout import Dropout
-from nextday.models.heads import point_head
+from nextday.models.heads import Head, Headed, PointHead
 
 
-class TransformerNetwork(nn.Module):
+class TransformerNetwork(Headed):
     """Linear to ``width``, sinusoidal positions, encoder layers, the mean over time, and a head.
 
     Vaswani and others (2017), "Attention is all you need", NeurIPS 30: the encoder, normalised after each block.
     """
 
-    def __init__(self, features: int, *, width: int, layers: int, heads: int, feedforward: int, dropout: float) -> None:
+    def __init__(
+        self, features: int, *, width: int, layers: int, heads: int, feedforward: int, dropout: float,
+        head: Callable[[int], Head] = PointHead,
+    ) -> None:  # fmt: skip
         super().__init__()
         self.embed = nn.Linear(features, width)
         self.dropout = Dropout(dropout)
         self.layers = nn.ModuleList(EncoderLayer(width, heads, feedforward, dropout) for _ in range(layers))
-        self.head = point_head(width)
+        self.head = head(width)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Map windows [sample, lookback, feature] to forecasts [sample]."""
+        """Map windows [sample, lookback, feature] to what the head makes of them."""
         x = self.embed(x)
         x = self.dropout(x + positions(x.shape[1], x.shape[2]).to(x))
         for layer in self.layers:
             x = layer(x)
-        return self.head(x.mean(dim=1)).squeeze(-1)
+        return self.head(x.mean(dim=1))
 
     def attention(self, x: torch.Tensor) -> torch.Tensor:
         """Give how much each day attends to each other, [layer, sample, head, to, from]; rows sum to one."""

@@ -17,7 +17,7 @@ class Outcome:
     unit: Unit
     fitted: Fitted | None
     failure: str = ""
-    seconds: float = 0.0
+    parameters: int = 0
     reused: bool = False
 
 
@@ -29,13 +29,13 @@ def execute(plan: Plan, store: Store, workers: Workers, *, fresh: bool = False) 
         keys[unit] = plan.job(unit).fingerprint()
         found = "" if fresh else store.load(keys[unit])
         if isinstance(found, Fitted):
-            yield Outcome(unit, replace(found, weights={}), reused=True)
+            yield Outcome(unit, replace(found, weights={}), parameters=found.parameters, reused=True)
         else:
             remarks[unit] = (found,) if found else ()
     for unit, result, seconds in workers.map(remarks, plan.job):
         if isinstance(result, Fitted):
-            store.save(keys[unit], result, label=str(unit), seconds=seconds)
-            notes = (*result.notes, *remarks[unit])
-            yield Outcome(unit, replace(result, weights={}, notes=notes), seconds=seconds)  # weights stay on disk
+            store.save(keys[unit], replace(result, seconds=seconds), label=str(unit))
+            light = replace(result, weights={}, notes=(*result.notes, *remarks[unit]), seconds=seconds)
+            yield Outcome(unit, light, parameters=result.parameters)  # weights stay on disk
         else:
-            yield Outcome(unit, None, result, seconds)
+            yield Outcome(unit, None, result)

@@ -26,6 +26,7 @@ def describe_run(
     notes += sorted(
         f"{outcome.unit}: {note}" for outcome in outcomes if outcome.fitted for note in outcome.fitted.notes
     )
+    costs = {name: _cost([one for one in outcomes if one.unit.variant == name]) for name in study.variants}
     manifest = {
         "study": study.model_dump(mode="json"),
         "data": {
@@ -37,8 +38,9 @@ def describe_run(
         "units": {
             "fitted": sum(not outcome.reused for outcome in outcomes),
             "reused": sum(outcome.reused for outcome in outcomes),
-            "seconds": round(sum(outcome.seconds for outcome in outcomes), 1),
+            "seconds": round(sum(cost["seconds"] for cost in costs.values()), 1),
         },
+        "costs": costs,
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
         "seconds": round(time.time() - started, 1),
         "device": device, "machine": platform.machine(), "python": platform.python_version(),
@@ -47,6 +49,12 @@ def describe_run(
         "notes": notes,
     }  # fmt: skip
     return json.dumps(manifest, indent=1).encode()
+
+
+def _cost(outcomes: Sequence[Outcome]) -> dict[str, float]:
+    """Sum up what the units of a variant took, whenever they were fitted, and say how large its largest network is."""
+    seconds = round(sum(one.fitted.seconds for one in outcomes if one.fitted), 3)
+    return {"units": len(outcomes), "seconds": seconds, "parameters": max(one.parameters for one in outcomes)}
 
 
 def fingerprint(bars: pl.DataFrame) -> str:

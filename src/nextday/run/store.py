@@ -42,12 +42,12 @@ class Store:
 
     folder: Path
 
-    def save(self, key: str, fitted: Fitted, *, label: str, seconds: float) -> None:
+    def save(self, key: str, fitted: Fitted, *, label: str) -> None:
         """Keep a finished unit under the fingerprint of its job."""
         path, facts_path = self._paths(key)
         arrays = {name: getattr(fitted, name) for name in ARRAYS}
         content = save(arrays | {f"weights.{name}": value for name, value in fitted.weights.items()})
-        facts = Facts(unit=label, best_epoch=fitted.best_epoch, notes=fitted.notes, seconds=round(seconds, 3))
+        facts = Facts(unit=label, best_epoch=fitted.best_epoch, notes=fitted.notes, seconds=round(fitted.seconds, 3))
         facts = facts.model_copy(update={"sha256": facts.digest(content)})
         write_atomically(path, content)
         write_atomically(facts_path, facts.model_dump_json(indent=1).encode())
@@ -80,7 +80,9 @@ class Store:
         arrays = load(content)
         own = {name: arrays.pop(name) for name in ARRAYS}
         weights = {name.removeprefix("weights."): value for name, value in arrays.items()}
-        return Fitted(weights=weights, best_epoch=facts.best_epoch, notes=facts.notes, **own)
+        return Fitted(
+            weights=weights, best_epoch=facts.best_epoch, notes=facts.notes, seconds=facts.seconds, **own
+        )  # fmt: skip
 
     def _set_aside(self, key: str) -> None:
         for path in self._paths(key):

@@ -7,7 +7,7 @@ import polars as pl
 
 from nextday.errors import TrainingError
 from nextday.run.execute import Outcome
-from nextday.run.plan import Plan
+from nextday.run.plan import Plan, Unit
 
 FORECASTS = {
     "variant": pl.String, "ticker": pl.String, "fold": pl.Int64, "seed": pl.Int64, "origin": pl.Date, "date": pl.Date,
@@ -28,18 +28,25 @@ ATTENTION = {
     "variant": pl.String, "ticker": pl.String, "fold": pl.Int64, "seed": pl.Int64, "trained": pl.Boolean,
     "layer": pl.Int64, "head": pl.Int64, "lag": pl.Int64, "weight": pl.Float64,
 }  # fmt: skip
-TABLES = {"forecasts": FORECASTS, "history": HISTORY, "folds": FOLDS, "attention": ATTENTION}
 
 
-def collect(
-    plan: Plan, outcomes: Sequence[Outcome], dates: np.ndarray
-) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+def schemas(levels: Sequence[float]) -> dict[str, dict[str, type[pl.DataType]]]:
+    """Give the tables of a study and their columns; forecasts have one more per level, ``q`` and the level."""
+    forecasts = FORECASTS | {f"q{level}": pl.Float64 for level in levels}
+    valid = {name: kind for name, kind in forecasts.items() if name != "predicted"}
+    return {"forecasts": forecasts, "valid": valid, "history": HISTORY, "folds": FOLDS, "attention": ATTENTION}
+
+
+def collect(plan: Plan, outcomes: Sequence[Outcome], dates: np.ndarray) -> dict[str, pl.DataFrame]:
     """Put finished units together, in the plan's order whatever order they finished in.
 
     Returns
     -------
     forecasts
-        ``variant, ticker, fold, seed, origin, date, actual, predicted``, one row per unit and test sample.
+        ``variant, ticker, fold, seed, origin, date, actual, predicted``, one row per unit and test sample, and a column
+        per level of the study, missing for variants that forecast a point.
+    valid
+        The same on valid, of the variants with quantiles: what these can be calibrated on.
     history
         ``variant, ticker, fold, seed, epoch, train_loss, valid_loss, best``, one row per unit and epoch.
     folds
@@ -59,25 +66,37 @@ def collect(
             f"{len(failed)} of {len(plan.units)} units failed; {more}; "
             "the others are kept: mend the cause and run again to fit what is missing"
         )
-    order = {unit: at for at, unit in enumerate(plan.units)}
-    forecasts, history, attention = [], [pl.DataFrame(schema=HISTORY)], [pl.DataFrame(schema=ATTENTION)]
+    order, levels = {unit: at for at, unit in enumerate(plan.units)}, plan.study.levels
+    kinds = schemas(levels)
+    tables = {name: [pl.DataFrame(schema=kind)] for name, kind in kinds.items()}
+
+    def add(name: str, unit: Unit, rows: pl.DataFrame) -> None:
+        keys = {"variant": unit.variant, "ticker": unit.ticker, "fold": unit.fold, "seed": unit.seed}
+        whole = rows.select(*(pl.lit(value).alias(key) for key, value in keys.items()), pl.all())
+        tables[name].append(whole.cast(kinds[name]))  # type: ignore[arg-type]
+
     for outcome in sorted(outcomes, key=lambda outcome: order[outcome.unit]):
-        unit, fitted = outcome.unit, outcome.fitted
+        unit, fitted, fold = outcome.unit, outcome.fitted, plan.fold_of(outcome.unit)
         assert fitted is not None
-        names = {"variant": unit.variant, "ticker": unit.ticker, "fold": unit.fold}
-        keys = [pl.lit(value).alias(name) for name, value in names.items()] + [
-            pl.lit(unit.seed, pl.Int64).alias("seed")
-        ]
-        truth = plan.fold_of(unit).truth(dates)
-        forecasts.append(truth.select(*keys, "origin", "date", "actual", predicted=pl.Series(fitted.predicted)))
+        test = fold.truth(dates, fold.split.test).with_columns(predicted=pl.Series(fitted.predicted))
+        add("forecasts", unit, test.with_columns(_quantiles(fitted.quantiles, levels, len(test))))
+        if levels and fitted.valid_quantiles.size:
+            valid = fold.truth(dates, fold.split.valid)
+            add("valid", unit, valid.with_columns(_quantiles(fitted.valid_quantiles, levels, len(valid))))
         epochs = pl.DataFrame({
             "epoch": np.arange(1, len(fitted.valid_loss) + 1), "train_loss": fitted.train_loss,
             "valid_loss": fitted.valid_loss,
         })  # fmt: skip
-        history.append(epochs.select(*keys, pl.all(), best=pl.col("epoch") == fitted.best_epoch).cast(HISTORY))  # type: ignore[arg-type]
-        attention.append(_attention(fitted.attention).select(*keys, pl.all()).cast(ATTENTION))  # type: ignore[arg-type]
-    folds = pl.DataFrame([fold.describe(dates) for fold in plan.folds.values()])
-    return pl.concat(forecasts), pl.concat(history), folds, pl.concat(attention)
+        add("history", unit, epochs.with_columns(best=pl.col("epoch") == fitted.best_epoch))
+        add("attention", unit, _attention(fitted.attention))
+    tables["folds"].append(pl.DataFrame([fold.describe(dates) for fold in plan.folds.values()]).cast(FOLDS))  # type: ignore[arg-type]
+    return {name: pl.concat(parts) for name, parts in tables.items()}
+
+
+def _quantiles(values: np.ndarray, levels: Sequence[float], samples: int) -> list[pl.Series]:
+    """Give quantiles [sample, level] as columns, missing where a model has none."""
+    values = values if values.size else np.full((samples, len(levels)), None)
+    return [pl.Series(f"q{level}", column, pl.Float64) for level, column in zip(levels, values.T, strict=True)]
 
 
 def _attention(weights: np.ndarray) -> pl.DataFrame:

@@ -25,6 +25,9 @@ def fit(job: Job) -> Fitted:
         fitted = job.model.fit_predict(job.train, job.valid, job.test, key=job.key)
     if fitted.predicted.shape != (len(job.test),) or not np.isfinite(fitted.predicted).all():
         raise TrainingError(f"forecasts are not {len(job.test)} finite numbers")
+    for quantiles in (fitted.quantiles, fitted.valid_quantiles):
+        if not (np.isfinite(quantiles).all() and (np.diff(quantiles, axis=1) >= 0).all()):
+            raise TrainingError("quantiles are not finite numbers in order")
     return fitted
 
 

@@ -31,10 +31,10 @@ class Fold:
     origins: np.ndarray
     y: np.ndarray
 
-    def truth(self, dates: np.ndarray) -> pl.DataFrame:
-        """Origin, date of the target and realised return of each test sample."""
-        at = self.origins[self.split.test]
-        return pl.DataFrame({"origin": dates[at], "date": dates[at + 1], "actual": self.y[self.split.test]})
+    def truth(self, dates: np.ndarray, part: slice) -> pl.DataFrame:
+        """Origin, date of the target and realised return of each sample of a part."""
+        at = self.origins[part]
+        return pl.DataFrame({"origin": dates[at], "date": dates[at + 1], "actual": self.y[part]})
 
     def describe(self, dates: np.ndarray) -> dict[str, object]:
         """Say the ranges by their origins, and the moments of the targets that benchmarks and loss scales need."""
