@@ -35,7 +35,8 @@ def test_a_ticker_alone_is_forecast_as_in_company(bars, quick, alone, tmp_path):
 
 
 def test_a_variant_and_a_seed_alone_are_forecast_as_in_company(bars, quick, alone, tmp_path):
-    study = Study.from_values({**quick, "variants": {"LSTM-Raw": quick["variants"]["LSTM-Raw"]}, "seeds": [5, 1]})
+    one = {"variants": {"LSTM-Raw": quick["variants"]["LSTM-Raw"]}, "conformal": {}}
+    study = Study.from_values({**quick, **one, "seeds": [5, 1]})
     found = nextday.run(study, bars=bars.frame, out=tmp_path, workers=0).forecasts
     assert found.filter(pl.col("seed") == 1).equals(alone.filter(pl.col("variant") == "LSTM-Raw"))
     assert not found.filter(pl.col("seed") == 5)["predicted"].equals(found.filter(pl.col("seed") == 1)["predicted"])

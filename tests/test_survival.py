@@ -25,7 +25,7 @@ CHEAP = ("Zero", "LinearReg")
 def study(quick):
     """Two networks and two models without randomness, on two tickers."""
     chosen = {name: quick["variants"][name] for name in ("LSTM-Raw", "LSTM-OHLCV", *CHEAP)}
-    return {**quick, "variants": chosen}
+    return {**quick, "variants": chosen, "conformal": {}}
 
 
 @pytest.fixture(scope="module")

@@ -109,10 +109,12 @@ def verdict(
 
 def _show(results: "Results") -> None:
     """Print the summary, the verdict and where the files are."""
-    from nextday.report import contrasts_table, summary_table
+    from nextday.report import contrasts_table, summary_table, uncertainty_table
 
     study, screen = results.study, console()
     screen.print(summary_table(results.scores, f"{study.name}: {study.question}" if study.question else study.name))
+    if len(results.uncertainty):
+        screen.print(uncertainty_table(results.uncertainty))
     _show_verdict(results.comparison, results.verdict)
     if results.rung:
         screen.print(contrasts_table(results.rung, f"skill against the networks of {study.below}"))

@@ -3,11 +3,12 @@
 import json
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
+from polars import selectors as cs
 
 from nextday.data import align, load_bars
 from nextday.data.preset import yahoo_snapshot
@@ -16,7 +17,9 @@ from nextday.evaluate import (
     Comparison,
     Verdict,
     as_dict,
+    assess,
     beside,
+    calibrate,
     compare,
     compare_rungs,
     judge,
@@ -30,13 +33,13 @@ from nextday.files import open_folder, write_atomically, write_parquet
 from nextday.models import Device
 from nextday.report import draw_plots, render_report, write_csv
 from nextday.run import (
-    TABLES,
     Store,
     Workers,
     collect,
     describe_run,
     execute,
     make_plan,
+    schemas,
 )
 from nextday.study import Study
 
@@ -59,6 +62,7 @@ class Results:
     verdict: Verdict
     notes: tuple[str, ...]
     rung: Comparison | None = None
+    uncertainty: pl.DataFrame = field(default_factory=pl.DataFrame)
 
     @property
     def summary(self) -> pl.DataFrame:
@@ -110,7 +114,10 @@ def run(
         plan = make_plan(study, panel, device=device)
         checks = {"causality of features": check_causality(panel, plan.features)}
         outcomes = list(watch(execute(plan, store, pool, fresh=fresh), len(plan.units)))
-    tables = dict(zip(TABLES, collect(plan, outcomes, panel.dates), strict=True))
+    tables = collect(plan, outcomes, panel.dates)
+    tables["forecasts"] = calibrate(
+        tables["forecasts"], tables["valid"], {name: (one.of, one.method) for name, one in study.conformal.items()}
+    )
     (folder / "report.html").unlink(missing_ok=True)  # it comes last: without it the folder is unfinished
     write_atomically(
         folder / "manifest.json", describe_run(study, panel, outcomes, checks, started=started, device=device)
@@ -128,8 +135,9 @@ def report(folder: Path) -> Results:
     OutputError
         If the folder does not hold a study's tables.
     """
-    study, manifest, (forecasts, history, folds, attention) = _read(folder)
-    scores = score(forecasts, folds)
+    study, manifest, tables = _read(folder)
+    forecasts, history, folds = (tables[name] for name in ("forecasts", "history", "folds"))
+    scores = score(forecasts, folds, interval=study.interval)
     baselines, remark = (None, "") if study.name == "stage1" else load_baselines(folder.parent / "stage1", forecasts)
     terms = study.verdict
     losses = measure(forecasts, loss=terms.loss, benchmark=terms.benchmark or None, folds=folds)
@@ -137,22 +145,25 @@ def report(folder: Path) -> Results:
     verdict = judge(comparison)
     rung, missing = _rung(folder, study, forecasts)
     write_csv(folder, study.name, forecasts=forecasts, scores=scores)
-    draw_plots(
+    uncertainty = assess(forecasts, scores, alpha=terms.alpha)
+    plates = draw_plots(
         folder, study.name, forecasts=forecasts, history=history, scores=scores, baselines=baselines,
-        attention=attention, below=study.below, rung=rung,
+        attention=tables["attention"], below=study.below, rung=rung,
     )  # fmt: skip
     aside = beside(forecasts, comparison, folds)
     page = render_report(
         comparison=comparison, verdict=verdict, aside=aside, scores=scores, history=history, folds=folds,
-        manifest=manifest,
+        manifest=manifest, uncertainty=uncertainty, plates=plates,
     )  # fmt: skip
     said = as_dict(comparison, verdict) | {"beside": asdict(aside)}
     if rung:
         said[f"against {study.below}"] = [asdict(contrast) for contrast in rung.contrasts]
+    if len(uncertainty):
+        said["uncertainty"] = uncertainty.to_dicts()
     write_atomically(folder / "verdict.json", json.dumps(said, indent=1).encode())
     write_atomically(folder / "report.html", page.encode())
     notes = (*manifest["notes"], *filter(None, (remark, missing)))
-    return Results(study, folder, forecasts, history, scores, comparison, verdict, notes, rung)
+    return Results(study, folder, forecasts, history, scores, comparison, verdict, notes, rung, uncertainty)
 
 
 def _rung(folder: Path, study: Study, forecasts: pl.DataFrame) -> tuple[Comparison | None, str]:
@@ -164,15 +175,15 @@ def _rung(folder: Path, study: Study, forecasts: pl.DataFrame) -> tuple[Comparis
     return compare_rungs(folder.parent / study.below, forecasts, features, loss=terms.loss, alpha=terms.alpha)
 
 
-def _read(folder: Path) -> tuple[Study, dict[str, Any], list[pl.DataFrame]]:
+def _read(folder: Path) -> tuple[Study, dict[str, Any], dict[str, pl.DataFrame]]:
     file = folder / "manifest.json"
     try:
-        manifest, tables = json.loads(file.read_text("utf-8")), []
+        manifest, tables = json.loads(file.read_text("utf-8")), {}
         _check(manifest)
         study = Study.from_values(manifest["study"], where=str(file))
-        for name, schema in TABLES.items():
+        for name, schema in schemas(study.levels).items():
             file = folder / f"{name}.parquet"
-            tables.append(_read_table(file, schema))
+            tables[name] = _read_table(file, schema)
     except (OSError, ValueError, KeyError, TypeError, RecursionError, pl.exceptions.PolarsError) as error:
         why = (str(error).splitlines() or [type(error).__name__])[0]
         raise OutputError(
@@ -182,10 +193,10 @@ def _read(folder: Path) -> tuple[Study, dict[str, Any], list[pl.DataFrame]]:
 
 
 def _read_table(file: Path, schema: Mapping[str, pl.DataType | type[pl.DataType]]) -> pl.DataFrame:
-    """Read a table and refuse one of other columns or with missing values; ``seed`` alone may be missing."""
+    """Read a table and refuse one of other columns or with missing values; but a seed and quantiles may be missing."""
     table = pl.read_parquet(file, hive_partitioning=False)
     table = table.match_to_schema(schema, extra_columns="ignore", integer_cast="upcast")
-    lacking = [column.name for column in table.drop("seed", strict=False) if column.null_count()]
+    lacking = [column.name for column in table.drop("seed", cs.matches(r"^q\d"), strict=False) if column.null_count()]
     if lacking:
         raise ValueError(f"values of {lacking[0]} are missing")
     return table

@@ -54,7 +54,7 @@ class Training(Settings):
 class VerdictSettings(Settings):
     """How variants are compared, fixed before the run: loss, benchmark, margin of equivalence, error rate."""
 
-    loss: Literal["squared", "absolute", "miss"] = "squared"
+    loss: Literal["squared", "absolute", "miss", "pinball"] = "squared"
     benchmark: str = ""  # a variant; none is the zero forecast
     margin: float | None = Field(None, gt=0)  # in units of skill; none is the default of the loss
     alpha: float = Field(0.05, gt=0, lt=0.5)
@@ -100,6 +100,7 @@ class Study(Settings):
     feature_sets: dict[str, tuple[str, ...]] = {}
     variants: dict[str, Variant] = Field(min_length=1)
     levels: tuple[float, ...] = ()  # of the quantiles that probabilistic models forecast
+    interval: float | None = None  # share of days that the interval to report should hold; none is the widest
     conformal: dict[str, Conformal] = {}
     seeds: tuple[int, ...] = Field((42,), min_length=1)
     training: Training = Training()
@@ -117,21 +118,34 @@ class Study(Settings):
             doubled = sorted({str(value) for value in values if values.count(value) > 1})
             if doubled:
                 raise ValueError(f"{key} names {', '.join(doubled)} more than once")
-        if self.verdict.benchmark and self.verdict.benchmark not in self.variants:
-            raise ValueError(f"verdict.benchmark {self.verdict.benchmark!r} is none of {', '.join(self.variants)}")
+        known = [*self.variants, *self.conformal]
+        if self.verdict.benchmark and self.verdict.benchmark not in known:
+            raise ValueError(f"verdict.benchmark {self.verdict.benchmark!r} is none of {', '.join(known)}")
+        if "" in self.tickers:
+            raise ValueError("tickers holds an empty ticker")
+        if min(self.seeds) < 0:
+            raise ValueError(f"seeds must not be negative, got {min(self.seeds)}")
+        return self
+
+    @model_validator(mode="after")
+    def _levels_fit(self) -> Self:
         outside = [level for level in self.levels if not 0 < level < 1]
         if outside:
             raise ValueError(f"levels are strictly between 0 and 1, got {outside[0]:g}")
         if any(high <= low for low, high in pairwise(self.levels)):
             raise ValueError(f"levels rise, each once, got {', '.join(f'{level:g}' for level in self.levels)}")
+        ends = [] if self.interval is None else [(1 - self.interval) / 2, (1 + self.interval) / 2]
+        if any(all(abs(end - level) > 1e-9 for level in self.levels) for end in ends):
+            raise ValueError(
+                f"interval {self.interval:g} needs the levels {ends[0]:g} and {ends[1]:g}, got "
+                f"{', '.join(f'{level:g}' for level in self.levels) or 'none'}"
+            )
+        if self.verdict.loss == "pinball" and not (self.levels and self.verdict.benchmark):
+            raise ValueError("verdict.loss pinball needs levels, and a variant as verdict.benchmark")
         for name, conformal in self.conformal.items():
             if name in self.variants or conformal.of not in self.variants:
                 why = f"{name!r} is a variant" if name in self.variants else f"{conformal.of!r} is no variant"
                 raise ValueError(f"conformal.{name}: {why}; variants: {', '.join(self.variants)}")
-        if "" in self.tickers:
-            raise ValueError("tickers holds an empty ticker")
-        if min(self.seeds) < 0:
-            raise ValueError(f"seeds must not be negative, got {min(self.seeds)}")
         return self
 
     @classmethod

@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from nextday.errors import VerdictError
+from nextday.evaluate.quantiles import levels_of
 
 KEYS = ("variant", "ticker", "origin", "actual", "predicted")
 ZERO = "zero forecast"
@@ -20,7 +21,8 @@ class Loss:
     Attributes
     ----------
     of
-        Maps ``actual, predicted`` to the loss of each row; missing where the row does not count.
+        Maps ``actual, predicted`` to the loss of each row; missing where the row does not count. None for a loss of
+        quantiles, which has a column of its own.
     skill
         Maps the mean loss of a variant and that of the benchmark to the skill, higher is better.
     slope
@@ -33,7 +35,7 @@ class Loss:
         What a skill of 0.01 is called.
     """
 
-    of: Callable[[np.ndarray, np.ndarray], np.ndarray]
+    of: Callable[[np.ndarray, np.ndarray], np.ndarray] | None
     skill: Callable[[np.ndarray, np.ndarray], np.ndarray]
     slope: Callable[[np.ndarray, np.ndarray], np.ndarray]
     scale: str | None
@@ -71,7 +73,9 @@ LOSSES: dict[str, Loss] = {
         _miss, lambda loss, base: base - loss, lambda loss, base: -np.ones_like(loss + base),
         None, 0.01, "pp of days hit",
     ),
+    "pinball": Loss(None, ratio, ratio_slope, "train_deviation", 0.005, "% of the benchmark's pinball loss"),
 }  # fmt: skip
+POINT_LOSSES = tuple(name for name, loss in LOSSES.items() if loss.of)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,14 +139,15 @@ def measure(
         If columns are missing, variants differ in their samples or actual values, a row comes twice, or a forecast is
         not a number; each with the first offending row.
     """
-    table = _Table(forecasts.lazy(), loss, benchmark)
+    table = _Table(with_pinball(forecasts.lazy()) if loss == "pinball" else forecasts.lazy(), loss, benchmark)
     names = tuple(name for name in table.variants if name != benchmark)
     if not names:
         raise VerdictError(f"the table holds no variant beside the benchmark {benchmark!r}")
     chosen = LOSSES.get(loss)
-    if benchmark is None and chosen is None:
+    point = chosen.of if chosen else None
+    if benchmark is None and point is None:
         raise VerdictError(f"loss {loss!r} is a column, which the zero forecast has not; name a benchmark")
-    zero = None if chosen is None else chosen.of(table.actual, np.zeros_like(table.actual))
+    zero = (point or LOSSES["absolute"].of)(table.actual, np.zeros_like(table.actual))  # type: ignore[misc]
     scale = _scales(chosen, zero, folds, table.tickers)
     cells = [table.cells(name, scale) for name in names]
     base = zero / scale[:, None] if benchmark is None else table.cells(benchmark, scale).mean
@@ -170,12 +175,12 @@ class _Table:
 
     def __init__(self, rows: pl.LazyFrame, loss: str, benchmark: str | None) -> None:
         columns = rows.collect_schema().names()
-        wanted = [*KEYS] if loss in LOSSES else [*KEYS, loss]
+        wanted = [*KEYS] if loss in POINT_LOSSES else [*KEYS, loss]
         missing = [name for name in wanted if name not in columns]
         if missing:
             raise VerdictError(
                 f"the forecasts table has no column {missing[0]!r}; it has {', '.join(columns)}; "
-                f"losses that need no column: {', '.join(LOSSES)}"
+                f"losses that need no column: {', '.join(POINT_LOSSES)}"
             )
         seed = pl.col("seed") if "seed" in columns else pl.lit(None, pl.Int64).alias("seed")
         self.rows, self.loss = rows.select(*wanted, seed), loss
@@ -218,7 +223,8 @@ class _Table:
         observed, predicted = rows["actual"].to_numpy(), rows["predicted"].to_numpy()
         actual, losses = np.full(shape, np.nan), np.full(shape, np.nan)
         actual.reshape(-1)[at] = observed
-        losses.reshape(-1)[at] = LOSSES[self.loss].of(observed, predicted) if self.loss in LOSSES else rows[self.loss]
+        point = LOSSES[self.loss].of if self.loss in LOSSES else None
+        losses.reshape(-1)[at] = point(observed, predicted) if point else rows[self.loss]
         if np.isinf(losses).any():
             raise VerdictError(f"{variant}: a loss is too large for a number; {np.abs(predicted).max():g} is no return")
         for number, seed in enumerate(seeds):
@@ -286,11 +292,9 @@ def _show(rows: pl.DataFrame) -> str:
     return ", ".join(f"{name} {value}" for name, value in first.items() if value is not None and name != "variant")
 
 
-def _scales(
-    loss: Loss | None, zero: np.ndarray | None, folds: pl.DataFrame | None, tickers: tuple[str, ...]
-) -> np.ndarray:
+def _scales(loss: Loss | None, zero: np.ndarray, folds: pl.DataFrame | None, tickers: tuple[str, ...]) -> np.ndarray:
     """Give the constant that a ticker's losses are divided by, shape [ticker]."""
-    if loss is None or loss.scale is None or zero is None:
+    if loss is None or loss.scale is None:
         return np.ones(len(tickers))
     if folds is None:
         scale = np.nanmean(zero, axis=1)
@@ -306,6 +310,16 @@ def _scales(
         flat = tickers[int(np.argmin(usable))]
         raise VerdictError(f"the actual values of {flat} never move; there is nothing to compare")
     return scale
+
+
+def with_pinball(rows: pl.LazyFrame) -> pl.LazyFrame:
+    """Add the pinball loss of every row's quantiles, averaged over levels; missing where a variant has none."""
+    levels = levels_of(rows.head(0).collect())
+    if not levels:
+        raise VerdictError("the pinball loss needs quantiles; they are columns such as q0.05, q0.5, q0.95")
+    over = {level: pl.col(f"q{level}") - pl.col("actual") for level in levels}
+    each = [pl.max_horizontal((1 - level) * by, -level * by) for level, by in over.items()]
+    return rows.with_columns(pinball=pl.mean_horizontal(each, ignore_nulls=False))
 
 
 def unit_of(losses: Losses) -> str:

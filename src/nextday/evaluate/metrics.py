@@ -1,6 +1,9 @@
 """The point metrics, each defined once, as an expression over ``actual`` and ``predicted``."""
 
 import polars as pl
+from polars import selectors as cs
+
+from nextday.evaluate.quantiles import has_quantiles, score_quantiles
 
 _ERROR = pl.col("actual") - pl.col("predicted")
 _MOVED = pl.col("actual") != 0
@@ -24,7 +27,7 @@ and a forecast of exactly zero counted as one half; R2 against the zero forecast
 mean of the training and validation returns; share of moving days that went up. Undefined values are missing."""
 
 
-def score(forecasts: pl.DataFrame, folds: pl.DataFrame) -> pl.DataFrame:
+def score(forecasts: pl.DataFrame, folds: pl.DataFrame, *, interval: float | None = None) -> pl.DataFrame:
     """Score every variant, ticker and seed over all its test days.
 
     Parameters
@@ -33,18 +36,25 @@ def score(forecasts: pl.DataFrame, folds: pl.DataFrame) -> pl.DataFrame:
         The forecasts table.
     folds
         One row per ``ticker, fold`` with its ``historical_mean``.
+    interval
+        Share of days that the interval scored as ``Coverage`` should hold; the widest unless given.
 
     Returns
     -------
     One row per (variant, ticker, seed), in the order of the table: ``METRICS``, then ``Days`` and ``ZeroDays``, the
-    number of days scored and of those without a move.
+    number of days scored and of those without a move; where the table has quantiles also ``score_quantiles``, missing
+    for variants without.
     """
     joined = forecasts.join(
         folds.select("ticker", "fold", "historical_mean"), on=["ticker", "fold"], maintain_order="left"
     )
     counts = {"Days": pl.len(), "ZeroDays": (~_MOVED).sum()}
     scores = joined.group_by("variant", "ticker", "seed", maintain_order=True).agg(**METRICS, **counts)
-    return scores.with_columns(pl.col(*METRICS).fill_nan(None))
+    scores = scores.with_columns(pl.col(*METRICS).fill_nan(None))
+    if not has_quantiles(forecasts):
+        return scores
+    more = score_quantiles(forecasts.drop("fold"), interval=interval).drop("fold", "Days")
+    return scores.join(more, on=["variant", "ticker", "seed"], how="left", nulls_equal=True, maintain_order="left")
 
 
 def summarise(scores: pl.DataFrame, *, by: list[str]) -> pl.DataFrame:
@@ -56,11 +66,11 @@ def summarise(scores: pl.DataFrame, *, by: list[str]) -> pl.DataFrame:
     (missing with one seed), ``Days``, ``ZeroDays`` (the most of any ticker) and ``Seeds``.
     """
     per_seed = scores.group_by(*by, "seed", maintain_order=True).agg(
-        pl.col(*METRICS).mean(), pl.col("Days", "ZeroDays").max()
+        cs.float().mean(), pl.col("Days", "ZeroDays").max()
     )
     return per_seed.group_by(by, maintain_order=True).agg(
-        pl.col(*METRICS).mean(),
-        pl.col(*METRICS).std(ddof=1).name.suffix("_sd"),
+        cs.float().mean(),
+        cs.float().std(ddof=1).name.suffix("_sd"),
         pl.col("Days", "ZeroDays").max(),
         Seeds=pl.len(),
     )

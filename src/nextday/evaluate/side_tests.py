@@ -7,7 +7,7 @@ import polars as pl
 import scipy  # its submodules load when first used: scipy.stats takes half a second, and workers do without
 
 from nextday.evaluate.contrasts import Comparison, compare
-from nextday.evaluate.losses import LOSSES, ZERO, Losses, measure
+from nextday.evaluate.losses import POINT_LOSSES, ZERO, Losses, measure
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ def _by_other_losses(
         name: compare(
             measure(forecasts, loss=name, benchmark=benchmark, folds=folds), replicates=2000, other_blocks=()
         ).contrasts
-        for name in LOSSES
+        for name in POINT_LOSSES
         if name != comparison.losses.loss
     }
     rows = []

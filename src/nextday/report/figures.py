@@ -194,13 +194,14 @@ def draw_seeds(comparison: Comparison, numbers: Breakdown) -> Picture:
 def draw_curves(losses: Losses, history: pl.DataFrame) -> Picture | None:
     """Draw the valid loss by epoch, each training relative to its own least; None if nothing was trained by epochs."""
     known = (
-        history.filter(pl.col("valid_loss").is_finite() & (pl.col("valid_loss").min().over(UNIT) > 0))
+        history.filter(pl.col("valid_loss").is_finite() & (pl.col("valid_loss").min().over(UNIT) != 0))
         if len(history)
         else history
     )
     if known.is_empty():
         return None
-    above = known.with_columns(above=100 * (pl.col("valid_loss") / pl.col("valid_loss").min().over(UNIT) - 1))
+    least = pl.col("valid_loss").min().over(UNIT)  # negative for a likelihood
+    above = known.with_columns(above=100 * (pl.col("valid_loss") - least) / least.abs())
     found = {name: one for name, one in _looks(losses).items() if name in above["variant"]}
     data: list[dict[str, Any]] = []
     for name, one in found.items():

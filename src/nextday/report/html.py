@@ -1,6 +1,8 @@
 """The report of a study: one HTML file that holds its text, tables, plots and scripts, and loads nothing."""
 
 import json
+from base64 import b64encode
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -20,12 +22,18 @@ BADGES = {
     "learns_its_own": "learns its own features", "features_add_noise": "features add noise",
     "resolved": "a resolved order", "inconclusive": "inconclusive",
 }  # fmt: skip
+PLATES = {
+    "attention": "What the networks attend to", "fan": "Intervals of the last test days",
+    "reliability": "Observed against nominal frequency", "pit": "Probability integral transform",
+    "coverage": "Coverage through time",
+}  # fmt: skip
 DARK = ("#4BA6E3", "#FF8A4C", "#2CC295", "#E39BC4", "#F2B632", "#8CCDF2")  # the palette of style.py, lighter
 
 
 def render_report(
     *, comparison: Comparison, verdict: Verdict, scores: pl.DataFrame, history: pl.DataFrame, folds: pl.DataFrame,
-    manifest: dict[str, Any], aside: Beside | None = None,
+    manifest: dict[str, Any], aside: Beside | None = None, uncertainty: pl.DataFrame | None = None,
+    plates: Mapping[str, bytes] | None = None,
 ) -> str:  # fmt: skip
     """Render the whole report.
 
@@ -39,6 +47,8 @@ def render_report(
         Tests that stand beside the verdict.
     manifest
         What was run; optional ``checks`` maps the name of a check that passed to what was checked.
+    uncertainty, plates
+        What ``assess`` says of quantile forecasts, and the plots, as PNG, that belong to this rung of the ladder.
     """
     from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
@@ -54,7 +64,8 @@ def render_report(
         comparison=comparison, losses=comparison.losses, verdict=verdict, badge=BADGES.get(verdict.code, verdict.code),
         study=manifest.get("study", {}), manifest=manifest, nothing=NOTHING, colours=COLOURS, dark=DARK,
         unit=unit_of(comparison.losses), text=_texts(comparison, scores, folds), pictures=drawn,
-        tables=lay_out(comparison, numbers, scores, history, folds, manifest, aside),
+        tables=lay_out(comparison, numbers, scores, history, folds, manifest, aside, uncertainty),
+        plates={name: b64encode(content).decode() for name, content in (plates or {}).items()}, captions=PLATES,
         specs=Markup(_embed({key: {"data": one.data, "layout": one.layout} for key, one in drawn.items()})),
         plotly=Markup(get_plotlyjs().replace("</script", r"<\/script")),
     )  # fmt: skip

@@ -13,10 +13,12 @@ from nextday.evaluate.breakdown import Breakdown
 from nextday.evaluate.contrasts import POWER_80, Comparison, Contrast
 from nextday.evaluate.losses import unit_of
 from nextday.evaluate.verdict import relation
-from nextday.report.tables import spread
+from nextday.report.tables import spread, uncertainty_cells
 
 NOTHING = "–"
-NAMES = {"squared": "squared error", "absolute": "absolute error", "miss": "share of days missed"}
+NAMES = {"squared": "squared error", "absolute": "absolute error", "miss": "share of days missed",
+    "pinball": "pinball loss",
+}  # fmt: skip
 FINDINGS = {">": "{first} is better", "<": "{second} is better", "=": "equal within the margin", "?": "cannot tell"}
 
 
@@ -44,22 +46,26 @@ class Table:
 
 def lay_out(
     comparison: Comparison, numbers: Breakdown, scores: pl.DataFrame, history: pl.DataFrame, folds: pl.DataFrame,
-    manifest: dict[str, Any], aside: Beside | None,
+    manifest: dict[str, Any], aside: Beside | None, uncertainty: pl.DataFrame | None,
 ) -> dict[str, Table]:  # fmt: skip
     """Lay out every table."""
-    return _aside(comparison, aside) | {
-        "contrasts": _contrasts(comparison),
-        "variants": _variants(comparison, manifest),
-        "folds": _folds(folds),
-        "skill": _skill(comparison),
-        "metrics": _metrics(scores, comparison),
-        "tickers": _by_ticker(comparison, numbers),
-        "robust": _robust(comparison, numbers),
-        "years": _by_year(comparison, numbers),
-        "curves": _trainings(history),
-        "seeds": _by_seed(comparison, numbers),
-        "detectable": _detectable(comparison),
-    }
+    return (
+        _aside(comparison, aside)
+        | _uncertainty(uncertainty)
+        | {
+            "contrasts": _contrasts(comparison),
+            "variants": _variants(comparison, manifest),
+            "folds": _folds(folds),
+            "skill": _skill(comparison),
+            "metrics": _metrics(scores, comparison),
+            "tickers": _by_ticker(comparison, numbers),
+            "robust": _robust(comparison, numbers),
+            "years": _by_year(comparison, numbers),
+            "curves": _trainings(history),
+            "seeds": _by_seed(comparison, numbers),
+            "detectable": _detectable(comparison),
+        }
+    )
 
 
 def _contrasts(comparison: Comparison) -> Table:
@@ -148,6 +154,26 @@ def _metrics(scores: pl.DataFrame, comparison: Comparison) -> Table:
     several = any(count and count > 1 for count in seeds.values())
     spread = " ± standard deviation between seeds" if several else ""
     return _table(f"Point metrics: mean over tickers{spread}", columns, rows)
+
+
+def _uncertainty(assessed: pl.DataFrame | None) -> dict[str, Table]:
+    if assessed is None or assessed.is_empty():
+        return {}
+    names = ("Pinball", "CRPS", "Coverage", "Width", "Fallen", "kupiec", "independence", "PIT")
+    rows = [
+        (Cell(row["variant"]), *(Cell(text, row.get(name)) for name, text in zip(names, cells, strict=True)))
+        for row in assessed.iter_rows(named=True)
+        for cells in [uncertainty_cells(row, NOTHING)]
+    ]
+    head = assessed.row(0, named=True)
+    nominal, level = head["Nominal"], head.get("Level")
+    columns = (
+        "variant", "pinball × 1000", "CRPS × 1000",
+        "coverage, %" if nominal is None else f"coverage of {100 * nominal:g} %",
+        "width, %", "below, %" if level is None else f"below the {100 * level:g} % quantile, %", "Kupiec rejects",
+        "clusters found", "PIT p",
+    )  # fmt: skip
+    return {"uncertainty": _table("Quantile forecasts: mean over tickers and seeds", columns, rows)}
 
 
 def _by_ticker(comparison: Comparison, numbers: Breakdown) -> Table:

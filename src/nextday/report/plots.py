@@ -8,8 +8,9 @@ import numpy as np
 import polars as pl
 
 from nextday.evaluate import METRICS, Comparison, summarise
+from nextday.evaluate.quantiles import has_quantiles
 from nextday.files import write_atomically
-from nextday.report import rungs, style
+from nextday.report import rungs, style, uncertainty
 from nextday.report.style import Limits, Look, Row, focus, looks, new_figure, plain, shorten, upright
 
 if TYPE_CHECKING:
@@ -29,8 +30,8 @@ def draw_plots(
     out: Path, name: str, *, forecasts: pl.DataFrame, history: pl.DataFrame, scores: pl.DataFrame,
     baselines: pl.DataFrame | None = None, attention: pl.DataFrame | None = None, below: str = "",
     rung: Comparison | None = None, write: Write = write_atomically,
-) -> None:  # fmt: skip
-    """Draw the plots of a study, and hand each to ``write`` as a PNG.
+) -> dict[str, bytes]:  # fmt: skip
+    """Draw the plots of a study, and hand each to ``write`` as a PNG; return those that the report shows as they are.
 
     Parameters
     ----------
@@ -52,10 +53,22 @@ def draw_plots(
     with mpl.rc_context(style.STYLE):
         for suffix, figure in _figures(name, forecasts, history, scores, baselines):
             write(out / f"{name}_{suffix}.png", style.png(figure))
-        if rung is not None:
-            write(out / f"{name}_vs_{below}.png", style.png(rungs.differences(rung, name, below)))
-        if attention is not None and len(attention):
-            write(out / f"{name}_attention.png", style.png(rungs.attention(attention)))
+        plates = {suffix: style.png(figure) for suffix, figure in _plates(name, forecasts, attention, below, rung)}
+    for suffix, content in plates.items():
+        write(out / f"{name}_{suffix}.png", content)
+    return plates
+
+
+def _plates(
+    name: str, forecasts: pl.DataFrame, attention: pl.DataFrame | None, below: str, rung: Comparison | None
+) -> Iterator[tuple[str, "Figure"]]:
+    """Make the figures that belong to single rungs of the ladder."""
+    if rung is not None:
+        yield f"vs_{below}", rungs.differences(rung, name, below)
+    if attention is not None and len(attention):
+        yield "attention", rungs.attention(attention)
+    if has_quantiles(forecasts):
+        yield from uncertainty.draw(forecasts)
 
 
 def _figures(
@@ -135,7 +148,8 @@ def curves(history: pl.DataFrame, look: Mapping[str, Look]) -> "Figure":
     Tickers differ tenfold in variance and trainings in length: losses are not averaged as they are, and a median ends
     with the first trainings, as it would else move by who is left.
     """
-    losses = history.with_columns((pl.col(*LOSSES) / pl.col(*LOSSES).min().over(UNIT) - 1) * 100)
+    least = pl.col(*LOSSES).min().over(UNIT)  # negative for a likelihood
+    losses = history.with_columns((pl.col(*LOSSES) - least) / least.abs() * 100)
     trainings = history.select(UNIT).unique()["variant"].value_counts()["count"].to_numpy().max()
     look = {variant: look[variant] for variant in history["variant"].unique(maintain_order=True)}
     title = "Loss by epoch, each training (of a ticker, fold and seed) relative to its own least loss"

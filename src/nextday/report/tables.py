@@ -10,14 +10,17 @@ from rich.text import Text
 
 from nextday.evaluate import Comparison, relation, summarise
 from nextday.evaluate.losses import unit_of
+from nextday.evaluate.quantiles import levels_of
 from nextday.files import write_atomically
 
 
 def write_csv(out: Path, name: str, *, forecasts: pl.DataFrame, scores: pl.DataFrame) -> None:
     """Write the tables for readers: results, results by seed, all predictions."""
     titled = scores.rename({"ticker": "Ticker", "variant": "Model", "seed": "Seed"})
+    first = ["Ticker", "Model", "MAE", "RMSE", *(["Coverage"] if "Coverage" in scores.columns else [])]
     by_seed = titled.select("Ticker", "Model", "Seed", pl.exclude("Ticker", "Model", "Seed"))
     results = summarise(scores, by=["ticker", "variant"]).rename({"ticker": "Ticker", "variant": "Model"})
+    results = results.select(*first, pl.exclude(first))
     predictions = forecasts.select(
         Date="date",
         Origin="origin",
@@ -26,6 +29,7 @@ def write_csv(out: Path, name: str, *, forecasts: pl.DataFrame, scores: pl.DataF
         Seed="seed",
         Actual="actual",
         Predicted="predicted",
+        **{f"q{level}": f"q{level}" for level in levels_of(forecasts)},
     )
     for kind, table in {"results": results, "results_by_seed": by_seed, "all_predictions": predictions}.items():
         write_atomically(out / f"{name}_{kind}.csv", table.write_csv().encode())
@@ -49,6 +53,38 @@ def summary_table(scores: pl.DataFrame, title: str) -> Table:
         up = "-" if row["AlwaysUp"] is None else f"{100 * row['AlwaysUp']:.2f}"
         table.add_row(Text(row["variant"]), *errors, *shares, up, str(row["Days"]), str(row["Seeds"]))
     return table
+
+
+def uncertainty_table(assessed: pl.DataFrame) -> Table:
+    """Lay out scores of quantiles, coverage beside width, and the tests of the lowest quantile."""
+    head = assessed.row(0, named=True)
+    nominal, level = head["Nominal"], head.get("Level")
+    table = Table(title="quantile forecasts: mean over tickers and seeds", title_justify="left", caption_justify="left")
+    table.caption = (
+        "coverage with its 95 % interval; Kupiec, clusters: tickers, folds and seeds whose test rejects at 5 %, "
+        "one in twenty by chance; PIT p: uniformity"
+    )
+    table.add_column("variant", no_wrap=True)
+    held = "coverage" if nominal is None else f"coverage of {100 * nominal:g} %"
+    fallen = "below" if level is None else f"below {100 * level:g} %"
+    for header in ("pinball x 1000", "CRPS x 1000", held, "width %", fallen, "Kupiec", "clusters", "PIT p"):
+        table.add_column(header, justify="right", no_wrap=True)
+    for row in assessed.iter_rows(named=True):
+        table.add_row(Text(row["variant"]), *uncertainty_cells(row))
+    return table
+
+
+def uncertainty_cells(row: dict[str, Any], nothing: str = "-") -> list[str]:
+    """Write a row of ``assess`` for readers, without its name."""
+    covered = width = fallen = kupiec = clusters = nothing
+    if row["Nominal"] is not None:
+        low, high = (f"{100 * row[f'Coverage_{end}']:.1f}" for end in ("low", "high"))
+        covered, width = f"{100 * row['Coverage']:.1f} ({low} to {high})", f"{100 * row['Width']:.2f}"
+    if "Level" in row:
+        fallen = f"{100 * row['Fallen']:.1f}"
+        kupiec, clusters = (f"{row[test]} of {row['Tests']}" for test in ("kupiec", "independence"))
+    scores = [f"{1000 * row[name]:.3f}" for name in ("Pinball", "CRPS")]
+    return [*scores, covered, width, fallen, kupiec, clusters, f"{row['PIT']:.3f}"]
 
 
 def spread(row: dict[str, Any], name: str, factor: float, digits: int, *, nothing: str = "-") -> str:
