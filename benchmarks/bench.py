@@ -1,7 +1,7 @@
-"""Time ``nextday run stage2 --seeds 42`` against a plain sequential loop over the same 33 networks.
+"""Time ``nextday run stage2 --seeds 42``, and stage3, against a plain sequential loop over the same 33 networks.
 
 The three commands run in turn, so that a slow hour of the machine falls on all of them; medians and ratios are printed,
-and the peak memory of every process of nextday (Linux). ``--runs 1`` for a quick look.
+and the peak memory of every process of nextday (Linux). ``--runs 1`` and ``--max-epochs 10`` for a quick look.
 """
 
 import argparse
@@ -15,8 +15,7 @@ import time
 from pathlib import Path
 
 LOOP = [sys.executable, str(Path(__file__).parent / "sequential_loop.py")]
-NEXTDAY = [str(Path(sys.executable).parent / "nextday"), "run", "stage2", "--seeds", "42"]
-COMMANDS = {"nextday": NEXTDAY, "loop, allocator tuned": [*LOOP, "--tuned"], "loop": LOOP}
+NEXTDAY = str(Path(sys.executable).parent / "nextday")
 
 
 def timed(command: list[str]) -> tuple[float, str, list[float]]:
@@ -54,29 +53,46 @@ def peak_of(pid: int) -> float:
     return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM")), 0.0)
 
 
-def main() -> None:
-    """Run in turn and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=int, default=3)
-    runs = parser.parse_args().runs
-    seconds: dict[str, list[float]] = {name: [] for name in COMMANDS}
+def compare(stage: int, runs: int, epochs: int) -> None:
+    """Run the commands of a stage in turn and print the table."""
+    limit = f"training.max_epochs={epochs}"
+    loop = [*LOOP, "--stage", str(stage), "--max-epochs", str(epochs)]
+    commands = {
+        "nextday": [NEXTDAY, "run", f"stage{stage}", "--seeds", "42", "--set", limit],
+        "loop, allocator tuned": [*loop, "--tuned"],
+        "loop": loop,
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in commands}
     peaks = {}
     for turn in range(runs):
         with tempfile.TemporaryDirectory() as folder:
-            for name, command in COMMANDS.items():
+            for name, command in commands.items():
                 took, output, peaks[name] = timed([*command, "--out", folder] if name == "nextday" else command)
                 seconds[name].append(took)
                 detail = json.loads(output.splitlines()[-1]) if name != "nextday" else {}
                 note = f"  {detail['epochs']} epochs of {detail['ms_per_epoch']:.0f} ms" if detail else ""
-                print(f"run {turn + 1}: {name:22} {took:7.1f} s{note}", flush=True)
+                print(f"stage {stage}, run {turn + 1}: {name:22} {took:7.1f} s{note}", flush=True)
     ours = statistics.median(seconds["nextday"])
     print(
-        f"\nmedians of {runs} runs in turn, {os.cpu_count()} cores; nextday with start-up, features, tables and plots"
+        f"\nstage {stage}, medians of {runs} runs in turn, {os.cpu_count()} cores; "
+        "nextday with start-up, features, tables and plots"
     )
     for name, values in seconds.items():
         median = statistics.median(values)
         memory = ", ".join(f"{peak:.0f}" for peak in peaks[name])
         print(f"{name:22} {median:7.1f} s   nextday / this {ours / median:5.2f}   peak MiB per process: {memory}")
+    print(flush=True)
+
+
+def main() -> None:
+    """Compare stage by stage."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--stage", type=int, choices=(2, 3), help="only this one")
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--max-epochs", type=int, default=100)
+    chosen = parser.parse_args()
+    for stage in [chosen.stage] if chosen.stage else [2, 3]:
+        compare(stage, chosen.runs, chosen.max_epochs)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The yardstick: the ablation of Stage 2 as a plain loop would train it, one network after another.
+"""The yardstick: the networks of Stage 2 or 3 as a plain loop would train them, one after another.
 
 Pandas, a ``DataLoader`` of single windows, all threads, seeds reset per network, the best weights restored. It shares
 no code with nextday; it writes the mean RMSE per variant and the seconds it took as JSON to standard output.
@@ -8,15 +8,16 @@ import argparse
 import copy
 import ctypes
 import json
+import math
 import sys
 import time
 from pathlib import Path
 
 SAMPLE = Path(__file__).parents[1] / "src" / "nextday" / "data" / "sample_bars.parquet"
 SETS = {
-    "LSTM-Raw": ["log_return"],
-    "LSTM-OHLCV": ["log_return", "oc_return", "hl_range", "close_pos", "log_vol", "vol_change"],
-    "LSTM-Feat": ["log_return", "roll_vol", "range_norm", "vol_zscore", "mkt_return"],
+    "Raw": ["log_return"],
+    "OHLCV": ["log_return", "oc_return", "hl_range", "close_pos", "log_vol", "vol_change"],
+    "Feat": ["log_return", "roll_vol", "range_norm", "vol_zscore", "mkt_return"],
 }
 
 
@@ -44,8 +45,11 @@ def features_of(bars: "pd.DataFrame", market: "pd.Series") -> "pd.DataFrame":
     return out.dropna()
 
 
-def train_one(frame: "pd.DataFrame", columns: list[str], seed: int, max_epochs: int) -> tuple[float, int]:
+def train_one(
+    frame: "pd.DataFrame", columns: list[str], stage: int, seed: int, max_epochs: int
+) -> tuple[float, int]:  # fmt: skip
     """Train one network; return its test RMSE and its number of epochs."""
+    kind, rate, patience = (Lstm, 1e-3, 10) if stage == 2 else (Transformer, 1e-4, 12)
     windows = np.lib.stride_tricks.sliding_window_view(frame[columns].to_numpy(), 20, axis=0).swapaxes(1, 2)
     y = frame["target"].to_numpy()[19:]
     first, second = int(0.7 * len(y)), int(0.8 * len(y))
@@ -55,11 +59,11 @@ def train_one(frame: "pd.DataFrame", columns: list[str], seed: int, max_epochs: 
     torch.manual_seed(seed)
     train = DataLoader(TensorDataset(x[:first], t[:first]), batch_size=64, shuffle=True)
     valid = DataLoader(TensorDataset(x[first:second], t[first:second]), batch_size=64)
-    network = Network(len(columns))
-    optimizer, loss = torch.optim.Adam(network.parameters(), lr=1e-3), nn.MSELoss()
+    network = kind(len(columns))
+    optimizer, loss = torch.optim.Adam(network.parameters(), lr=rate), nn.MSELoss()
     best, best_weights, waited = float("inf"), None, 0
     epochs = 0
-    while epochs < max_epochs and waited < 10:
+    while epochs < max_epochs and waited < patience:
         epochs += 1
         network.train()
         for batch_x, batch_y in train:
@@ -84,6 +88,7 @@ def train_one(frame: "pd.DataFrame", columns: list[str], seed: int, max_epochs: 
 def main() -> None:
     """Train every variant on every ticker."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--stage", type=int, choices=(2, 3), default=2)
     parser.add_argument("--tuned", action="store_true", help="raise the allocator's thresholds")
     parser.add_argument("--seed", type=int, default=42)
     parser.add_argument("--max-epochs", type=int, default=100)
@@ -96,7 +101,7 @@ def main() -> None:
     for _, group in bars[bars["ticker"] != "SPY"].groupby("ticker"):
         frame = features_of(group, market)
         for name, columns in SETS.items():
-            results[name].append(train_one(frame, columns, args.seed, args.max_epochs))
+            results[name].append(train_one(frame, columns, args.stage, args.seed, args.max_epochs))
     epochs = sum(epoch for values in results.values() for _, epoch in values)
     seconds = time.perf_counter() - start
     rmse = {name: sum(value for value, _ in values) / len(values) for name, values in results.items()}
@@ -112,7 +117,7 @@ if __name__ == "__main__":
     from torch import nn
     from torch.utils.data import DataLoader, TensorDataset
 
-    class Network(nn.Module):
+    class Lstm(nn.Module):
         """Two LSTM layers and a head of two linear layers."""
 
         def __init__(self, features: int) -> None:
@@ -123,5 +128,21 @@ if __name__ == "__main__":
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             """Map windows to forecasts."""
             return self.head(self.lstm(x)[0][:, -1]).squeeze(-1)
+
+    class Transformer(nn.Module):
+        """Sinusoidal positions, two encoder layers, the mean over time, and a head of two linear layers."""
+
+        def __init__(self, features: int) -> None:
+            super().__init__()
+            self.embed, self.dropout = nn.Linear(features, 64), nn.Dropout(0.1)
+            angles = torch.arange(20)[:, None] * torch.exp(torch.arange(0, 64, 2) * (-math.log(10000) / 64))
+            self.register_buffer("positions", torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1))
+            self.encoder = nn.TransformerEncoder(nn.TransformerEncoderLayer(64, 4, 256, 0.1, batch_first=True), 2)
+            self.head = nn.Sequential(nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 1))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            """Map windows to forecasts."""
+            x = self.encoder(self.dropout(self.embed(x) + self.positions))
+            return self.head(x.mean(dim=1)).squeeze(-1)
 
     main()
