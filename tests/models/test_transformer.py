@@ -1,5 +1,7 @@
 """The Transformer: against PyTorch's own encoder, what it attends to, and where lags are."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -8,6 +10,7 @@ from torch import nn
 from nextday.errors import StudyError
 from nextday.models import make_model
 from nextday.models.base import Key
+from nextday.models.dropout import seed_dropout
 from nextday.models.training import attention
 from nextday.models.transformer import EncoderLayer, TransformerNetwork, positions
 from nextday.samples import Samples, Windows
@@ -73,3 +76,34 @@ def test_other_networks_attend_to_nothing():
 def test_a_width_that_does_not_fit_is_refused():
     with pytest.raises(StudyError, match="width 10 is not a multiple of 2 x heads, 8"):
         make_model("transformer", {"width": 10}, training=Training(), device="cpu")
+
+
+def gradients(layer, run, x, weight):
+    """Run a layer forward and backward; its output and all gradients."""
+    x = x.clone().requires_grad_()
+    layer.zero_grad()
+    seed_dropout(layer, Key(1, "KO", 0))
+    out = run(x)
+    (out * weight).sum().backward()
+    return [out.detach(), x.grad, *(parameter.grad for parameter in layer.parameters())]
+
+
+# samples, times, width, heads, feed-forward
+SHAPES = [(64, 20, 64, 4, 256), (1, 1, 2, 1, 1), (9, 33, 24, 3, 40), (17, 20, 16, 2, 33), (3, 40, 66, 3, 50)]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+def test_the_kernel_computes_what_pytorch_does(shape, dropout):
+    samples, times, width, heads, feedforward = shape
+    torch.manual_seed(samples)
+    layer = EncoderLayer(width, heads, feedforward, dropout)
+    with torch.no_grad():
+        for parameter in layer.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))  # normalisations begin at one and zero
+    oracle = copy.deepcopy(layer).double()
+    x, weight = torch.randn(samples, times, width), torch.randn(samples, times, width)
+    found = gradients(layer, layer, x, weight)
+    for ours, theirs in zip(found, gradients(oracle, oracle.plain, x.double(), weight.double()), strict=True):
+        assert ours.dtype == torch.float32
+        assert (ours - theirs).abs().max() <= 1e-5 * max(theirs.abs().max(), 1)

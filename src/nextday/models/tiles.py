@@ -104,18 +104,21 @@ def _tile(rows: int) -> Any:
     return intrinsic(tile)
 
 
-_rows, _row = _tile(ROWS), _tile(1)
+_rows, _some, _row = _tile(ROWS), _tile(ROWS // 2), _tile(1)
 
 
 @compiled("void(f4[::1], i8, i8, f4[::1], i8, f4[::1], i8, i8, i8, b1)")
 def _tiles(
     a: Array, a_row: int, a_step: int, b: Array, b_row: int, c: Array, c_row: int, height: int, depth: int, add: bool
 ) -> None:
-    """Compute a tile, row by row where it is not a whole one."""
+    """Compute a tile; half of one, then row by row, where it is not a whole one."""
     if height == ROWS:
         _rows(a, a_row, a_step, b, b_row, c, c_row, depth, add)
     else:
-        for i in range(height):
+        half = ROWS // 2 if height >= ROWS // 2 else 0
+        if half:
+            _some(a, a_row, a_step, b, b_row, c, c_row, depth, add)
+        for i in range(half, height):
             _row(a[i * a_row :], a_row, a_step, b, b_row, c[i * c_row :], c_row, depth, add)
 
 
@@ -142,3 +145,19 @@ def product(
                     for j in range(count):
                         before = target[i * columns + j] if add else np.float32(0)
                         target[i * columns + j] = before + edge[i * PANEL + j]
+
+
+@compiled("void(f4[::1], i8, i8, f4[::1], i8, f4[::1], i8, i8, i8)")
+def panels(
+    a: Array, a_row: int, a_step: int, b: Array, b_row: int, c: Array, c_row: int, rows: int, depth: int
+) -> None:
+    """Set ``c`` [rows, c_row], a whole number of panels wide, to the product of ``a`` [rows, depth] and ``b``.
+
+    The rows of ``b`` lie ``b_row`` apart. Columns beyond those that are wanted hold whatever follows in memory.
+    """
+    for first in range(0, c_row, PANEL):
+        for row in range(0, rows, ROWS):
+            height = min(ROWS, rows - row)
+            _tiles(
+                a[row * a_row :], a_row, a_step, b[first:], b_row, c[row * c_row + first :], c_row, height, depth, False
+            )

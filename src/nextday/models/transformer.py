@@ -2,10 +2,14 @@
 
 import math
 from collections.abc import Callable
+from typing import Any  # a context of autograd has no type
 
+import numpy as np
 import torch
 from torch import nn
+from torch.autograd.function import once_differentiable
 
+from nextday.models import encoder, tiles
 from nextday.models.dropout import Dropout
 from nextday.models.heads import Head, Headed, PointHead
 
@@ -45,7 +49,10 @@ class TransformerNetwork(Headed):
 
 
 class EncoderLayer(nn.Module):
-    """Attention over the window and a network for each day, each with dropout, a shortcut and a normalisation."""
+    """Attention over the window and a network for each day, each with dropout, a shortcut and a normalisation.
+
+    On a CPU, in float32, a compiled kernel computes it.
+    """
 
     def __init__(self, width: int, heads: int, feedforward: int, dropout: float) -> None:
         super().__init__()
@@ -56,8 +63,26 @@ class EncoderLayer(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map states [sample, time, width] to states of the same shape."""
+        if x.device.type == "cpu" and x.dtype == torch.float32 and not torch.is_autocast_enabled("cpu"):
+            threshold = self.after.threshold if self.training else 0
+            return _Kernel.apply(x, self._bits(x), threshold, self.attend.heads, *self.parameters())  # type: ignore[no-untyped-call]
+        return self.plain(x)
+
+    def plain(self, x: torch.Tensor) -> torch.Tensor:
+        """Compute the same with PyTorch's own operations."""
         x = self.first(x + self.after_attention(self.attend(x)))
         return self.second(x + self.after(self.shrink(self.within(torch.relu(self.expand(x))))))
+
+    def _bits(self, x: torch.Tensor) -> tuple[np.ndarray, ...]:
+        """Draw the masks of a step, each from the stream of its dropout; none where there is no dropout."""
+        samples, times, _ = x.shape
+        counts = {
+            self.attend.dropout: samples * self.attend.heads * times**2, self.after_attention: x.numel(),
+            self.within: samples * times * self.expand.out_features, self.after: x.numel(),
+        }  # fmt: skip
+        if not self.training or not self.after.threshold:
+            return (np.empty(0, np.uint16),) * 4
+        return tuple(module.bits(count) for module, count in counts.items())
 
 
 class Attention(nn.Module):
@@ -73,7 +98,8 @@ class Attention(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map states [sample, time, width] to states of the same shape."""
         query, key, value = self._split(x)
-        mixed = self.dropout(self._weights(query, key)) @ value
+        weights = self._weights(query, key)
+        mixed = self.dropout(weights.mT).mT @ value  # the kernel holds them transposed, and masks are in its order
         return self.combine(mixed.transpose(1, 2).flatten(2))
 
     def weights(self, x: torch.Tensor) -> torch.Tensor:
@@ -88,6 +114,29 @@ class Attention(nn.Module):
     @staticmethod
     def _weights(query: torch.Tensor, key: torch.Tensor) -> torch.Tensor:
         return torch.softmax(query @ key.transpose(-1, -2) / math.sqrt(query.shape[-1]), dim=-1)
+
+
+class _Kernel(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, x: torch.Tensor, bits: tuple[np.ndarray, ...], threshold: int, heads: int, *parameters: torch.Tensor  # noqa: ANN401
+    ) -> torch.Tensor:  # fmt: skip
+        keep, times = any(ctx.needs_input_grad), x.shape[1]
+        flat = tuple(parameter.detach().numpy().reshape(-1) for parameter in parameters)
+        values = np.empty(x.numel() + tiles.PANEL, np.float32)
+        values[: x.numel()] = x.detach().reshape(-1).numpy()
+        out, kept = encoder.forward(values[: x.numel()], flat, bits, threshold, times, heads, keep)
+        if keep:
+            ctx.shapes = [parameter.shape for parameter in parameters]
+            ctx.arguments = values, flat, kept, bits, threshold, times, heads
+        return torch.from_numpy(out).view(x.shape)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, d_out: torch.Tensor) -> tuple[torch.Tensor | None, ...]:  # noqa: ANN401
+        d_x, gradients = encoder.backward(d_out.reshape(-1).numpy(), *ctx.arguments)
+        shaped = (torch.from_numpy(gradient).view(shape) for gradient, shape in zip(gradients, ctx.shapes, strict=True))
+        return torch.from_numpy(d_x).view(d_out.shape), None, None, None, *shaped
 
 
 def positions(times: int, width: int) -> torch.Tensor:
