@@ -1,6 +1,9 @@
 """The Transformer: against PyTorch's own encoder, what it attends to, and where lags are."""
 
 import copy
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -107,3 +110,38 @@ def test_the_kernel_computes_what_pytorch_does(shape, dropout):
     for ours, theirs in zip(found, gradients(oracle, oracle.plain, x.double(), weight.double()), strict=True):
         assert ours.dtype == torch.float32
         assert (ours - theirs).abs().max() <= 1e-5 * max(theirs.abs().max(), 1)
+
+
+def test_a_layer_gives_the_same_to_the_last_bit_alone_and_in_company_with_and_without_gradients():
+    layer, x = EncoderLayer(16, 2, 33, 0.1).eval(), torch.randn(19, 20, 16)
+    kept = layer(x).detach()
+    with torch.inference_mode():
+        assert torch.equal(layer(x), kept)
+        assert torch.equal(layer(x[11:12]), kept[11:12])
+
+
+def test_a_layer_does_not_swallow_nan():
+    layer, x = EncoderLayer(16, 2, 32, 0.1).eval(), torch.randn(9, 20, 16)
+    x[4, 3, 2] = torch.nan
+    bad = torch.isnan(layer(x)).flatten(1)
+    assert bad[4].all()
+    assert bad.any(dim=1).sum() == 1
+
+
+def test_autocast_and_float64_go_to_pytorch():
+    layer, x = EncoderLayer(16, 2, 32, 0.1).eval(), torch.randn(3, 20, 16)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert layer.attend(x).dtype == torch.bfloat16
+        assert torch.equal(layer(x), layer.plain(x))
+    assert layer.double()(x.double()).dtype == torch.float64
+
+
+def test_the_kernel_knows_narrower_vectors():
+    code = (
+        "import test_transformer as test; from nextday.models import tiles; assert tiles.WIDTH == 8\n"
+        "test.test_the_kernel_computes_what_pytorch_does((9, 33, 24, 3, 40), 0.3)"
+    )
+    environment = {**os.environ, "NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": "", "PYTHONPATH": "tests/models"}
+    if os.uname().machine == "x86_64":
+        environment |= {"NUMBA_CPU_NAME": "x86-64-v3", "NUMBA_CPU_FEATURES": "+avx2,+fma"}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True, timeout=240)

@@ -205,7 +205,7 @@ def backward(
     d_out: Array, x: Array, parameters: tuple[Array, ...], kept: tuple[Array, ...], bits: tuple[Array, ...],
     threshold: int, times: int, heads: int,
 ) -> tuple[Array, tuple[Array, ...]]:  # fmt: skip
-    """Return the gradients of x and of the parameters, given that of the output; x has ``PANEL`` values more behind it."""
+    """Return the gradients of x and of the parameters, given that of the output; x has room of ``PANEL`` behind it."""
     joint_w, joint_b, combine_w, combine_b, expand_w, expand_b, shrink_w, shrink_b, gain1, shift1, gain2, shift2 = (
         parameters
     )
