@@ -10,7 +10,7 @@ from nextday.models.base import Key
 class Dropout(nn.Module):
     """Zero a share ``p`` of the values while training, and scale the others by ``1 / (1 - p)``.
 
-    Masks are drawn as 16 random bits per value, which takes a tenth of the time of ``nn.Dropout`` on a CPU; ``p`` is
+    Masks are drawn as 16 random bits per value, which takes a quarter of the time of ``nn.Dropout`` on a CPU; ``p`` is
     so rounded to a multiple of 1/65536. Srivastava and others (2014), "Dropout", JMLR 15.
     """
 
