@@ -9,6 +9,7 @@ from nextday.errors import StudyError
 from nextday.models.base import Forecaster
 from nextday.models.baselines import HistoricalMean, Persistence, RollingMean, Zero
 from nextday.models.classical import Arima, HistGradientBoosting, LinearRegression
+from nextday.models.foundation import ChronosBolt, Fracast
 from nextday.models.networks import Device, Lstm, Transformer
 from nextday.models.volatility import ConstantQuantile, Ewma, Garch
 from nextday.study import Training
@@ -26,6 +27,8 @@ MODELS: dict[str, type[Forecaster]] = {
     "constant_quantile": ConstantQuantile,
     "ewma": Ewma,
     "garch": Garch,
+    "fracast": Fracast,
+    "chronos_bolt": ChronosBolt,
 }
 
 

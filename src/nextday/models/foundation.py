@@ -1,0 +1,268 @@
+"""Pretrained models as forecasters, zero-shot: they see returns up to the origin and emit quantiles of the next one.
+
+Returns, not prices, are what they are shown: both bring a context to its own scale and back, so no scaler is needed.
+"""
+
+import hashlib
+from abc import abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields
+from datetime import date
+from functools import cache
+from importlib import metadata
+from importlib.util import find_spec
+from itertools import pairwise
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from nextday.errors import StudyError, TrainingError
+from nextday.models.base import Fitted, Forecaster, Key
+from nextday.models.networks import Device, _resolve
+from nextday.samples import Samples, Windows
+
+DECILES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+
+Forecast = Callable[[np.ndarray], np.ndarray]
+"""From contexts [batch, context], float32, NaN before the history begins, to next-day quantiles [batch, emitted]."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Foundation(Forecaster):
+    """A pretrained model, used as it is: nothing is fitted, and ``valid`` only adds to the history.
+
+    The forecast for an origin is that of the last ``context`` returns up to it, across the borders of train, valid and
+    test; of all there are where the history is shorter. Contexts are stacked into batches of one fixed shape, because
+    the shape of a product moves the last bits: what else is in the batch does not.
+
+    Attributes
+    ----------
+    levels
+        Levels of the quantiles to return, each one that the model emits: none is interpolated. The forecast itself is
+        the emitted median. Emitted quantiles that cross are sorted, which never worsens their pinball loss
+        (Chernozhukov, Fernandez-Val and Galichon 2010), and counted in a note.
+    trained_until
+        Last day that the training data may hold, or None where nobody has said: then every day counts as seen.
+    may_hold
+        What is known of whether the training data holds the series of a study.
+
+    Raises
+    ------
+    StudyError
+        If the package or the weights are not here, or a level is asked for that the model does not emit.
+    """
+
+    needs: ClassVar[tuple[str, ...]] = ("log_return",)
+    packages: ClassVar[tuple[str, ...]]  # whose versions the forecasts depend on, the model's own first
+    module: ClassVar[str]
+    batch: ClassVar[int]  # contexts at a time
+    least: ClassVar[int] = 1  # returns that a context has to hold
+    may_hold: ClassVar[str]
+    context: Annotated[int, Field(ge=8)] = 512
+    levels: tuple[float, ...] = ()
+    device: Device = "cpu"
+    trained_until: date | None = field(default=None, repr=False)  # says nothing about the forecasts
+
+    def __post_init__(self) -> None:
+        if find_spec(self.module) is None:
+            raise StudyError(f"{self.module} is not installed: pip install 'nextday[foundation]'")
+
+    def __repr__(self) -> str:
+        """Say the settings and what else makes the forecasts: a unit is stored under this text."""
+        settings = ", ".join(f"{item.name}={getattr(self, item.name)!r}" for item in fields(self) if item.repr)
+        return f"{type(self).__name__}({settings}) by {self.source()}"
+
+    def source(self) -> str:
+        """Name the code and the weights."""
+        return ", ".join(f"{package} {metadata.version(package)}" for package in self.packages)
+
+    @abstractmethod
+    def load(self, device: str) -> tuple[Forecast, tuple[float, ...]]:
+        """Load the weights; give the forecast of a batch, and the levels it emits."""
+
+    def contaminated(self, dates: np.ndarray) -> np.ndarray:
+        """Tell which days the training data may hold, by the dates of their targets; bool, shape [day]."""
+        if self.trained_until is None:
+            return np.ones(len(dates), bool)
+        return np.asarray(dates, "datetime64[D]") <= np.datetime64(self.trained_until)
+
+    def fit_predict(self, train: Samples, valid: Samples, test: Windows, *, key: Key) -> Fitted:
+        """Forecast every valid and test sample one step ahead."""
+        device = _resolve(self.device)
+        past = _history(train.windows, valid.windows, test)
+        if len(train.windows.rows) < self.least:
+            raise TrainingError(
+                f"{key.ticker}: {len(train.windows.rows)} returns before valid are too few for {self.module}, "
+                f"which needs {self.least}"
+            )
+        forecast, emitted = self.load(device)
+        check_levels(self.module, (*self.levels, 0.5), emitted)
+        padded = np.concatenate([np.full(self.context - 1, np.nan, np.float32), past])
+        contexts = np.lib.stride_tricks.sliding_window_view(padded, self.context)[len(train.windows.rows) :]
+        found = np.concatenate([
+            forecast(_fill(contexts[start : start + self.batch], self.batch))[: len(contexts) - start]
+            for start in range(0, len(contexts), self.batch)
+        ]).astype(np.float64)  # fmt: skip
+        crossed = int((np.diff(found, axis=1) < 0).any(axis=1).sum())
+        found = np.sort(found, axis=1)
+        asked = found[:, [emitted.index(level) for level in self.levels]]
+        return Fitted(
+            found[len(valid.windows) :, emitted.index(0.5)],
+            quantiles=asked[len(valid.windows) :],
+            valid_quantiles=asked[: len(valid.windows)],
+            notes=(f"quantiles crossed on {crossed} of {len(found)} days",) if crossed else (),
+        )
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Fracast(Foundation):
+    """Fracast-0, 85,001 parameters: dilated causal convolutions over 2048 days, whatever the context.
+
+    ``weights`` chooses between the two checkpoints of its wheel: as trained, or rounded to 8 bits, the package's own
+    default. Its authors label their own results as leaking (README of github.com/ztxtech/fracast-0).
+    """
+
+    packages: ClassVar[tuple[str, ...]] = ("fracast",)
+    module: ClassVar[str] = "fracast"
+    batch: ClassVar[int] = 8  # fits the caches of a core: a day takes 42 ms alone, 29 ms among 8, 58 ms among 32
+    least: ClassVar[int] = 8
+    may_hold: ClassVar[str] = (
+        "no end of its training data is declared; of the data sets it names (GiftEvalPretrain, LOTSA, "
+        "chronos_datasets, BOOM, fev_datasets) some hold exchange rates, bitcoin and unnamed financial series, so it "
+        "may hold these"
+    )
+    context: Annotated[int, Field(ge=8, le=2048)] = 512
+    weights: Literal["fp32", "w8"] = "fp32"
+
+    def __post_init__(self) -> None:
+        Foundation.__post_init__(self)
+        check_levels("fracast", self.levels, DECILES)  # before anything is fitted
+
+    def load(self, device: str) -> tuple[Forecast, tuple[float, ...]]:
+        """Load one of the two embedded checkpoints."""
+        from fracast import FracastModel
+
+        model = FracastModel.from_pretrained(weights=self.weights, device=device)
+        return lambda contexts: model.forecast_batch(contexts, horizon=1)[:, 0], tuple(model.quantiles)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class ChronosBolt(Foundation):
+    """Chronos-Bolt (Ansari et al. 2024): a T5 over patches of 16 days that emits deciles of the next 64 days.
+
+    ``weights`` is a folder, or a name on the Hugging Face hub whose files are in the local cache: nothing is ever
+    fetched here, so a run neither waits for a network nor changes under one. Its makers name the training data (table 3
+    of the paper, issue 245 of the repository) but no last day; it was published on 2024-11-26.
+    """
+
+    packages: ClassVar[tuple[str, ...]] = ("chronos-forecasting", "transformers")
+    module: ClassVar[str] = "chronos"
+    batch: ClassVar[int] = 32
+    may_hold: ClassVar[str] = (
+        "no end of its training data is declared; of the data sets it names, M4 holds unnamed financial series up to "
+        "2018, so it may hold these"
+    )
+    weights: str = "amazon/chronos-bolt-small"
+
+    def __post_init__(self) -> None:
+        Foundation.__post_init__(self)
+        self.folder()
+
+    def source(self) -> str:
+        """Name the code and the weights, by their content."""
+        files = sorted(file for file in self.folder().iterdir() if file.suffix in {".json", ".safetensors", ".bin"})
+        return f"{Foundation.source(self)}, weights {_digest(tuple((file, file.stat().st_mtime_ns) for file in files))}"
+
+    def folder(self) -> Path:
+        """Find the weights on this machine."""
+        from huggingface_hub import snapshot_download
+
+        found = Path(self.weights).expanduser()
+        if not found.is_dir():
+            try:
+                found = Path(snapshot_download(self.weights, local_files_only=True))
+            except (OSError, ValueError):  # not in the cache, or no name of the hub
+                found = Path()
+        if not (found / "config.json").is_file():
+            raise StudyError(
+                f"chronos_bolt: no weights {self.weights!r} here: give `weights` the path of a folder with config.json "
+                "and model.safetensors, or, online, `hf download amazon/chronos-bolt-small` and the name"
+            )
+        return found
+
+    def load(self, device: str) -> tuple[Forecast, tuple[float, ...]]:
+        """Load the checkpoint in single precision."""
+        import torch
+        from chronos import BaseChronosPipeline, ChronosBoltPipeline
+
+        try:
+            with _quiet():
+                pipeline = BaseChronosPipeline.from_pretrained(
+                    self.folder(), device_map=device, dtype="float32", local_files_only=True
+                )
+        except Exception as error:
+            raise TrainingError(f"chronos_bolt: cannot load {self.weights}: {str(error).splitlines()[0]}") from error
+        if not isinstance(pipeline, ChronosBoltPipeline):
+            raise TrainingError(f"chronos_bolt: {self.weights} holds a {type(pipeline).__name__}, not Chronos-Bolt")
+        reach, emitted = pipeline.model_context_length, tuple(pipeline.quantiles)
+        if self.context > reach:
+            raise StudyError(f"chronos_bolt: context {self.context} is more than the {reach} days that it sees")
+
+        def forecast(contexts: np.ndarray) -> np.ndarray:
+            quantiles, _ = pipeline.predict_quantiles(
+                torch.from_numpy(contexts), prediction_length=1, quantile_levels=list(emitted)
+            )
+            return quantiles[:, 0].numpy()
+
+        return forecast, emitted
+
+
+def check_levels(model: str, levels: tuple[float, ...], emitted: tuple[float, ...]) -> None:
+    """Refuse levels that a model does not emit: what lies between its quantiles, or beyond them, it has not said."""
+    missing = [level for level in levels if level not in emitted]
+    if missing:
+        raise StudyError(
+            f"{model} does not emit the level {missing[0]:g}, and none is interpolated; it emits "
+            f"{', '.join(f'{level:g}' for level in emitted)}"
+        )
+
+
+def _history(train: Windows, valid: Windows, test: Windows) -> np.ndarray:
+    """Join the returns of consecutive ranges, whose rows overlap by a window less its origin; float32, [day]."""
+    parts = [part.rows[:, part.names.index("log_return")].astype(np.float32) for part in (train, valid, test)]
+    overlap = test.lookback - 1
+    for before, after in pairwise(parts):
+        assert np.array_equal(before[len(before) - overlap :], after[:overlap]), "ranges do not follow one another"
+    return np.concatenate([parts[0], *(part[overlap:] for part in parts[1:])])
+
+
+def _fill(contexts: np.ndarray, batch: int) -> np.ndarray:
+    """Copy contexts and repeat the last one up to the fixed size of a batch."""
+    return np.pad(contexts, ((0, batch - len(contexts)), (0, 0)), mode="edge")
+
+
+@cache
+def _digest(files: tuple[tuple[Path, int], ...]) -> str:
+    """Name files by their content, read again only when one is written; 16 hex digits."""
+    digest = hashlib.sha256()
+    for file, _ in files:
+        with file.open("rb") as stream:
+            digest.update(hashlib.file_digest(stream, "sha256").digest())
+    return digest.hexdigest()[:16]
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the bars of transformers off the terminal."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
