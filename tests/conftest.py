@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from checkpoints import save_bolt
 from nextday.data import Bars, random_walk
 from nextday.study import Study
 
@@ -17,16 +18,21 @@ def bars() -> Bars:
 
 
 @pytest.fixture(scope="session")
-def quick() -> dict[str, object]:
+def quick(tmp_path_factory) -> dict[str, object]:
     """Every model of the catalog that the stages name, made small enough for tests."""
-    stages = [Study.load(f"stage{number}").model_dump() for number in (1, 2, 3, 4)]
+    stages = [Study.load(f"stage{number}").model_dump() for number in (1, 2, 3, 4, 5, 6)]
     variants = {name: variant for stage in stages for name, variant in stage["variants"].items()}
-    small = {"lstm": {"hidden": 8}, "transformer": {"width": 8, "heads": 2, "feedforward": 16}}
+    bolt = str(save_bolt(tmp_path_factory.mktemp("bolt"), width=32))
+    variants["Chronos-Bolt"] = {"model": "chronos_bolt", "features": "raw", "options": {"weights": bolt, "context": 48}}
+    small = {
+        "lstm": {"hidden": 8}, "transformer": {"width": 8, "heads": 2, "feedforward": 16}, "vae": {"hidden": 8},
+        "fracast": {"sweep": (), "context": 16},
+    }  # fmt: skip
     for variant in variants.values():
         variant["options"] |= small.get(variant["model"], {})
     variants["ARIMA"]["options"] = {"max_order": 1}
     return {
         "name": "quick", "market": "MKT", "accept": ["*"], "lookback": 10, "variants": variants, "seeds": [1],
-        "levels": stages[-1]["levels"], "conformal": stages[-1]["conformal"],
+        "levels": (0.1, 0.5, 0.9), "conformal": stages[3]["conformal"],
         "training": {"max_epochs": 3, "patience": 2, "learning_rate": 0.01},
     }  # fmt: skip

@@ -4,9 +4,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-import nextday
 from nextday.data import align, load_bars
 from nextday.models import MODELS
+from nextday.pipeline import forecast
 from nextday.run import make_plan
 from nextday.run.worker import fit
 from nextday.study import Study
@@ -40,8 +40,8 @@ def rewrite(frame: pl.DataFrame, after, how: str) -> pl.DataFrame:
 
 
 def forecasts_of(frame, quick, tmp_path, **options):
-    results = nextday.run(Study.from_values(quick), bars=frame, out=tmp_path, workers=0, fresh=True, **options)
-    return results.forecasts.drop("actual")
+    folder = forecast(Study.from_values(quick), bars=frame, out=tmp_path, workers=0, fresh=True, **options)
+    return pl.read_parquet(folder / "forecasts.parquet").drop("actual")
 
 
 @pytest.fixture(scope="module")

@@ -99,6 +99,15 @@ def run(
     NextdayError
         For anything that a user can mend.
     """
+    return report(forecast(study, bars=bars, out=out, workers=workers, device=device, fresh=fresh, watch=watch))
+
+
+def forecast(
+    study: Study | str | Path, *, bars: "pl.DataFrame | pd.DataFrame | None" = None, out: Path | str = "results",
+    workers: int | None = None, device: Device = "auto", fresh: bool = False,
+    watch: Watch = lambda outcomes, _: outcomes,
+) -> Path:  # fmt: skip
+    """Fit a study and write its tables, with the arguments of ``run``; return its folder, for ``report``."""
     started = time.time()
     with Workers(workers) as pool:
         study = study if isinstance(study, Study) else Study.load(study)
@@ -124,7 +133,7 @@ def run(
     )
     for name, table in tables.items():
         write_parquet(folder / f"{name}.parquet", table)
-    return report(folder)
+    return folder
 
 
 def report(folder: Path) -> Results:
@@ -196,7 +205,8 @@ def _read_table(file: Path, schema: Mapping[str, pl.DataType | type[pl.DataType]
     """Read a table and refuse one of other columns or with missing values; but a seed and quantiles may be missing."""
     table = pl.read_parquet(file, hive_partitioning=False)
     table = table.match_to_schema(schema, extra_columns="ignore", integer_cast="upcast")
-    lacking = [column.name for column in table.drop("seed", cs.matches(r"^q\d"), strict=False) if column.null_count()]
+    optional = cs.matches(r"^(q\d.*|seed|reconstruction|kl)$")
+    lacking = [column.name for column in table.drop(optional) if column.null_count()]
     if lacking:
         raise ValueError(f"values of {lacking[0]} are missing")
     return table

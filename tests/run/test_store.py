@@ -22,6 +22,16 @@ def store(tmp_path):
     return store
 
 
+def test_arrays_of_any_layout_in_memory_come_back(store):
+    """safetensors writes memory as it lies: of a column-major or strided array that is another one."""
+    values = np.arange(12.0).reshape(3, 4)
+    store.save("layout", Fitted(values[:, 1], quantiles=np.asfortranarray(values), weights={"w": values.T}), label="x")
+    found = store.load("layout")
+    np.testing.assert_array_equal(found.predicted, [1, 5, 9])
+    np.testing.assert_array_equal(found.quantiles, values)
+    np.testing.assert_array_equal(found.weights["w"], values.T)
+
+
 def test_a_unit_comes_back_as_it_was_saved(store):
     found = store.load("key")
     for name in ("predicted", "train_loss", "valid_loss"):

@@ -70,7 +70,7 @@ def test_no_target_of_one_range_lies_in_the_next(bars, quick):
 
 def test_every_unit_is_scored_on_the_same_days(bars, quick):
     plan = make_plan(Study.from_values(quick), align(bars, market="MKT"))
-    assert len({tuple(plan.fold_of(unit).origins[plan.fold_of(unit).split.test]) for unit in plan.units}) == 1
+    assert len({tuple(fold.origins[fold.split.test]) for unit in plan.units for fold in plan.folds_of(unit)}) == 1
 
 
 def test_windows_are_views():

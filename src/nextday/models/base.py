@@ -55,6 +55,12 @@ class Fitted:
     quantiles, valid_quantiles
         Forecast quantiles of the test and the valid samples, at the levels the model was given, never crossing; shape
         [sample, level], without levels for models that forecast a point.
+    latent
+        Where a latent-variable model places all samples of train, then valid, then test, shape [sample, dimension].
+    parts
+        Reconstruction and divergence on valid, per epoch of a variational model, shape [epoch, 2].
+    sweep
+        Context lengths that a pretrained model chose from, and the loss of each on valid, shape [context, 2].
     seconds
         What fitting took; known to the pipeline.
     """
@@ -68,6 +74,9 @@ class Fitted:
     attention: np.ndarray = field(default_factory=lambda: np.empty((2, 0, 0, 0)))
     quantiles: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
     valid_quantiles: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
+    latent: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
+    parts: np.ndarray = field(default_factory=lambda: np.empty((0, 2)))
+    sweep: np.ndarray = field(default_factory=lambda: np.empty((0, 2)))
     seconds: float = 0.0
 
     @property
@@ -86,7 +95,13 @@ class Forecaster(ABC):
     seeded: ClassVar[bool] = False  # the forecast depends on the seed
     scaled: ClassVar[bool] = False  # wants features standardised on the training windows
     needs: ClassVar[tuple[str, ...]] = ()  # features it reads by name
+    pooled = False  # one model for all tickers: windows come as ``Pool``, the key's ticker is *
+    may_hold: ClassVar[str] = ""  # of a pretrained model: whether its training data may hold the series of a study
 
     @abstractmethod
     def fit_predict(self, train: Samples, valid: Samples, test: Windows, *, key: Key) -> Fitted:
         """Fit on ``train``, choose by ``valid``, forecast ``test``."""
+
+    def contaminated(self, dates: np.ndarray) -> np.ndarray:
+        """Tell which days, by the dates of their targets, the model may have been trained on before; bool, [day]."""
+        return np.zeros(len(dates), bool)

@@ -10,6 +10,7 @@ from nextday.models.base import Forecaster
 from nextday.models.baselines import HistoricalMean, Persistence, RollingMean, Zero
 from nextday.models.classical import Arima, HistGradientBoosting, LinearRegression
 from nextday.models.foundation import ChronosBolt, Fracast
+from nextday.models.latent import Vae
 from nextday.models.networks import Device, Lstm, Transformer
 from nextday.models.volatility import ConstantQuantile, Ewma, Garch
 from nextday.study import Training
@@ -29,6 +30,7 @@ MODELS: dict[str, type[Forecaster]] = {
     "garch": Garch,
     "fracast": Fracast,
     "chronos_bolt": ChronosBolt,
+    "vae": Vae,
 }
 
 

@@ -21,7 +21,7 @@ from pydantic import Field
 
 from nextday.errors import StudyError, TrainingError
 from nextday.models.base import Fitted, Forecaster, Key
-from nextday.models.networks import Device, _resolve
+from nextday.models.networks import Device, resolve_device
 from nextday.samples import Samples, Windows
 
 DECILES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
@@ -40,6 +40,9 @@ class Foundation(Forecaster):
 
     Attributes
     ----------
+    sweep
+        Context lengths to choose from in place of ``context``: the one whose quantiles, or medians where no levels are
+        asked for, have the least pinball loss on valid. Test is forecast with that one alone.
     levels
         Levels of the quantiles to return, each one that the model emits: none is interpolated. The forecast itself is
         the emitted median. Emitted quantiles that cross are sorted, which never worsens their pinball loss
@@ -62,6 +65,7 @@ class Foundation(Forecaster):
     least: ClassVar[int] = 1  # returns that a context has to hold
     may_hold: ClassVar[str]
     context: Annotated[int, Field(ge=8)] = 512
+    sweep: tuple[Annotated[int, Field(ge=8)], ...] = ()
     levels: tuple[float, ...] = ()
     device: Device = "cpu"
     trained_until: date | None = field(default=None, repr=False)  # says nothing about the forecasts
@@ -91,7 +95,7 @@ class Foundation(Forecaster):
 
     def fit_predict(self, train: Samples, valid: Samples, test: Windows, *, key: Key) -> Fitted:
         """Forecast every valid and test sample one step ahead."""
-        device = _resolve(self.device)
+        device = resolve_device(self.device)
         past = _history(train.windows, valid.windows, test)
         if len(train.windows.rows) < self.least:
             raise TrainingError(
@@ -100,20 +104,33 @@ class Foundation(Forecaster):
             )
         forecast, emitted = self.load(device)
         check_levels(self.module, (*self.levels, 0.5), emitted)
-        padded = np.concatenate([np.full(self.context - 1, np.nan, np.float32), past])
-        contexts = np.lib.stride_tricks.sliding_window_view(padded, self.context)[len(train.windows.rows) :]
-        found = np.concatenate([
-            forecast(_fill(contexts[start : start + self.batch], self.batch))[: len(contexts) - start]
-            for start in range(0, len(contexts), self.batch)
-        ]).astype(np.float64)  # fmt: skip
+        columns = [emitted.index(level) for level in self.levels or (0.5,)]
+
+        def quantiles(context: int, first: int, last: int) -> np.ndarray:
+            """Forecast for the days of the history from ``first`` to before ``last``, [day, emitted]."""
+            padded = np.concatenate([np.full(context - 1, np.nan, np.float32), past[:last]])
+            contexts = np.lib.stride_tricks.sliding_window_view(padded, context)[first:]
+            starts = range(0, len(contexts), self.batch)
+            found = [forecast(_fill(contexts[at : at + self.batch], self.batch))[: len(contexts) - at] for at in starts]
+            return np.concatenate(found).astype(np.float64)
+
+        start, middle = len(train.windows.rows), len(past) - len(test)
+        on_valid = {context: quantiles(context, start, middle) for context in self.sweep or (self.context,)}
+        losses = {
+            context: _pinball(np.sort(found, axis=1)[:, columns], valid.y, self.levels or (0.5,))
+            for context, found in on_valid.items()
+        }
+        context = min(losses, key=losses.__getitem__)
+        found = np.concatenate([on_valid[context], quantiles(context, middle, len(past))])
         crossed = int((np.diff(found, axis=1) < 0).any(axis=1).sum())
         found = np.sort(found, axis=1)
-        asked = found[:, [emitted.index(level) for level in self.levels]]
+        asked = found[:, columns if self.levels else []]
         return Fitted(
             found[len(valid.windows) :, emitted.index(0.5)],
             quantiles=asked[len(valid.windows) :],
             valid_quantiles=asked[: len(valid.windows)],
             notes=(f"quantiles crossed on {crossed} of {len(found)} days",) if crossed else (),
+            sweep=np.array(list(losses.items())) if self.sweep else np.empty((0, 2)),
         )
 
 
@@ -135,6 +152,7 @@ class Fracast(Foundation):
         "may hold these"
     )
     context: Annotated[int, Field(ge=8, le=2048)] = 512
+    sweep: tuple[Annotated[int, Field(ge=8, le=2048)], ...] = ()
     weights: Literal["fp32", "w8"] = "fp32"
 
     def __post_init__(self) -> None:
@@ -208,8 +226,9 @@ class ChronosBolt(Foundation):
         if not isinstance(pipeline, ChronosBoltPipeline):
             raise TrainingError(f"chronos_bolt: {self.weights} holds a {type(pipeline).__name__}, not Chronos-Bolt")
         reach, emitted = pipeline.model_context_length, tuple(pipeline.quantiles)
-        if self.context > reach:
-            raise StudyError(f"chronos_bolt: context {self.context} is more than the {reach} days that it sees")
+        longest = max(self.sweep or (self.context,))
+        if longest > reach:
+            raise StudyError(f"chronos_bolt: context {longest} is more than the {reach} days that it sees")
 
         def forecast(contexts: np.ndarray) -> np.ndarray:
             quantiles, _ = pipeline.predict_quantiles(
@@ -237,6 +256,11 @@ def _history(train: Windows, valid: Windows, test: Windows) -> np.ndarray:
     for before, after in pairwise(parts):
         assert np.array_equal(before[len(before) - overlap :], after[:overlap]), "ranges do not follow one another"
     return np.concatenate([parts[0], *(part[overlap:] for part in parts[1:])])
+
+
+def _pinball(quantiles: np.ndarray, y: np.ndarray, levels: tuple[float, ...]) -> float:
+    over = quantiles - y[:, None]
+    return float(np.maximum((1 - np.array(levels)) * over, -np.array(levels) * over).mean())
 
 
 def _fill(contexts: np.ndarray, batch: int) -> np.ndarray:

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from nextday.errors import StudyError, TrainingError
 from nextday.models.base import Fitted, Forecaster, Key
-from nextday.samples import Samples, Windows
+from nextday.samples import Pool, Samples, Windows
 from nextday.study import Training
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ class Network(Forecaster):
     """A neural network: its training, levels and device are the study's, its architecture the subclass's.
 
     ``head`` says what it forecasts, ``loss`` what that is trained by; the first that fits the head unless given.
+    ``pooled``: one network learns from all tickers, each in units of its own training deviation.
     """
 
     seeded: ClassVar[bool] = True
@@ -36,6 +37,7 @@ class Network(Forecaster):
     levels: tuple[float, ...] = ()
     head: Literal["point", "quantiles", "gaussian", "student"] = "point"
     loss: Literal["", "squared", "pinball", "nll"] = ""
+    pooled: bool = False
 
     def __post_init__(self) -> None:
         if self.loss and self.loss not in LOSSES[self.head]:
@@ -62,22 +64,25 @@ class Network(Forecaster):
         """Initialise, train with early stopping, forecast with the best weights."""
         from nextday.models import training
 
-        device = _resolve(self.device)
+        device = resolve_device(self.device)
+        scales = deviations(train)
+        train, valid = (Samples(one.windows, one.y / per_sample(one.windows, scales)) for one in (train, valid))
         network = self.build(len(test.names))
         training.initialise(network, key)
         network.to(device)
         before = training.attention(network, test, device=device)
         trained = training.train(network, train, valid, settings=self.training, key=key, device=device)
         predicted, quantiles = training.predict(network, test, device=device)
+        unit, valid_unit = per_sample(test, scales), per_sample(valid.windows, scales)
         return Fitted(
-            predicted,
+            predicted * unit,
             trained.train_loss,
             trained.valid_loss,
             {name: value.cpu().numpy() for name, value in network.state_dict().items()},
             trained.best_epoch,
             attention=np.stack([training.attention(network, test, device=device), before]),
-            quantiles=quantiles,
-            valid_quantiles=training.predict(network, valid.windows, device=device)[1],
+            quantiles=quantiles * unit[:, None],
+            valid_quantiles=training.predict(network, valid.windows, device=device)[1] * valid_unit[:, None],
         )
 
 
@@ -123,7 +128,18 @@ class Transformer(Network):
         )  # fmt: skip
 
 
-def _resolve(device: Device) -> str:
+def deviations(train: Samples) -> np.ndarray:
+    """Give what the targets of each ticker of a pool are divided by, shape [ticker]; of a ticker alone, one."""
+    return np.array([y.std() for y in train.windows.split(train.y)] if isinstance(train.windows, Pool) else [1.0])
+
+
+def per_sample(windows: Windows, values: np.ndarray) -> np.ndarray:
+    """Repeat values per ticker for every sample."""
+    return np.repeat(values, [len(part) for part in windows.parts] if isinstance(windows, Pool) else len(windows))
+
+
+def resolve_device(device: Device) -> str:
+    """Choose the device that is there, or refuse."""
     import torch
 
     found = torch.cuda.is_available()

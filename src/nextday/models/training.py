@@ -10,7 +10,7 @@ from nextday.errors import TrainingError
 from nextday.models.base import Key
 from nextday.models.dropout import seed_dropout
 from nextday.models.heads import Headed
-from nextday.samples import Samples, Windows
+from nextday.samples import Pool, Samples, Windows
 from nextday.study import Training
 
 
@@ -75,6 +75,14 @@ def predict(network: Headed, windows: Windows, *, device: str) -> tuple[np.ndarr
         return points.cpu().numpy(), quantiles.cpu().numpy()
 
 
+def place(network: nn.Module, windows: Windows, *, device: str) -> np.ndarray:
+    """Give the latent means of some windows, shape [sample, dimension]."""
+    network.eval()
+    with torch.inference_mode():
+        parts = as_tensor(windows).to(device).split(4096)
+        return torch.cat([network.latent(part)[0] for part in parts]).double().cpu().numpy()  # type: ignore[operator]
+
+
 def attention(network: nn.Module, windows: Windows, *, device: str) -> np.ndarray:
     """Average an attending network's attention over samples and the days that attend, shape [layer, head, lag].
 
@@ -104,7 +112,9 @@ def initialise(network: nn.Module, key: Key) -> None:
 
 
 def as_tensor(windows: Windows) -> torch.Tensor:
-    """View windows as a tensor [sample, lookback, feature] without copying their overlaps."""
+    """View windows as a tensor [sample, lookback, feature] without copying their overlaps, but those of a pool."""
+    if isinstance(windows, Pool):
+        return torch.cat([as_tensor(part) for part in windows.parts])
     rows = torch.from_numpy(windows.rows)
     return rows.unfold(0, windows.lookback, 1).transpose(1, 2)
 

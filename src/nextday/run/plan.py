@@ -12,14 +12,19 @@ from nextday.data import Panel
 from nextday.errors import StudyError
 from nextday.features import Features, compute_features, resolve_sets
 from nextday.models import Device, Forecaster, Key, make_model
-from nextday.samples import Fold, Samples, Windows, fit_scaler, make_folds
+from nextday.samples import Fold, Pool, Samples, Windows, fit_scaler, make_folds
 from nextday.samples.windows import cut_windows
 from nextday.study import Study
+
+POOL = "*"
 
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """One training: variant x ticker x fold x seed; ``seed`` is None where the model has no randomness."""
+    """One training: variant x ticker x fold x seed; ``seed`` is None where the model has no randomness.
+
+    The ticker of a model of all tickers is ``*``.
+    """
 
     variant: str
     ticker: str
@@ -76,25 +81,41 @@ class Plan:
     models: dict[str, Forecaster]
     feature_sets: dict[str, tuple[str, ...]]
 
-    def fold_of(self, unit: Unit) -> Fold:
-        """Days of a unit."""
-        return self.folds[unit.ticker, unit.fold]
+    def folds_of(self, unit: Unit) -> list[Fold]:
+        """Days of a unit, ticker by ticker."""
+        return [
+            one for (ticker, fold), one in self.folds.items() if fold == unit.fold and unit.ticker in (ticker, POOL)
+        ]
 
     def job(self, unit: Unit) -> Job:
         """Cut and scale the inputs of a unit. The targets of its test range stay here."""
-        fold, model = self.fold_of(unit), self.models[unit.variant]
+        model = self.models[unit.variant]
         names = self.feature_sets[self.study.variants[unit.variant].features]
-        values, split = self.features.of(unit.ticker, names), fold.split
+        cuts = [self._cut(fold, names, scaled=model.scaled) for fold in self.folds_of(unit)]
+        train, valid, test = cuts[0] if not model.pooled else _pool(cuts)
+        return Job(model, train, valid, test, Key(unit.seed or 0, unit.ticker, unit.fold))
+
+    def _cut(self, fold: Fold, names: tuple[str, ...], *, scaled: bool) -> tuple[Samples, Samples, Windows]:
+        """Cut the samples of a ticker, scaled by what its training range shows."""
+        values, split = self.features.of(fold.ticker, names), fold.split
         train, valid, test = (
             cut_windows(values, fold.origins[part], lookback=self.study.lookback, names=names)
             for part in (split.train, split.valid, split.test)
         )
-        if model.scaled:
+        if scaled:
             scaler = fit_scaler(train)
             train, valid, test = scaler.apply(train), scaler.apply(valid), scaler.apply(test)
-        key = Key(unit.seed or 0, unit.ticker, unit.fold)
         y = fold.y.astype(np.float32).astype(np.float64)  # as precise as the features: rounding of prices must not show
-        return Job(model, Samples(train, y[split.train]), Samples(valid, y[split.valid]), test, key)
+        return Samples(train, y[split.train]), Samples(valid, y[split.valid]), test
+
+
+def _pool(cuts: list[tuple[Samples, Samples, Windows]]) -> tuple[Samples, Samples, Pool]:
+    """Put the samples of all tickers together."""
+    train, valid = (
+        Samples(Pool.of([one.windows for one in part]), np.concatenate([one.y for one in part]))
+        for part in ([cut[0] for cut in cuts], [cut[1] for cut in cuts])
+    )
+    return train, valid, Pool.of([cut[2] for cut in cuts])
 
 
 def make_plan(study: Study, panel: Panel, *, device: Device = "cpu") -> Plan:
@@ -114,11 +135,11 @@ def make_plan(study: Study, panel: Panel, *, device: Device = "cpu") -> Plan:
     )
     folds = make_folds(panel, study.split, lookback=study.lookback, warmup=features.warmup)
     units = tuple(
-        Unit(variant, fold.ticker, fold.split.fold, seed if model.seeded else None)
+        Unit(variant, POOL if model.pooled else fold.ticker, fold.split.fold, seed if model.seeded else None)
         for at, seed in enumerate(study.seeds)
         for fold in folds
         for variant, model in models.items()
-        if model.seeded or at == 0
+        if (model.seeded or at == 0) and (not model.pooled or fold.ticker == folds[0].ticker)
     )
     return Plan(units, study, features, {(fold.ticker, fold.split.fold): fold for fold in folds}, models, sets)
 

@@ -9,6 +9,7 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
@@ -17,7 +18,17 @@ from nextday.errors import OutputError
 from nextday.files import write_atomically
 from nextday.models import Fitted
 
-ARRAYS = ("predicted", "train_loss", "valid_loss", "attention", "quantiles", "valid_quantiles")
+ARRAYS = (
+    "predicted",
+    "train_loss",
+    "valid_loss",
+    "attention",
+    "quantiles",
+    "valid_quantiles",
+    "latent",
+    "parts",
+    "sweep",
+)
 
 
 class Facts(BaseModel):
@@ -46,7 +57,8 @@ class Store:
         """Keep a finished unit under the fingerprint of its job."""
         path, facts_path = self._paths(key)
         arrays = {name: getattr(fitted, name) for name in ARRAYS}
-        content = save(arrays | {f"weights.{name}": value for name, value in fitted.weights.items()})
+        arrays |= {f"weights.{name}": value for name, value in fitted.weights.items()}
+        content = save({name: np.asarray(value, order="C") for name, value in arrays.items()})  # it writes memory as is
         facts = Facts(unit=label, best_epoch=fitted.best_epoch, notes=fitted.notes, seconds=round(fitted.seconds, 3))
         facts = facts.model_copy(update={"sha256": facts.digest(content)})
         write_atomically(path, content)

@@ -1,21 +1,25 @@
 """The forecasts table, the middle of the house: everything to its right reads it and never touches a model."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import polars as pl
 
 from nextday.errors import TrainingError
+from nextday.models import Fitted
 from nextday.run.execute import Outcome
 from nextday.run.plan import Plan, Unit
+from nextday.samples import Fold
 
 FORECASTS = {
     "variant": pl.String, "ticker": pl.String, "fold": pl.Int64, "seed": pl.Int64, "origin": pl.Date, "date": pl.Date,
-    "actual": pl.Float64, "predicted": pl.Float64,
+    "actual": pl.Float64, "predicted": pl.Float64, "contaminated": pl.Boolean,
 }  # fmt: skip
 HISTORY = {
     "variant": pl.String, "ticker": pl.String, "fold": pl.Int64, "seed": pl.Int64, "epoch": pl.Int64,
     "train_loss": pl.Float64, "valid_loss": pl.Float64, "best": pl.Boolean,
+    "reconstruction": pl.Float64, "kl": pl.Float64,
 }  # fmt: skip
 RANGES = {f"{part}_{end}": pl.Date for part in ("train", "valid", "test") for end in ("from", "to")}
 FOLDS = {
@@ -28,13 +32,25 @@ ATTENTION = {
     "variant": pl.String, "ticker": pl.String, "fold": pl.Int64, "seed": pl.Int64, "trained": pl.Boolean,
     "layer": pl.Int64, "head": pl.Int64, "lag": pl.Int64, "weight": pl.Float64,
 }  # fmt: skip
+SWEEP = {
+    "variant": pl.String, "ticker": pl.String, "fold": pl.Int64, "seed": pl.Int64, "context": pl.Int64,
+    "valid_loss": pl.Float64, "chosen": pl.Boolean,
+}  # fmt: skip
+LATENTS = {
+    "variant": pl.String, "ticker": pl.String, "fold": pl.Int64, "seed": pl.Int64, "part": pl.String, "origin": pl.Date,
+    "date": pl.Date, "actual": pl.Float64, "z": pl.List(pl.Float64),
+}  # fmt: skip
+PROFILE = {"ticker": pl.String, "origin": pl.Date, "feature": pl.String, "value": pl.Float64}
 
 
-def schemas(levels: Sequence[float]) -> dict[str, dict[str, type[pl.DataType]]]:
+def schemas(levels: Sequence[float]) -> dict[str, dict[str, Any]]:
     """Give the tables of a study and their columns; forecasts have one more per level, ``q`` and the level."""
     forecasts = FORECASTS | {f"q{level}": pl.Float64 for level in levels}
-    valid = {name: kind for name, kind in forecasts.items() if name != "predicted"}
-    return {"forecasts": forecasts, "valid": valid, "history": HISTORY, "folds": FOLDS, "attention": ATTENTION}
+    valid = {name: kind for name, kind in forecasts.items() if name not in ("predicted", "contaminated")}
+    return {
+        "forecasts": forecasts, "valid": valid, "history": HISTORY, "folds": FOLDS, "attention": ATTENTION,
+        "sweep": SWEEP, "latents": LATENTS, "profile": PROFILE,
+    }  # fmt: skip
 
 
 def collect(plan: Plan, outcomes: Sequence[Outcome], dates: np.ndarray) -> dict[str, pl.DataFrame]:
@@ -70,33 +86,91 @@ def collect(plan: Plan, outcomes: Sequence[Outcome], dates: np.ndarray) -> dict[
     kinds = schemas(levels)
     tables = {name: [pl.DataFrame(schema=kind)] for name, kind in kinds.items()}
 
-    def add(name: str, unit: Unit, rows: pl.DataFrame) -> None:
-        keys = {"variant": unit.variant, "ticker": unit.ticker, "fold": unit.fold, "seed": unit.seed}
+    def add(name: str, unit: Unit, rows: pl.DataFrame, ticker: str = "") -> None:
+        keys = {"variant": unit.variant, "ticker": ticker or unit.ticker, "fold": unit.fold, "seed": unit.seed}
         whole = rows.select(*(pl.lit(value).alias(key) for key, value in keys.items()), pl.all())
-        tables[name].append(whole.cast(kinds[name]))  # type: ignore[arg-type]
+        tables[name].append(whole.select(*kinds[name]).cast(kinds[name]))  # type: ignore[arg-type]
 
     for outcome in sorted(outcomes, key=lambda outcome: order[outcome.unit]):
-        unit, fitted, fold = outcome.unit, outcome.fitted, plan.fold_of(outcome.unit)
+        unit, fitted, folds = outcome.unit, outcome.fitted, plan.folds_of(outcome.unit)
         assert fitted is not None
-        test = fold.truth(dates, fold.split.test).with_columns(predicted=pl.Series(fitted.predicted))
-        add("forecasts", unit, test.with_columns(_quantiles(fitted.quantiles, levels, len(test))))
+        model = plan.models[unit.variant]
+        for fold, predicted, quantiles in zip(
+            folds, *_by_fold(folds, "test", fitted.predicted, fitted.quantiles), strict=True
+        ):
+            test = fold.truth(dates, fold.split.test).with_columns(predicted=pl.Series(predicted))
+            seen = pl.Series(model.contaminated(test["date"].to_numpy()))
+            add("forecasts", unit, test.with_columns(*_quantiles(quantiles, levels), contaminated=seen), fold.ticker)
         if levels and fitted.valid_quantiles.size:
-            valid = fold.truth(dates, fold.split.valid)
-            add("valid", unit, valid.with_columns(_quantiles(fitted.valid_quantiles, levels, len(valid))))
+            for fold, quantiles in zip(folds, *_by_fold(folds, "valid", fitted.valid_quantiles), strict=True):
+                add(
+                    "valid",
+                    unit,
+                    fold.truth(dates, fold.split.valid).with_columns(_quantiles(quantiles, levels)),
+                    fold.ticker,
+                )
         epochs = pl.DataFrame({
             "epoch": np.arange(1, len(fitted.valid_loss) + 1), "train_loss": fitted.train_loss,
-            "valid_loss": fitted.valid_loss,
+            "valid_loss": fitted.valid_loss, **_parts(fitted),
         })  # fmt: skip
         add("history", unit, epochs.with_columns(best=pl.col("epoch") == fitted.best_epoch))
         add("attention", unit, _attention(fitted.attention))
+        add("sweep", unit, _sweep(fitted.sweep))
+        for fold, part, z in _latents(folds, fitted.latent):
+            rows = fold.truth(dates, getattr(fold.split, part)).with_columns(
+                part=pl.lit(part), z=pl.Series(list(z), dtype=pl.List(pl.Float64))
+            )
+            add("latents", unit, rows, fold.ticker)
+    latent = next((one.unit for one in outcomes if one.fitted and one.fitted.latent.size), None)
+    tables["profile"] += [_profile(plan, latent, fold, dates) for fold in plan.folds_of(latent)] if latent else []
     tables["folds"].append(pl.DataFrame([fold.describe(dates) for fold in plan.folds.values()]).cast(FOLDS))  # type: ignore[arg-type]
     return {name: pl.concat(parts) for name, parts in tables.items()}
 
 
-def _quantiles(values: np.ndarray, levels: Sequence[float], samples: int) -> list[pl.Series]:
+def _by_fold(folds: Sequence[Fold], part: str, *values: np.ndarray) -> list[list[np.ndarray]]:
+    """Split values per sample [sample, ...] of a part by the folds that it is made of; nothing where there are none."""
+    ends = np.cumsum([len(fold.y[getattr(fold.split, part)]) for fold in folds])[:-1]
+    return [np.split(each, ends) if len(each) else [each] * len(folds) for each in values]
+
+
+def _quantiles(values: np.ndarray, levels: Sequence[float]) -> list[pl.Series | pl.Expr]:
     """Give quantiles [sample, level] as columns, missing where a model has none."""
-    values = values if values.size else np.full((samples, len(levels)), None)
+    if not values.size:
+        return [pl.lit(None, pl.Float64).alias(f"q{level}") for level in levels]
     return [pl.Series(f"q{level}", column, pl.Float64) for level, column in zip(levels, values.T, strict=True)]
+
+
+def _parts(fitted: Fitted) -> dict[str, np.ndarray | None]:
+    """Give the two parts of a variational loss, missing for other models."""
+    reconstruction, kl = fitted.parts.T if len(fitted.parts) else (None, None)
+    return {"reconstruction": reconstruction, "kl": kl}
+
+
+def _sweep(sweep: np.ndarray) -> pl.DataFrame:
+    context, loss = sweep.T
+    return pl.DataFrame(
+        {"context": context, "valid_loss": loss, "chosen": context == context[loss.argmin()] if len(loss) else []}
+    )
+
+
+def _latents(folds: Sequence[Fold], latent: np.ndarray) -> Iterator[tuple[Fold, str, np.ndarray]]:
+    """Split latent positions, of train, then valid, then test of all tickers, by ticker and part."""
+    start = 0
+    for part in ("train", "valid", "test") if latent.size else ():
+        count = sum(len(fold.y[getattr(fold.split, part)]) for fold in folds)
+        (values,) = _by_fold(folds, part, latent[start : start + count])
+        yield from ((fold, part, z) for fold, z in zip(folds, values, strict=True))
+        start += count
+
+
+def _profile(plan: Plan, unit: Unit, fold: Fold, dates: np.ndarray) -> pl.DataFrame:
+    """Give the features of a variant at every origin of a ticker, in deviations of its training range."""
+    names = plan.feature_sets[plan.study.variants[unit.variant].features]
+    values = plan.features.of(fold.ticker, names)[fold.origins].astype(np.float64)
+    train = values[fold.split.train]
+    values = (values - train.mean(axis=0)) / np.where(train.std(axis=0) > 0, train.std(axis=0), 1)
+    columns = {"ticker": fold.ticker, "origin": np.repeat(dates[fold.origins], len(names))}
+    return pl.DataFrame(columns | {"feature": list(names) * len(values), "value": values.ravel()}).cast(PROFILE)  # type: ignore[arg-type]
 
 
 def _attention(weights: np.ndarray) -> pl.DataFrame:

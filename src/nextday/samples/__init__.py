@@ -3,6 +3,17 @@
 from nextday.samples.folds import Fold, make_folds
 from nextday.samples.scale import Scaler, fit_scaler
 from nextday.samples.split import Split, holdout, walk_forward
-from nextday.samples.windows import Samples, Windows
+from nextday.samples.windows import Pool, Samples, Windows
 
-__all__ = ["Fold", "Samples", "Scaler", "Split", "Windows", "fit_scaler", "holdout", "make_folds", "walk_forward"]
+__all__ = [
+    "Fold",
+    "Pool",
+    "Samples",
+    "Scaler",
+    "Split",
+    "Windows",
+    "fit_scaler",
+    "holdout",
+    "make_folds",
+    "walk_forward",
+]

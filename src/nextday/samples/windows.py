@@ -1,6 +1,8 @@
 """Lookback windows as views of one matrix, and the targets: the only place in nextday that looks a day ahead."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
@@ -35,6 +37,40 @@ class Windows:
     def last(self, name: str) -> np.ndarray:
         """One feature at the origin of every sample, shape [sample]."""
         return self.rows[self.lookback - 1 :, self.names.index(name)]
+
+
+@dataclass(frozen=True, slots=True)
+class Pool(Windows):
+    """The windows of several tickers, one ticker after the other: what one model of all tickers reads.
+
+    Attributes
+    ----------
+    parts
+        The windows of each ticker; ``rows`` are those of all, and no window runs on from one ticker to the next.
+    """
+
+    parts: tuple[Windows, ...]
+
+    @classmethod
+    def of(cls, parts: Sequence[Windows]) -> Self:
+        """Put windows with the same features together."""
+        return cls(np.concatenate([part.rows for part in parts]), parts[0].lookback, parts[0].names, tuple(parts))
+
+    def __len__(self) -> int:
+        return sum(map(len, self.parts))
+
+    @property
+    def x(self) -> np.ndarray:
+        """The windows, copied, shape [sample, lookback, feature]."""
+        return np.concatenate([part.x for part in self.parts])
+
+    def last(self, name: str) -> np.ndarray:
+        """One feature at the origin of every sample, shape [sample]."""
+        return np.concatenate([part.last(name) for part in self.parts])
+
+    def split(self, values: np.ndarray) -> list[np.ndarray]:
+        """Split values per sample, shape [sample, ...], by ticker."""
+        return np.split(values, np.cumsum([len(part) for part in self.parts])[:-1])
 
 
 @dataclass(frozen=True, slots=True)

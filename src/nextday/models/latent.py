@@ -1,0 +1,74 @@
+"""A variational autoencoder as a forecaster: what its latent numbers know of the next return, and where days lie."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+import numpy as np
+from pydantic import Field
+
+from nextday.models.base import Fitted, Key
+from nextday.models.networks import Network, resolve_device
+from nextday.samples import Pool, Samples, Windows
+
+if TYPE_CHECKING:
+    from nextday.models.heads import Headed
+
+
+@dataclass(frozen=True, slots=True)
+class Vae(Network):
+    """Variational autoencoder of the windows of all tickers; a regression on its latent means forecasts the return.
+
+    Fitted on train, stopped by valid; the regression is one of each ticker, on train and valid as for other baselines.
+    """
+
+    latent: Annotated[int, Field(ge=1)] = 4
+    hidden: Annotated[int, Field(ge=2)] = 32
+    layers: Annotated[int, Field(ge=1)] = 2
+    beta: Annotated[float, Field(ge=0)] = 1.0
+    pooled: bool = True
+
+    def build(self, features: int) -> "Headed":
+        """Make the network."""
+        from nextday.models.vae import VaeNetwork
+
+        return VaeNetwork(features, latent=self.latent, hidden=self.hidden, layers=self.layers, beta=self.beta)
+
+    def fit_predict(self, train: Samples, valid: Samples, test: Windows, *, key: Key) -> Fitted:
+        """Train by the evidence lower bound, place every sample, regress the targets on the places."""
+        from nextday.models import training
+
+        device, network = resolve_device(self.device), self.build(len(test.names))
+        training.initialise(network, key)
+        network.noise = np.random.Generator(np.random.SFC64(key.stream("noise")))  # type: ignore[assignment]
+        network.to(device)
+        trained = training.train(network, train, valid, settings=self.training, key=key, device=device)
+        places = [training.place(network, part, device=device) for part in (train.windows, valid.windows, test)]
+        return Fitted(
+            _regress(train, valid, test, *places),
+            trained.train_loss,
+            trained.valid_loss,
+            {name: value.cpu().numpy() for name, value in network.state_dict().items()},
+            trained.best_epoch,
+            latent=np.concatenate(places),
+            parts=np.array(network.parts),
+        )
+
+
+def _regress(train: Samples, valid: Samples, test: Windows, *places: np.ndarray) -> np.ndarray:
+    """Regress each ticker's targets on its places in train and valid; forecast test, shape [sample]."""
+
+    def split(windows: Windows, values: np.ndarray) -> list[np.ndarray]:
+        return windows.split(values) if isinstance(windows, Pool) else [values]
+
+    columns = [split(one.windows, values) for one, values in ((train, places[0]), (train, train.y))]
+    columns += [split(one.windows, values) for one, values in ((valid, places[1]), (valid, valid.y))]
+    forecasts = []
+    for train_z, train_y, valid_z, valid_y, z in zip(*columns, split(test, places[2]), strict=True):
+        known = np.concatenate([train_z, valid_z])
+        design = np.column_stack([np.ones(len(known)), known])
+        weights = np.linalg.solve(
+            design.T @ design + 1e-8 * len(known) * np.eye(design.shape[1]),
+            design.T @ np.concatenate([train_y, valid_y]),
+        )
+        forecasts.append(np.column_stack([np.ones(len(z)), z]) @ weights)
+    return np.concatenate(forecasts)
