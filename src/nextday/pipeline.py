@@ -128,9 +128,9 @@ def forecast(
         tables["forecasts"], tables["valid"], {name: (one.of, one.method) for name, one in study.conformal.items()}
     )
     (folder / "report.html").unlink(missing_ok=True)  # it comes last: without it the folder is unfinished
-    write_atomically(
-        folder / "manifest.json", describe_run(study, panel, outcomes, checks, started=started, device=device)
-    )
+    remarks = [f"{name}: {model.may_hold}" for name, model in plan.models.items() if model.may_hold]
+    described = describe_run(study, panel, outcomes, checks, started=started, device=device, remarks=remarks)
+    write_atomically(folder / "manifest.json", described)
     for name, table in tables.items():
         write_parquet(folder / f"{name}.parquet", table)
     return folder
@@ -157,7 +157,7 @@ def report(folder: Path) -> Results:
     uncertainty = assess(forecasts, scores, alpha=terms.alpha)
     plates = draw_plots(
         folder, study.name, forecasts=forecasts, history=history, scores=scores, baselines=baselines,
-        attention=tables["attention"], below=study.below, rung=rung,
+        tables=tables, below=study.below, rung=rung,
     )  # fmt: skip
     aside = beside(forecasts, comparison, folds)
     page = render_report(

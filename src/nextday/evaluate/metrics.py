@@ -42,13 +42,16 @@ def score(forecasts: pl.DataFrame, folds: pl.DataFrame, *, interval: float | Non
     Returns
     -------
     One row per (variant, ticker, seed), in the order of the table: ``METRICS``, then ``Days`` and ``ZeroDays``, the
-    number of days scored and of those without a move; where the table has quantiles also ``score_quantiles``, missing
+    number of days scored and of those without a move; where the table says which days a model may have been trained on,
+    ``Contaminated``, their share; where the table has quantiles also ``score_quantiles``, missing
     for variants without.
     """
     joined = forecasts.join(
         folds.select("ticker", "fold", "historical_mean"), on=["ticker", "fold"], maintain_order="left"
     )
     counts = {"Days": pl.len(), "ZeroDays": (~_MOVED).sum()}
+    if "contaminated" in forecasts.columns:
+        counts["Contaminated"] = pl.col("contaminated").mean()
     scores = joined.group_by("variant", "ticker", "seed", maintain_order=True).agg(**METRICS, **counts)
     scores = scores.with_columns(pl.col(*METRICS).fill_nan(None))
     if not has_quantiles(forecasts):

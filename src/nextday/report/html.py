@@ -23,7 +23,8 @@ BADGES = {
     "resolved": "a resolved order", "inconclusive": "inconclusive",
 }  # fmt: skip
 PLATES = {
-    "attention": "What the networks attend to", "fan": "Intervals of the last test days",
+    "attention": "What the networks attend to", "context": "Loss on valid by context",
+    "fan": "Intervals of the last test days",
     "reliability": "Observed against nominal frequency", "pit": "Probability integral transform",
     "coverage": "Coverage through time",
 }  # fmt: skip

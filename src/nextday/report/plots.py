@@ -28,7 +28,7 @@ MOST_TICKERS, MOST_LINES = 40, 15  # what can be told apart; beyond it a distrib
 
 def draw_plots(
     out: Path, name: str, *, forecasts: pl.DataFrame, history: pl.DataFrame, scores: pl.DataFrame,
-    baselines: pl.DataFrame | None = None, attention: pl.DataFrame | None = None, below: str = "",
+    baselines: pl.DataFrame | None = None, tables: Mapping[str, pl.DataFrame] | None = None, below: str = "",
     rung: Comparison | None = None, write: Write = write_atomically,
 ) -> dict[str, bytes]:  # fmt: skip
     """Draw the plots of a study, and hand each to ``write`` as a PNG; return those that the report shows as they are.
@@ -41,8 +41,8 @@ def draw_plots(
         The tables of the study; without history no curves are drawn.
     baselines
         The scores of Stage 1 on the same days; without them nothing is compared.
-    attention
-        What the networks attended to, if any did.
+    tables
+        Further tables of the study, by name: what networks attended to, the contexts that were tried.
     below, rung
         The study of the rung below, and the comparison with it.
     write
@@ -53,20 +53,21 @@ def draw_plots(
     with mpl.rc_context(style.STYLE):
         for suffix, figure in _figures(name, forecasts, history, scores, baselines):
             write(out / f"{name}_{suffix}.png", style.png(figure))
-        plates = {suffix: style.png(figure) for suffix, figure in _plates(name, forecasts, attention, below, rung)}
+        plates = {suffix: style.png(figure) for suffix, figure in _plates(name, forecasts, tables or {}, below, rung)}
     for suffix, content in plates.items():
         write(out / f"{name}_{suffix}.png", content)
     return plates
 
 
 def _plates(
-    name: str, forecasts: pl.DataFrame, attention: pl.DataFrame | None, below: str, rung: Comparison | None
+    name: str, forecasts: pl.DataFrame, tables: Mapping[str, pl.DataFrame], below: str, rung: Comparison | None
 ) -> Iterator[tuple[str, "Figure"]]:
     """Make the figures that belong to single rungs of the ladder."""
     if rung is not None:
         yield f"vs_{below}", rungs.differences(rung, name, below)
-    if attention is not None and len(attention):
-        yield "attention", rungs.attention(attention)
+    for suffix, table, draw in (("attention", "attention", rungs.attention), ("context", "sweep", rungs.contexts)):
+        if not tables.get(table, pl.DataFrame()).is_empty():
+            yield suffix, draw(tables[table])
     if has_quantiles(forecasts):
         yield from uncertainty.draw(forecasts)
 

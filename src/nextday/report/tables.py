@@ -30,6 +30,7 @@ def write_csv(out: Path, name: str, *, forecasts: pl.DataFrame, scores: pl.DataF
         Actual="actual",
         Predicted="predicted",
         **{f"q{level}": f"q{level}" for level in levels_of(forecasts)},
+        Contaminated="contaminated",
     )
     for kind, table in {"results": results, "results_by_seed": by_seed, "all_predictions": predictions}.items():
         write_atomically(out / f"{name}_{kind}.csv", table.write_csv().encode())
@@ -44,14 +45,16 @@ def summary_table(scores: pl.DataFrame, title: str) -> Table:
         caption_justify="left",
     )
     table.add_column("variant", no_wrap=True)
-    headers = ("MAE", "RMSE", "DirAcc %", "R2 vs zero %", "R2 vs mean %", "always up %", "days", "seeds")
-    for header in headers:
+    headers = ["MAE", "RMSE", "DirAcc %", "R2 vs zero %", "R2 vs mean %", "always up %", "days", "seeds"]
+    seen = "Contaminated" in scores.columns and scores["Contaminated"].max() > 0  # type: ignore[operator]
+    for header in [*headers, "maybe seen %"] if seen else headers:
         table.add_column(header, justify="right", no_wrap=True)
     for row in summarise(scores, by=["variant"]).iter_rows(named=True):
         errors = [spread(row, name, 1, 5) for name in ("MAE", "RMSE")]
         shares = [spread(row, name, 100, 2) for name in ("DirAcc", "R2Zero", "R2Mean")]
         up = "-" if row["AlwaysUp"] is None else f"{100 * row['AlwaysUp']:.2f}"
-        table.add_row(Text(row["variant"]), *errors, *shares, up, str(row["Days"]), str(row["Seeds"]))
+        known = [f"{100 * row['Contaminated']:.0f}"] if seen else []  # days that may have been trained on before
+        table.add_row(Text(row["variant"]), *errors, *shares, up, str(row["Days"]), str(row["Seeds"]), *known)
     return table
 
 

@@ -17,11 +17,12 @@ LIBRARIES = ("nextday", "torch", "numba", "numpy", "polars", "scikit-learn", "st
 
 
 def describe_run(
-    study: Study, panel: Panel, outcomes: Sequence[Outcome], checks: dict[str, str], *, started: float, device: str
-) -> bytes:
+    study: Study, panel: Panel, outcomes: Sequence[Outcome], checks: dict[str, str], *, started: float, device: str,
+    remarks: Sequence[str] = (),
+) -> bytes:  # fmt: skip
     """Give the manifest as JSON, with the notes a reader should see: sessions dropped, fits that did not converge."""
     dropped = {ticker: count for ticker, count in panel.dropped.items() if count}
-    notes = list(panel.notes)
+    notes = [*remarks, *panel.notes]
     notes += [f"{ticker}: {count} sessions left out, as not every ticker has them" for ticker, count in dropped.items()]
     notes += sorted(
         f"{outcome.unit}: {note}" for outcome in outcomes if outcome.fitted for note in outcome.fitted.notes
