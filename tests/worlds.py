@@ -24,6 +24,7 @@ class World:
     signal: float = 0.0  # share of variance that can be forecast
     strengths: dict[str, float] = field(default_factory=lambda: {"A": 0.0, "B": 0.0})
     biases: dict[str, float] = field(default_factory=dict)  # where a variant's differ from ``bias``
+    pooled: bool = False  # a seed's bias is the same for all tickers, as of one network
 
 
 FOUR = {
@@ -55,7 +56,7 @@ def draw(world: World, seed: int) -> pl.DataFrame:
     actual = 0.01 * (volatility * (market + own) * np.sqrt(1 - world.signal) + known)
     frames = []
     for name, strength in world.strengths.items():
-        bias = world.biases.get(name, world.bias) * rng.standard_normal((s, n, 1))
+        bias = world.biases.get(name, world.bias) * rng.standard_normal((s, 1 if world.pooled else n, 1))
         wiggle = world.wiggle * autoregression(rng, (s, n, t), world.wiggle_persistence)
         forecast = 0.01 * (strength * known + bias + wiggle)
         frames.append(table(name, actual, forecast))

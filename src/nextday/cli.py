@@ -93,13 +93,17 @@ def verdict(
     margin: Annotated[
         float | None, typer.Option(min=1e-6, help="Differences of skill below it do not matter; 0.01 is 1 %.")
     ] = None,
+    pooled: Annotated[
+        str, typer.Option(metavar="A,B", help="Variants of which one network forecasts all tickers.")
+    ] = "",
     alpha: Annotated[float, typer.Option(min=1e-4, max=0.4, help="Error rate of all intervals together.")] = 0.05,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Compare forecasts that were made anywhere."""
     from nextday.evaluate import as_dict, compare, judge, load_forecasts, measure
 
-    comparison = compare(measure(load_forecasts(file), loss=loss, benchmark=benchmark), margin=margin, alpha=alpha)
+    losses = measure(load_forecasts(file), loss=loss, benchmark=benchmark, pooled=pooled.split(","))
+    comparison = compare(losses, margin=margin, alpha=alpha)
     judged = judge(comparison)
     if as_json:
         typer.echo(json.dumps(as_dict(comparison, judged), indent=1))

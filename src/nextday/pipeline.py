@@ -149,7 +149,7 @@ def report(folder: Path) -> Results:
     scores = score(forecasts, folds, interval=study.interval)
     baselines, remark = (None, "") if study.name == "stage1" else load_baselines(folder.parent / "stage1", forecasts)
     terms = study.verdict
-    losses = measure(forecasts, loss=terms.loss, benchmark=terms.benchmark or None, folds=folds)
+    losses = measure(forecasts, loss=terms.loss, benchmark=terms.benchmark or None, folds=folds, pooled=_pooled(study))
     comparison = compare(losses, margin=terms.margin, alpha=terms.alpha)
     verdict = judge(comparison)
     rung, missing = _rung(folder, study, forecasts)
@@ -173,6 +173,12 @@ def report(folder: Path) -> Results:
     write_atomically(folder / "report.html", page.encode())
     notes = (*manifest["notes"], *filter(None, (remark, missing)))
     return Results(study, folder, forecasts, history, scores, comparison, verdict, notes, rung, uncertainty)
+
+
+def _pooled(study: Study) -> set[str]:
+    """Name the variants of which one network forecasts all tickers, and their calibrated copies."""
+    own = {name for name, variant in study.variants.items() if variant.model == "vae" or variant.options.get("pooled")}
+    return own | {name for name, copy in study.conformal.items() if copy.of in own}
 
 
 def _rung(folder: Path, study: Study, forecasts: pl.DataFrame) -> tuple[Comparison | None, str]:

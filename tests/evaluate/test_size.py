@@ -48,6 +48,26 @@ def test_the_rejection_rate_at_5_percent_is_within_2_to_8_percent(name, capsys):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_one_network_for_all_tickers_is_no_sample_of_tickers(capsys):
+    """Its seeds' luck is one for all tickers: told so, the test keeps its size, which it else loses."""
+    rates = {}
+    for pooled in ((), ("A", "B")):
+        found = [
+            compare(
+                measure(worlds.draw(worlds.World(bias=0.15, pooled=True), seed), pooled=pooled),
+                replicates=800,
+                seed=seed,
+            )
+            for seed in range(REPLICATIONS)
+        ]
+        rates[bool(pooled)] = float(np.mean([one.between[0].p_value < 0.05 for one in found]))
+    with capsys.disabled():
+        print(f"\npooled networks: told so {100 * rates[True]:.1f} %, not told {100 * rates[False]:.1f} %")
+    assert 0.01 <= rates[True] <= 0.08 < rates[False]
+
+
+@pytest.mark.slow
 def test_the_test_has_power():
     """A difference of three standard errors is found in most draws."""
     world = worlds.World(signal=0.05, strengths={"A": 0.0, "B": 0.6}, days=500, bias=0.02, wiggle=0.02)

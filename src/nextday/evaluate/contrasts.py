@@ -98,7 +98,8 @@ def compare(
     Dates are resampled by the stationary bootstrap, one draw of dates for everything. The variance between seeds comes
     on top by the delta method, ``sum_i s2_i / (S N^2)`` with ``s2_i`` the variance between the seeds of ticker ``i``'s
     mean loss, less what the dates hold of it already: paired by seed where two variants have the same seeds, drawn from
-    a t distribution. Tickers are taken to draw independently.
+    a t distribution. Tickers draw independently, but for pooled variants: there it is the variance between the seeds'
+    means over all tickers.
     """
     chosen = LOSSES.get(losses.loss)
     skill, slope = (chosen.skill, chosen.slope) if chosen else (ratio, ratio_slope)
@@ -187,7 +188,10 @@ def _seed_covariance(losses: Losses, used: np.ndarray, shares: np.ndarray) -> np
             seeds = len(centred[v])
             if seeds < 2 or (v != w and losses.seeds[v] != losses.seeds[w]):
                 continue
-            all_of_it = (centred[v] * centred[w]).sum() / (seeds - 1) / (seeds * tickers**2)
+            if losses.pooled[v] or losses.pooled[w]:
+                all_of_it = (centred[v].mean(axis=1) * centred[w].mean(axis=1)).sum() / (seeds - 1) / seeds
+            else:
+                all_of_it = (centred[v] * centred[w]).sum() / (seeds - 1) / (seeds * tickers**2)
             of_single_days = (resampled[v] * resampled[w]).sum() / len(shares) / (seeds - 1) / seeds
             covariance[v, w] = covariance[w, v] = all_of_it - of_single_days
     return covariance
@@ -203,10 +207,15 @@ def _draw_luck(covariance: np.ndarray, freedom: float, replicates: int, seed: in
 
 
 def _degrees_of_freedom(losses: Losses) -> float:
-    """Give the least over variants of Satterthwaite's degrees of freedom of a sum of tickers' variances, at least 3."""
+    """Give the least over variants of Satterthwaite's degrees of freedom of a sum of tickers' variances, at least 3.
+
+    The variance of a pooled variant is that of one number per seed.
+    """
     least = np.inf
-    for by_seed in losses.by_seed:
-        if len(by_seed) > 1 and (variances := by_seed.var(axis=0, ddof=1)).any():
+    for by_seed, pooled in zip(losses.by_seed, losses.pooled, strict=True):
+        if pooled:
+            least = min(least, len(by_seed) - 1)
+        elif len(by_seed) > 1 and (variances := by_seed.var(axis=0, ddof=1)).any():
             least = min(least, variances.sum() ** 2 / (variances**2).sum() * (len(by_seed) - 1))
     return float(np.clip(least, 3, 1000))
 

@@ -1,7 +1,7 @@
 """Losses of every variant on the same samples, on one grid of variant, ticker and date: what the verdict works on."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -100,6 +100,8 @@ class Losses:
         Per variant the loss of each seed and date averaged over tickers, shape [seed, date].
     index_hash
         Digest of the common (ticker, origin) pairs.
+    pooled
+        Per variant whether one network forecasts all tickers, so that a seed's luck is one for all of them.
     """
 
     loss: str
@@ -113,11 +115,12 @@ class Losses:
     by_seed: tuple[np.ndarray, ...]
     daily_by_seed: tuple[np.ndarray, ...]
     index_hash: str
+    pooled: tuple[bool, ...]
 
 
 def measure(
     forecasts: pl.DataFrame | pl.LazyFrame, *, loss: str = "squared", benchmark: str | None = None,
-    folds: pl.DataFrame | None = None,
+    folds: pl.DataFrame | None = None, pooled: Collection[str] = (),
 ) -> Losses:  # fmt: skip
     """Score a forecasts table on the grid that all its variants share, one variant at a time.
 
@@ -132,6 +135,8 @@ def measure(
     folds
         The folds table, for the scale of each ticker's losses in its training window; without it a ticker's losses are
         divided by the mean loss of the zero forecast over its own samples, a constant for all variants.
+    pooled
+        Variants of which one network forecasts all tickers.
 
     Raises
     ------
@@ -156,7 +161,7 @@ def measure(
     return Losses(
         loss, benchmark or ZERO, names, table.tickers, table.dates, np.stack([cell.mean for cell in cells]), base,
         tuple(cell.seeds for cell in cells), tuple(cell.by_seed for cell in cells),
-        tuple(cell.daily_by_seed for cell in cells), table.index_hash(),
+        tuple(cell.daily_by_seed for cell in cells), table.index_hash(), tuple(name in pooled for name in names),
     )  # fmt: skip
 
 

@@ -60,9 +60,12 @@ def _by_other_losses(
 ) -> tuple[tuple[str, str, str, float, float], ...]:
     """Repeat the contrasts by the losses that are not the primary one; Holm's adjustment over those losses."""
     benchmark = None if comparison.losses.benchmark == ZERO else comparison.losses.benchmark
+    pooled = [name for name, one in zip(comparison.losses.variants, comparison.losses.pooled, strict=True) if one]
     others = {
         name: compare(
-            measure(forecasts, loss=name, benchmark=benchmark, folds=folds), replicates=2000, other_blocks=()
+            measure(forecasts, loss=name, benchmark=benchmark, folds=folds, pooled=pooled),
+            replicates=2000,
+            other_blocks=(),
         ).contrasts
         for name in POINT_LOSSES
         if name != comparison.losses.loss

@@ -45,9 +45,9 @@ def summary_table(scores: pl.DataFrame, title: str) -> Table:
         caption_justify="left",
     )
     table.add_column("variant", no_wrap=True)
-    headers = ["MAE", "RMSE", "DirAcc %", "R2 vs zero %", "R2 vs mean %", "always up %", "days", "seeds"]
+    headers = ["MAE", "RMSE", "DirAcc %", "R2 vs zero %", "R2 vs mean %", "up %", "days", "seeds"]
     seen = "Contaminated" in scores.columns and scores["Contaminated"].max() > 0  # type: ignore[operator]
-    for header in [*headers, "maybe seen %"] if seen else headers:
+    for header in [*headers, "seen %"] if seen else headers:
         table.add_column(header, justify="right", no_wrap=True)
     for row in summarise(scores, by=["variant"]).iter_rows(named=True):
         errors = [spread(row, name, 1, 5) for name in ("MAE", "RMSE")]
