@@ -83,7 +83,7 @@ def _matrix(ax: "Axes", table: pl.DataFrame, k: int) -> None:
 def profile(regimes: Regimes) -> "Figure":
     """Draw what the regimes are on train, and how volatility and losses of forecasts differ between them on test."""
     table, k = regimes.differences, regimes.number
-    volatility = table.filter(measure="volatility")
+    volatility = table.filter(pl.col("measure") == "volatility", pl.lit(value=k > 1))  # of one regime nothing to say
     losses = table.filter(measure="loss")
     variants = list(losses["variant"].unique(maintain_order=True))
     look = looks(variants)
@@ -92,16 +92,18 @@ def profile(regimes: Regimes) -> "Figure":
     details = (
         "Left: mean of the features on train, in deviations of the ticker's own train days"
         + (f"; small: the standard deviation between {seeds} seeds" if seeds > 1 else "")
-        + ". Right: on test, next-day volatility relative to the calmest regime"
-        + (", and squared error relative to the zero forecast (right of 1 zero is better)" if variants else "")
-        + ". Bars: 95 % intervals, each on its own"
+        + (". On test: next-day volatility relative to the calmest regime" if len(volatility) else "")
+        + (". Loss on test: squared error relative to the zero forecast, right of 1 zero is better" if variants else "")
+        + (". Bars: 95 % intervals, each on its own" if len(volatility) or variants else "")
         + ("; open: no interval, the regime has fewer than 20 test dates." if table["low"].null_count() else ".")
         + (f" Not drawn: {', '.join(look[name].label for name in variants[MOST_VARIANTS:])}."
            if len(variants) > MOST_VARIANTS else "")
     )  # fmt: skip
     shown = variants[:MOST_VARIANTS]
     ratios = [4.2, 1.2, *([2.2] if len(volatility) else []), *([2.6] if shown else [])]
-    figure = new_figure(11, 1.4 + max(0.5, 0.16 * len(shown) + 0.2) * max(k, 2), title, details)
+    names = shorten(list(regimes.profile["feature"].unique(maintain_order=True)))
+    upright = style.upright(names, 4.2 / max(len(names), 1))
+    figure = new_figure(11, upright + 1.4 + max(0.5, 0.16 * len(shown) + 0.2) * max(k, 2), title, details)
     panels = list(figure.subplots(1, len(ratios), sharey=True, squeeze=False, gridspec_kw={"width_ratios": ratios})[0])
     _heat(panels[0], regimes)
     _shares(panels[1], regimes)
@@ -173,7 +175,7 @@ def _intervals(
                 ax.hlines(place, low, high, color=one.colour, lw=1.5)
             ax.plot(value, place, one.marker, ms=5, color=one.colour, mfc=one.colour if low is not None else "white")
             if len(tables) == 1:
-                text = f"{value:.2f}" if low != high else ""  # the calmest is 1 by definition
+                text = f"{value:.2f}" if low is None or low < high else ""  # the calmest is 1 by definition
                 ax.annotate(text, (value, place), (0, 5), textcoords="offset points", ha="center", fontsize=8)
     ax.locator_params(axis="x", nbins=5)
     ax.tick_params(axis="y", length=0)
