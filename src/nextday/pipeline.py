@@ -15,6 +15,7 @@ from nextday.data.preset import yahoo_snapshot
 from nextday.errors import OutputError
 from nextday.evaluate import (
     Comparison,
+    Regimes,
     Verdict,
     as_dict,
     assess,
@@ -22,8 +23,10 @@ from nextday.evaluate import (
     calibrate,
     compare,
     compare_rungs,
+    find_regimes,
     judge,
     load_baselines,
+    load_neighbour,
     measure,
     score,
     summarise,
@@ -157,7 +160,7 @@ def report(folder: Path) -> Results:
     uncertainty = assess(forecasts, scores, alpha=terms.alpha)
     plates = draw_plots(
         folder, study.name, forecasts=forecasts, history=history, scores=scores, baselines=baselines,
-        tables=tables, below=study.below, rung=rung,
+        tables=tables, below=study.below, rung=rung, regimes=_regimes(folder, study, tables),
     )  # fmt: skip
     aside = beside(forecasts, comparison, folds)
     page = render_report(
@@ -179,6 +182,15 @@ def _pooled(study: Study) -> set[str]:
     """Name the variants of which one network forecasts all tickers, and their calibrated copies."""
     own = {name for name, variant in study.variants.items() if variant.model == "vae" or variant.options.get("pooled")}
     return own | {name for name, copy in study.conformal.items() if copy.of in own}
+
+
+def _regimes(folder: Path, study: Study, tables: dict[str, pl.DataFrame]) -> Regimes | None:
+    """Cluster the latent space, where a study has one, and score the networks of Stage 2 by regime, where they are."""
+    if tables["latents"].is_empty():
+        return None
+    networks, _ = load_neighbour(folder.parent / "stage2", tables["forecasts"])
+    others = networks[0] if networks else None
+    return find_regimes(tables["latents"], tables["profile"], others, lookback=study.lookback)
 
 
 def _rung(folder: Path, study: Study, forecasts: pl.DataFrame) -> tuple[Comparison | None, str]:

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from nextday.evaluate import METRICS, Comparison, summarise
+from nextday.evaluate import METRICS, Comparison, Regimes, summarise
 from nextday.evaluate.quantiles import has_quantiles
 from nextday.files import write_atomically
-from nextday.report import rungs, style, uncertainty
+from nextday.report import latent, rungs, style, uncertainty
+from nextday.report import regimes as regime_plots
 from nextday.report.style import Limits, Look, Row, focus, looks, new_figure, plain, shorten, upright
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ MOST_TICKERS, MOST_LINES = 40, 15  # what can be told apart; beyond it a distrib
 def draw_plots(
     out: Path, name: str, *, forecasts: pl.DataFrame, history: pl.DataFrame, scores: pl.DataFrame,
     baselines: pl.DataFrame | None = None, tables: Mapping[str, pl.DataFrame] | None = None, below: str = "",
-    rung: Comparison | None = None, write: Write = write_atomically,
+    rung: Comparison | None = None, regimes: Regimes | None = None, write: Write = write_atomically,
 ) -> dict[str, bytes]:  # fmt: skip
     """Draw the plots of a study, and hand each to ``write`` as a PNG; return those that the report shows as they are.
 
@@ -45,6 +46,8 @@ def draw_plots(
         Further tables of the study, by name: what networks attended to, the contexts that were tried.
     below, rung
         The study of the rung below, and the comparison with it.
+    regimes
+        Those of the study's latent space.
     write
         Takes a path and what shall be there.
     """
@@ -54,6 +57,8 @@ def draw_plots(
         for suffix, figure in _figures(name, forecasts, history, scores, baselines):
             write(out / f"{name}_{suffix}.png", style.png(figure))
         plates = {suffix: style.png(figure) for suffix, figure in _plates(name, forecasts, tables or {}, below, rung)}
+        if regimes is not None and tables is not None:
+            plates |= {suffix: style.png(figure) for suffix, figure in _latent(tables, regimes)}
     for suffix, content in plates.items():
         write(out / f"{name}_{suffix}.png", content)
     return plates
@@ -70,6 +75,14 @@ def _plates(
             yield suffix, draw(tables[table])
     if has_quantiles(forecasts):
         yield from uncertainty.draw(forecasts)
+
+
+def _latent(tables: Mapping[str, pl.DataFrame], regimes: Regimes) -> Iterator[tuple[str, "Figure"]]:
+    """Make the figures of a latent space."""
+    yield "latent_map", latent.latent_map(tables["latents"], regimes)
+    yield "regimes", regime_plots.ribbons(regimes)
+    yield "profile", regime_plots.profile(regimes)
+    yield "training", latent.training(tables["history"])
 
 
 def _figures(
