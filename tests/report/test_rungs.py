@@ -23,7 +23,7 @@ def report_style():
 def make_comparison(matches=MATCHES, **options):
     variants = [name for pair in matches.items() for name in pair]
     forecasts = make_forecasts(variants=tuple(variants), tickers=("AAPL", "GS"), seeds=(1, 2, 3), days=60, size=0.5)
-    return compare(measure(forecasts), matches=matches, replicates=200, **options)
+    return compare(measure(forecasts), matches=matches.items(), replicates=200, **options)
 
 
 def make_attention(variants=("Trans-Raw", "Trans-Feat"), *, layers=2, heads=4, trainings=TRAININGS):

@@ -89,7 +89,7 @@ def compare_rungs(
     if not matches:
         return None, f"{folder}: no variant there reads a feature set of this study"
     both = pl.concat([forecasts, found[0].select(forecasts.columns).filter(pl.col("variant").is_in(matches.values()))])
-    return compare(measure(both, loss=loss, folds=found[1]), alpha=alpha, matches=matches), ""
+    return compare(measure(both, loss=loss, folds=found[1]), alpha=alpha, matches=matches.items()), ""
 
 
 def load_forecasts(path: Path) -> pl.LazyFrame:

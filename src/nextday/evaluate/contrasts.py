@@ -1,6 +1,6 @@
 """Skill of variants and their differences, with standard errors that know about days and about seeds."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -91,9 +91,9 @@ class Comparison:
 
 def compare(
     losses: Losses, *, margin: float | None = None, alpha: float = 0.05, replicates: int = 5000, seed: int = 0,
-    other_blocks: tuple[float, ...] = (0.5, 2), matches: Mapping[str, str] | None = None,
+    other_blocks: tuple[float, ...] = (0.5, 2), matches: Iterable[tuple[str, str | None]] | None = None,
 ) -> Comparison:  # fmt: skip
-    """Estimate every contrast of skill and its uncertainty; with ``matches``, only those of its keys with its values.
+    """Estimate every contrast of skill and its uncertainty; with ``matches``, only those, None being the benchmark.
 
     Dates are resampled by the stationary bootstrap, one draw of dates for everything. The variance between seeds comes
     on top by the delta method, ``sum_i s2_i / (S N^2)`` with ``s2_i`` the variance between the seeds of ticker ``i``'s
@@ -140,7 +140,7 @@ def compare(
         for at, (first, second) in enumerate(pairs)
     ]
     sensitivity = tuple(_largest_change(draw(factor * block)[1], columns["date_error"]) for factor in other_blocks)
-    split = 0 if matches else len(daily)
+    split = sum(second is None for _, second in pairs)
     return Comparison(
         losses, margin, alpha, tuple(contrasts[:split]), tuple(contrasts[split:]), block,
         sensitivity,
@@ -149,10 +149,12 @@ def compare(
     )  # fmt: skip
 
 
-def _pairs(variants: Sequence[str], matches: Mapping[str, str] | None) -> list[Pair]:
-    """Pair every variant with the benchmark and with every later one, or the matches alone."""
-    if matches:
-        return [(variants.index(first), variants.index(second)) for first, second in matches.items()]
+def _pairs(variants: Sequence[str], matches: Iterable[tuple[str, str | None]] | None) -> list[Pair]:
+    """Pair every variant with the benchmark and with every later one, or take the matches, the benchmark's first."""
+    if matches is not None:
+        at = {name: position for position, name in enumerate(variants)}
+        found = [(at[first], None if second is None else at[second]) for first, second in matches]
+        return sorted(found, key=lambda pair: pair[1] is not None)
     return [*((v, None) for v in range(len(variants))), *combinations(range(len(variants)), 2)]
 
 

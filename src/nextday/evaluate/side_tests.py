@@ -1,5 +1,6 @@
 """Tests that stand beside the verdict: is there any signal, which models cannot be told from the best."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,18 +35,23 @@ class Beside:
 
 def beside(forecasts: pl.DataFrame, comparison: Comparison, folds: pl.DataFrame | None = None) -> Beside:
     """Run the tests that stand beside a verdict on the forecasts it was made from."""
-    lags = max(1, round(comparison.block))
-    signal = 2 * pl.col("actual") * pl.col("predicted") / (pl.col("actual") ** 2).mean().over("ticker")  # Clark, West
-    daily = (
-        forecasts.with_columns(signal=signal).group_by("variant", "origin").agg(pl.col("signal").mean()).sort("origin")
-    )
     names = comparison.losses.variants
     return Beside(
-        {name: _mean_is_positive(daily.filter(variant=name)["signal"].to_numpy(), lags) for name in names},
+        any_signal(forecasts, names, block=comparison.block),
         {name: _directions(forecasts.filter(variant=name)) for name in names},
         model_confidence_set(comparison.losses, block=comparison.block),
         _by_other_losses(forecasts, comparison, folds),
     )
+
+
+def any_signal(forecasts: pl.DataFrame, names: Iterable[str], *, block: float) -> dict[str, tuple[float, float]]:
+    """Run Clark and West's test on each variant, averaged over seeds: statistic and p-value."""
+    lags = max(1, round(block))
+    signal = 2 * pl.col("actual") * pl.col("predicted") / (pl.col("actual") ** 2).mean().over("ticker")
+    daily = (
+        forecasts.with_columns(signal=signal).group_by("variant", "origin").agg(pl.col("signal").mean()).sort("origin")
+    )
+    return {name: _mean_is_positive(daily.filter(variant=name)["signal"].to_numpy(), lags) for name in names}
 
 
 def _directions(rows: pl.DataFrame) -> tuple[int, int]:
