@@ -1,0 +1,218 @@
+"""What was learned: one sentence per question of a stage, generated from the numbers, with its figure and interval.
+
+Contrasts that were named before the run are told as they are, with intervals simultaneous over them. Where the best of
+several is asked for, the interval is for whichever is best, from the simultaneous intervals of all candidates, and the
+sentence says so. An interval that holds both zero and gains that matter is "cannot tell".
+"""
+
+import json
+from collections.abc import Callable, Sequence
+
+import polars as pl
+
+from nextday.errors import VerdictError
+from nextday.evaluate.contrasts import Comparison, Contrast, compare
+from nextday.evaluate.ladder import Ladder, subset
+from nextday.evaluate.rediscovery import rediscovery
+from nextday.evaluate.spread_lessons import uncertainty
+from nextday.evaluate.wording import (
+    NO,
+    UNKNOWN,
+    YES,
+    Figure,
+    Lesson,
+    answer,
+    at_once,
+    because,
+    best,
+    best_of,
+    best_pair,
+    figures,
+    interval,
+    join,
+    percent,
+    whichever,
+    withhold,
+)
+
+
+def learn(ladder: Ladder) -> tuple[Lesson, ...]:
+    """Answer each question whose stages are there: that of the whole ladder, then in order of the stages."""
+    tellers: tuple[Callable[[Ladder], Sequence[Lesson]], ...] = (
+        _everything, _simple, _sequences, _features, _attention, uncertainty, _pretrained, _probes,
+    )  # fmt: skip
+    return tuple(lesson for tell in tellers for lesson in tell(ladder))
+
+
+def candidates(ladder: Ladder, *stages: str, networks: bool = False) -> list[str]:
+    """Name the variants of some stages with a forecast of their own: no calibrated copies, not zero itself."""
+    same = [one.first for one in ladder.comparison.against_benchmark if one.identical]
+    rows = ladder.entries.filter(pl.col("stage").is_in(stages) & pl.col("copy_of").is_null())
+    rows = rows.filter(pl.col("parameters").fill_null(1) > 0) if networks else rows
+    return rows.filter(~pl.col("variant").is_in(same))["variant"].to_list()
+
+
+def _everything(ladder: Ladder) -> list[Lesson]:
+    """Tell whether anything beats the zero forecast, with the intervals of the leaderboard."""
+    names = candidates(ladder, *(rung.name for rung in ladder.rungs))
+    contrasts = [one for one in ladder.comparison.against_benchmark if one.first in names]
+    what = f"models of {len(ladder.rungs)} stages"
+    return _tell_best("stage7", "What did we learn?", contrasts, ladder.comparison, what, ladder)
+
+
+def _simple(ladder: Ladder) -> list[Lesson]:
+    names = candidates(ladder, "stage1")
+    if not names:
+        return []
+    every = ladder.comparison
+    comparison = compare(subset(every.losses, names), alpha=every.alpha, matches=[(name, None) for name in names])
+    question = "Can simple models predict returns?"
+    return _tell_best("stage1", question, comparison.contrasts, comparison, "simple models", ladder)
+
+
+def _tell_best(
+    stage: str, question: str, contrasts: Sequence[Contrast], comparison: Comparison, what: str, ladder: Ladder
+) -> list[Lesson]:
+    """Tell of the best of several whether it beats the zero forecast."""
+    if not contrasts:
+        return []
+    if comparison.withheld:
+        return [withhold(stage, question, comparison)]
+    top, margin, many = best_of(contrasts), percent(comparison.margin), len(contrasts)
+    said = answer(top, comparison.margin)
+    ahead = [one.first for one in contrasts if one.low > 0]
+    if said == YES:
+        who = f"Yes: of {many} {what} {_some(ahead)} better than the zero forecast"
+    elif said == NO:
+        who = f"No: none of {many} {what} beats the zero forecast by the {margin} that would matter"
+    else:
+        who = f"Cannot tell whether any of {many} {what} beats the zero forecast"
+    reach = f"{figures(top)}{whichever(many)}{_contamination(ladder, top.first)}"
+    why = "" if said == NO else because(top, comparison.margin)
+    text = f"{who}; the best on these days, {top.first}: {reach}{why}."
+    return [Lesson(stage, question, said, text, top.estimate, top.low, top.high)]
+
+
+def _some(names: Sequence[str]) -> str:
+    """Write up to three names, and their verb."""
+    shown = [*names[:3], f"{len(names) - 3} more"] if len(names) > 3 else names
+    return f"{join(shown)} {'is' if len(names) == 1 else 'are'}"
+
+
+def _sequences(ladder: Ladder) -> list[Lesson]:
+    """Tell the best LSTM against the best simple model; the zero forecast is one of those."""
+    return _tell_pair(ladder, "stage2", "Does sequence learning help?", ("LSTM", "stage2"), ("simple model", "stage1"))
+
+
+def _pretrained(ladder: Ladder) -> list[Lesson]:
+    """Tell whether the best pretrained model falls short of the best network that was trained here."""
+    question, own = "Can a pretrained model match custom ones?", ("network trained here", "stage2", "stage3", "stage4")
+    return _tell_pair(ladder, "stage5", question, ("pretrained model", "stage5"), own, match=True)
+
+
+def _tell_pair(
+    ladder: Ladder, stage: str, question: str, one: tuple[str, ...], other: tuple[str, ...], *, match: bool = False
+) -> list[Lesson]:
+    """Tell the best of some variants against the best of others; ``match`` asks whether it keeps up, not leads."""
+    first, second = candidates(ladder, *one[1:]), candidates(ladder, *other[1:], networks=match)
+    if not first or not second:
+        return []
+    pairs: list[tuple[str, str | None]] = [(name, against) for name in first for against in second]
+    losses, alpha = subset(ladder.comparison.losses, [*first, *second]), ladder.comparison.alpha
+    comparison = compare(losses, alpha=alpha, matches=pairs)
+    if comparison.withheld:
+        return [withhold(stage, question, comparison)]
+    top, margin = best_pair(comparison.contrasts), comparison.margin
+    said, why = (_keeps_up if match else _leads)(top, margin)
+    names = f"the {best(first, one[0])}, {top.first}, less the {best(second, other[0])}, {top.second}"
+    reach = f"{figures(top)}{whichever(len(pairs))}{_contamination(ladder, top.first)}"
+    text = f"{said.capitalize()}: {names}: {reach}{why}."
+    return [Lesson(stage, question, said, text, top.estimate, top.low, top.high)]
+
+
+def _leads(contrast: Figure, margin: float) -> tuple[str, str]:
+    return answer(contrast, margin), because(contrast, margin)
+
+
+def _keeps_up(contrast: Figure, margin: float) -> tuple[str, str]:
+    """Answer whether the first falls short of the second by less than the margin."""
+    if contrast.low > -margin:
+        by_less = f"; if it falls short, then by less than the {percent(margin)} that would matter"
+        return YES, "; it is better" if contrast.low > 0 else by_less
+    if contrast.high < 0:
+        return NO, "; it falls short"
+    return UNKNOWN, "; that includes zero and losses that would matter"
+
+
+def _features(ladder: Ladder) -> list[Lesson]:
+    """Repeat the verdict of Stage 2, with its contrast of engineered and raw inputs."""
+    rung, question = ladder.rung("stage2"), "Does feature engineering matter?"
+    if rung is None:
+        return []
+    try:
+        said = json.loads((rung.folder / "verdict.json").read_text("utf-8"))
+        sentence, code, contrasts = str(said["verdict"]["sentence"]), str(said["verdict"]["code"]), said["contrasts"]
+        found = [one for one in contrasts if one["first"].endswith("-Raw") and one["second"].endswith("-Feat")]
+        if not found or code == "withheld":
+            return [Lesson("stage2", question, code, sentence)]
+        estimate, low, high = (-float(found[0][key]) for key in ("estimate", "high", "low"))
+        reach = interval(estimate, low, high, "pp" if said["loss"] == "miss" else "%")
+        names = f"{found[0]['second']} less {found[0]['first']}"
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return []
+    text = f"{sentence} {names}: {reach}{at_once(len(contrasts), 'contrasts of that stage')}."
+    return [Lesson("stage2", question, code, text, estimate, low, high)]
+
+
+def _attention(ladder: Ladder) -> list[Lesson]:
+    """Tell each Transformer against the LSTM that reads the same features: pairs that were named beforehand."""
+    known = ladder.entries.filter(pl.col("copy_of").is_null())
+    above, below = (known.filter(stage=stage).select("features", "variant") for stage in ("stage3", "stage2"))
+    pairs = above.join(below, on="features", maintain_order="left", suffix="_below").drop("features").rows()
+    if not pairs:
+        return []
+    question, every = "Does attention add value over an LSTM?", ladder.comparison
+    names = list(dict.fromkeys([first for first, _ in pairs] + [second for _, second in pairs]))
+    comparison = compare(subset(every.losses, names), alpha=every.alpha, matches=pairs)
+    if comparison.withheld:
+        return [withhold("stage3", question, comparison)]
+    contrasts = comparison.contrasts
+    said, head = _summary(contrasts, comparison.margin)
+    each = "; ".join(f"{one.first} less {one.second} {figures(one)}" for one in contrasts)
+    text, main = f"{head}: {each}{at_once(len(pairs), 'pairs')}.", best_of(contrasts)
+    return [Lesson("stage3", question, said, text, main.estimate, main.low, main.high)]
+
+
+def _summary(contrasts: Sequence[Contrast], margin: float) -> tuple[str, str]:
+    """Answer by several contrasts at once: one gain is a yes, and is named; all without a gain are a no."""
+    answers = {one.first: answer(one, margin) for one in contrasts}
+    gains, worse = [name for name in answers if answers[name] == YES], [one.first for one in contrasts if one.high < 0]
+    if gains:
+        return YES, "Yes" if len(gains) == len(answers) else f"Yes, for {join(gains)}"
+    if set(answers.values()) == {NO}:
+        does_worse = len(worse) == len(answers)
+        return (
+            NO,
+            "No, it does worse" if does_worse else f"No, any gain is below the {percent(margin)} that would matter",
+        )
+    return (
+        UNKNOWN,
+        f"Cannot tell, but {join(worse)} {'is' if len(worse) == 1 else 'are'} worse" if worse else "Cannot tell",
+    )
+
+
+def _probes(ladder: Ladder) -> list[Lesson]:
+    """Read the probes of Stage 6, if there are any."""
+    file = ladder.folder / "stage6" / "probes.parquet"
+    if not file.is_file():
+        return []
+    try:
+        found = rediscovery(pl.read_parquet(file, hive_partitioning=False), alpha=ladder.comparison.alpha)
+    except (OSError, VerdictError, pl.exceptions.PolarsError):
+        return []
+    return [found] if found else []
+
+
+def _contamination(ladder: Ladder, name: str) -> str:
+    share = ladder.entries.filter(variant=name)["contaminated"][0]
+    return f"; its training data may reach {100 * share:.0f} % of the test days" if share > 0 else ""
