@@ -3,7 +3,7 @@
 import json
 from base64 import b64encode
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
@@ -16,6 +16,10 @@ from nextday.evaluate.verdict import Verdict
 from nextday.report import figures
 from nextday.report.html_tables import NAMES, NOTHING, lay_out, number, share
 from nextday.report.style import COLOURS
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+    from markupsafe import Markup
 
 BADGES = {
     "withheld": "withheld", "equal_baseline": "no better than the baseline", "features_help": "features help",
@@ -53,25 +57,37 @@ def render_report(
     uncertainty, plates
         What ``assess`` says of quantile forecasts, and the plots, as PNG, that belong to this rung of the ladder.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-    from markupsafe import Markup
-    from plotly.offline import get_plotlyjs
-
-    environment = Environment(
-        loader=PackageLoader("nextday.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True,
-    )  # fmt: skip
     numbers = break_down(comparison)
     drawn = _pictures(comparison, numbers, history)
-    return environment.get_template("report.html").render(
+    return environment().get_template("report.html").render(
         comparison=comparison, losses=comparison.losses, verdict=verdict, badge=BADGES.get(verdict.code, verdict.code),
         study=manifest.get("study", {}), manifest=manifest, nothing=NOTHING, colours=COLOURS, dark=DARK,
         unit=unit_of(comparison.losses), text=_texts(comparison, scores, folds), pictures=drawn,
         tables=lay_out(comparison, numbers, scores, history, folds, manifest, aside, uncertainty),
         plates={name: b64encode(content).decode() for name, content in (plates or {}).items()}, captions=PLATES,
-        specs=Markup(_embed({key: {"data": one.data, "layout": one.layout} for key, one in drawn.items()})),
-        plotly=Markup(get_plotlyjs().replace("</script", r"<\/script")),
+        **scripts(drawn),
     )  # fmt: skip
+
+
+def environment() -> "Environment":
+    """Give what renders the templates: every value is escaped, and none may be missing."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    return Environment(
+        loader=PackageLoader("nextday.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True,
+    )  # fmt: skip
+
+
+def scripts(pictures: Mapping[str, figures.Picture]) -> dict[str, "Markup"]:
+    """Give what a page's script draws, and plotly.js, so that neither can end the script it stands in."""
+    from markupsafe import Markup
+    from plotly.offline import get_plotlyjs
+
+    return {
+        "specs": Markup(_embed({key: {"data": one.data, "layout": one.layout} for key, one in pictures.items()})),
+        "plotly": Markup(get_plotlyjs().replace("</script", r"<\/script")),
+    }
 
 
 def _embed(value: object) -> str:
