@@ -15,6 +15,7 @@ from nextday.terminal import console, watch
 
 if TYPE_CHECKING:
     from nextday.evaluate import Comparison, Verdict
+    from nextday.ladder import Comparisons
     from nextday.pipeline import Results
 
 app = typer.Typer(
@@ -23,6 +24,7 @@ app = typer.Typer(
 )  # fmt: skip
 app.add_typer(data_app, name="data")
 
+LAST = "stage7"  # compares the other stages
 UsageError: Any = typer.BadParameter.__base__  # typer names its subclasses alone
 
 
@@ -36,7 +38,9 @@ class DeviceName(StrEnum):
 
 @app.command()
 def run(
-    study: Annotated[str, typer.Argument(help=f"{', '.join(presets())}, or a YAML file.")],
+    study: Annotated[
+        str, typer.Argument(help=f"{', '.join(presets())}; {LAST} compares them; all runs them all; or a YAML file.")
+    ],
     data: Annotated[str | None, typer.Option(help=f"{SOURCES}.")] = None,
     market: Annotated[str | None, typer.Option(help="Ticker of the market factor.")] = None,
     tickers: Annotated[
@@ -65,6 +69,10 @@ def run(
         changes["drop_bad"] = True
     if folds is not None:
         changes |= {"split.scheme": "walk_forward", "split.folds": folds}
+    if study in {LAST, "all"}:
+        options = {"workers": workers, "device": device.value, "fresh": fresh}
+        _climb(study, changes, out, options)
+        return
     loaded = Study.load(study, changes)
 
     from nextday.pipeline import run as run_study
@@ -109,6 +117,36 @@ def verdict(
         typer.echo(json.dumps(as_dict(comparison, judged), indent=1))
     else:
         _show_verdict(comparison, judged)
+
+
+def _climb(study: str, changes: dict[str, object], out: Path, options: dict[str, Any]) -> None:
+    """Run all stages, or compare those that are there, and print the leaderboard and the lessons."""
+    if study == LAST and (changes or options != {"workers": None, "device": "auto", "fresh": False}):
+        raise StudyError(f"{LAST} compares what is in --out and takes no other option; nextday run all runs the stages")
+    from nextday.ladder import compare_stages, run_all
+
+    if study == "all":
+        if changes.get("data") == "yahoo":
+            _announce()
+        found = run_all(changes, out=out, watch=watch, show=_show, **options)
+    else:
+        found = compare_stages(out)
+    _show_ladder(found)
+
+
+def _show_ladder(found: "Comparisons") -> None:
+    """Print the leaderboard, what was learned, and where the files are."""
+    from nextday.report.ladder_page import leaderboard_table
+
+    screen = console()
+    screen.print(leaderboard_table(found.ladder, found.leaderboard))
+    for lesson in found.lessons:
+        screen.print(f"{lesson.stage}: {lesson.question}", style="bold", markup=False, highlight=False)
+        screen.print(f"  {lesson.sentence}", markup=False, highlight=False)
+    for note in found.notes:
+        screen.print(f"note: {note}", style="dim", markup=False, highlight=False)
+    files = "final_comparison.csv, plots, report.html"
+    screen.print(f"{files}: {found.out}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _show(results: "Results") -> None:

@@ -9,6 +9,10 @@ class StudyError(NextdayError):
     """A study file or an option asks for something that cannot be done."""
 
 
+class MissingError(StudyError):
+    """A model needs a package or weights that are not here; ``nextday run all`` goes on without its stage."""
+
+
 class DataError(NextdayError):
     """Bars break a documented assumption."""
 

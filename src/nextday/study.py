@@ -158,7 +158,9 @@ class Study(Settings):
         elif preset.is_file():
             text = preset.read_text("utf-8")
         else:
-            raise StudyError(f"unknown study {str(study)!r}; known: {', '.join(presets())}, or a file ending in .yaml")
+            raise StudyError(
+                f"unknown study {str(study)!r}; known: {', '.join(presets())}, stage7, all, or a file ending in .yaml"
+            )
         values = _parse(text, str(study))
         for key, value in (changes or {}).items():
             _change(values, key, value)
