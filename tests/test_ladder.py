@@ -183,6 +183,27 @@ def test_a_name_that_two_stages_use_is_told_apart(climbed):
     assert any("stage3, stage4, stage6" in note for note in ladder.notes)
 
 
+def test_a_benchmark_that_two_stages_have_counts_once(climbed):
+    write(climbed / "stage5", make_stage({"Mean": SIMPLE["Mean"], "New": (0.1, 0, 0)}))  # the second there as here
+    ladder = load_ladder(climbed)
+    copies = dict(ladder.entries.select("variant", "copy_of").rows())
+    assert copies.pop("Mean (stage5)") is None, "of the same name, but other forecasts"
+    assert set(copies.values()) == {None}
+    table = pl.read_parquet(climbed / "stage1" / "forecasts.parquet").filter(variant="Mean")
+    other = pl.read_parquet(climbed / "stage5" / "forecasts.parquet").filter(variant="New")
+    pl.concat([table, other]).write_parquet(climbed / "stage5" / "forecasts.parquet")
+    copies = dict(load_ladder(climbed).entries.select("variant", "copy_of").rows())
+    assert copies["Mean (stage5)"] == "Mean (stage1)"
+
+
+def test_days_that_a_model_may_have_seen_are_read_off_the_forecasts(climbed):
+    file = climbed / "stage2" / "forecasts.parquet"
+    seen = (pl.col("variant") == "LSTM-Raw") & (pl.col("ticker") == "AAA")
+    pl.read_parquet(file).with_columns(contaminated=seen).write_parquet(file)
+    shares = dict(load_ladder(climbed).entries.select("variant", "contaminated").rows())
+    assert shares == {"Zero": 0, "Mean": 0, "Noise": 0, "LSTM-Raw": 0.5, "LSTM-Feat": 0}
+
+
 def test_other_training_days_are_noted(climbed):
     folds = pl.read_parquet(climbed / "stage2" / "folds.parquet")
     folds.with_columns(train_to=datetime.date(2017, 1, 1)).write_parquet(climbed / "stage2" / "folds.parquet")

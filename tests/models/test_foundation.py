@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from checkpoints import save_bolt
-from nextday.errors import StudyError, TrainingError
+from nextday.errors import MissingError, StudyError, TrainingError
 from nextday.models import Key, make_model
 from nextday.models.foundation import DECILES, ChronosBolt, Fracast
 from nextday.samples import Samples, Windows
@@ -206,13 +206,15 @@ def test_days_up_to_the_declared_end_are_contaminated_and_all_where_none_is_decl
 @pytest.mark.parametrize(("name", "module"), [("fracast", "fracast"), ("chronos_bolt", "chronos")])
 def test_a_missing_package_is_one_line(make, monkeypatch, name, module):
     monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(StudyError, match=rf"^{module} is not installed: pip install 'nextday\[foundation\]'$"):
+    with pytest.raises(MissingError, match=rf"^{module} is not installed: pip install 'nextday\[foundation\]'$"):
         make(name)
 
 
 @pytest.mark.parametrize("where", ["nobody/has-this", "/no/such/folder", "no such name", ""])
 def test_missing_weights_are_one_line_without_a_wait(make, where):
-    with pytest.raises(StudyError, match="^chronos_bolt: no weights .* here: give `weights` the path of a folder .*$"):
+    with pytest.raises(
+        MissingError, match="^chronos_bolt: no weights .* here: give `weights` the path of a folder .*$"
+    ):
         make("chronos_bolt", weights=where)
 
 

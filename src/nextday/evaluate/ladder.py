@@ -34,6 +34,8 @@ class Rung:
         Its tables; ``variant`` is the name in the ladder.
     names
         Name in the ladder of each of its variants: its own, with the stage behind it where two stages use it.
+    reached
+        By own name the share of test days that the training data of a variant may hold; missing is none.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Rung:
     forecasts: pl.DataFrame
     folds: pl.DataFrame
     names: Mapping[str, str]
+    reached: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +60,8 @@ class Ladder:
         The stages that forecast, in order.
     entries
         One row per variant: ``variant, stage, own`` (its name in its stage), ``method, features, copy_of`` (the variant
-        whose intervals it calibrates; its point forecasts are the same), ``units, seconds, parameters, contaminated``.
+        whose point forecasts are the same: it calibrates its intervals, or an earlier stage has it already), ``units,
+        seconds, parameters, contaminated``.
     comparison
         Skill of every variant against the zero forecast by squared loss; intervals hold for all variants at once.
     notes
@@ -102,6 +106,8 @@ def load_ladder(folder: Path, *, alpha: float = 0.05) -> Ladder:
     losses = measure(every, folds=rungs[0].folds)
     comparison = compare(losses, alpha=alpha, matches=[(name, None) for name in losses.variants])
     entries = pl.concat([_entries(rung) for rung in rungs])
+    again = pl.col("variant").replace_strict(_repeated(rungs), default=None, return_dtype=pl.String)
+    entries = entries.with_columns(copy_of=pl.coalesce("copy_of", again))
     return Ladder(folder, tuple(rungs), entries, comparison, (*_gaps(folder), *notes, *_other_training(rungs)))
 
 
@@ -120,8 +126,11 @@ def _read(folder: Path) -> Rung:
         study = manifest["study"]
         known = {str(name): dict(variant) for name, variant in study["variants"].items()}
         known |= {str(name): dict(one) for name, one in study.get("conformal", {}).items()}
-        forecasts = pl.read_parquet(folder / "forecasts.parquet", hive_partitioning=False)
-        forecasts = forecasts.select("variant", *KEYS, cs.matches(r"^q\d")).with_columns(pl.col("seed").cast(pl.Int64))
+        table = pl.read_parquet(folder / "forecasts.parquet", hive_partitioning=False)
+        reached = dict(manifest.get("contamination", {}))
+        if "contaminated" in table.columns:
+            reached |= table.group_by("variant").agg(pl.col("contaminated").cast(pl.Float64).mean()).rows()
+        forecasts = table.select("variant", *KEYS, cs.matches(r"^q\d")).with_columns(pl.col("seed").cast(pl.Int64))
         folds = pl.read_parquet(folder / "folds.parquet", hive_partitioning=False)
         names = forecasts["variant"].unique(maintain_order=True).to_list()
         itemgetter(*names)(known)  # raises where a variant is unknown, or where there is none
@@ -130,7 +139,7 @@ def _read(folder: Path) -> Rung:
         raise OutputError(
             f"{folder} does not hold a finished stage: {why}; run {folder.name} again, or move the folder away"
         ) from None
-    return Rung(folder.name, folder, study, manifest, forecasts, folds, {name: name for name in names})
+    return Rung(folder.name, folder, study, manifest, forecasts, folds, {name: name for name in names}, reached)
 
 
 def _tell_apart(rungs: Sequence[Rung]) -> tuple[list[Rung], list[str]]:
@@ -144,6 +153,21 @@ def _tell_apart(rungs: Sequence[Rung]) -> tuple[list[Rung], list[str]]:
         forecasts = rung.forecasts.with_columns(pl.col("variant").cast(pl.String).replace(names))
         found.append(replace(rung, names=names, forecasts=forecasts))
     return found, [f"{name} is in several stages: each has its stage behind its name" for name in sorted(doubled)]
+
+
+def _repeated(rungs: Sequence[Rung]) -> dict[str, str]:
+    """Find variants that an earlier stage has under the same name, with the same forecasts, as a benchmark is."""
+    first: dict[str, tuple[str, pl.DataFrame]] = {}
+    found = {}
+    for rung in rungs:
+        for name, label in rung.names.items():
+            own = rung.forecasts.filter(variant=label).select("seed", "ticker", "origin", "predicted")
+            own = own.sort("seed", "ticker", "origin")
+            if name not in first:
+                first[name] = label, own
+            elif own.equals(first[name][1]):
+                found[label] = first[name][0]
+    return found
 
 
 def _refuse_other_samples(rungs: Sequence[Rung]) -> None:
@@ -182,7 +206,7 @@ def _refuse_other_samples(rungs: Sequence[Rung]) -> None:
 def _entries(rung: Rung) -> pl.DataFrame:
     """Say of every variant of a stage what it is and what it cost; calibrated copies cost what their original does."""
     copies = {name: one["of"] for name, one in rung.study.get("conformal", {}).items() if name in rung.names}
-    costs, reached = rung.manifest.get("costs", {}), rung.manifest.get("contamination", {})
+    costs = rung.manifest.get("costs", {})
     rows = []
     for name, label in rung.names.items():
         source = copies.get(name, name)
@@ -193,7 +217,7 @@ def _entries(rung: Rung) -> pl.DataFrame:
             "method": f"{method} + {rung.study['conformal'][name]['method']}" if name in copies else method,
             "features": str(variant["features"]), "copy_of": rung.names.get(source) if name in copies else None,
             "units": cost.get("units"), "seconds": cost.get("seconds"), "parameters": cost.get("parameters"),
-            "contaminated": float(reached.get(source, 0)),
+            "contaminated": float(rung.reached.get(source, 0)),
         })  # fmt: skip
     kinds = {"units": pl.Int64, "seconds": pl.Float64, "parameters": pl.Int64, "copy_of": pl.String}
     return pl.DataFrame(rows, schema_overrides=kinds)

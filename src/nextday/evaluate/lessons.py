@@ -35,6 +35,8 @@ from nextday.evaluate.wording import (
     withhold,
 )
 
+PRETRAINED = ("fracast", "chronos_bolt")  # models that were trained elsewhere; others may be by what their days say
+
 
 def learn(ladder: Ladder) -> tuple[Lesson, ...]:
     """Answer each question whose stages are there: that of the whole ladder, then in order of the stages."""
@@ -100,31 +102,38 @@ def _some(names: Sequence[str]) -> str:
 
 
 def _sequences(ladder: Ladder) -> list[Lesson]:
-    """Tell the best LSTM against the best simple model; the zero forecast is one of those."""
-    return _tell_pair(ladder, "stage2", "Does sequence learning help?", ("LSTM", "stage2"), ("simple model", "stage1"))
+    """Tell the best LSTM against the best simple model."""
+    lstms, simple = candidates(ladder, "stage2"), candidates(ladder, "stage1")
+    return _tell_pair(ladder, "stage2", "Does sequence learning help?", ("LSTM", lstms), ("simple model", simple))
 
 
 def _pretrained(ladder: Ladder) -> list[Lesson]:
     """Tell whether the best pretrained model falls short of the best network that was trained here."""
-    question, own = "Can a pretrained model match custom ones?", ("network trained here", "stage2", "stage3", "stage4")
-    return _tell_pair(ladder, "stage5", question, ("pretrained model", "stage5"), own, match=True)
+    known = ladder.entries.filter(pl.col("method").is_in(PRETRAINED) | (pl.col("contaminated") > 0))[
+        "variant"
+    ].to_list()
+    pretrained = [name for name in candidates(ladder, "stage5") if name in known]
+    own = candidates(ladder, "stage2", "stage3", "stage4", "stage5", networks=True)
+    groups = ("pretrained model", pretrained), ("network trained here", [name for name in own if name not in known])
+    return _tell_pair(ladder, "stage5", "Can a pretrained model match custom ones?", *groups, match=True)
 
 
 def _tell_pair(
-    ladder: Ladder, stage: str, question: str, one: tuple[str, ...], other: tuple[str, ...], *, match: bool = False
-) -> list[Lesson]:
+    ladder: Ladder, stage: str, question: str, one: tuple[str, list[str]], other: tuple[str, list[str]], *,
+    match: bool = False,
+) -> list[Lesson]:  # fmt: skip
     """Tell the best of some variants against the best of others; ``match`` asks whether it keeps up, not leads."""
-    first, second = candidates(ladder, *one[1:]), candidates(ladder, *other[1:], networks=match)
+    (what, first), (against, second) = one, other
     if not first or not second:
         return []
-    pairs: list[tuple[str, str | None]] = [(name, against) for name in first for against in second]
+    pairs: list[tuple[str, str | None]] = [(name, base) for name in first for base in second]
     losses, alpha = subset(ladder.comparison.losses, [*first, *second]), ladder.comparison.alpha
     comparison = compare(losses, alpha=alpha, matches=pairs)
     if comparison.withheld:
         return [withhold(stage, question, comparison)]
     top, margin = best_pair(comparison.contrasts), comparison.margin
     said, why = (_keeps_up if match else _leads)(top, margin)
-    names = f"the {best(first, one[0])}, {top.first}, less the {best(second, other[0])}, {top.second}"
+    names = f"the {best(first, what)}, {top.first}, less the {best(second, against)}, {top.second}"
     reach = f"{figures(top)}{whichever(len(pairs))}{_contamination(ladder, top.first)}"
     text = f"{said.capitalize()}: {names}: {reach}{why}."
     return [Lesson(stage, question, said, text, top.estimate, top.low, top.high)]

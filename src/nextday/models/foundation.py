@@ -19,7 +19,7 @@ from typing import Annotated, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from nextday.errors import StudyError, TrainingError
+from nextday.errors import MissingError, StudyError, TrainingError
 from nextday.models.base import Fitted, Forecaster, Key
 from nextday.models.networks import Device, resolve_device
 from nextday.samples import Samples, Windows
@@ -72,7 +72,7 @@ class Foundation(Forecaster):
 
     def __post_init__(self) -> None:
         if find_spec(self.module) is None:
-            raise StudyError(f"{self.module} is not installed: pip install 'nextday[foundation]'")
+            raise MissingError(f"{self.module} is not installed: pip install 'nextday[foundation]'")
 
     def __repr__(self) -> str:
         """Say the settings and what else makes the forecasts: a unit is stored under this text."""
@@ -205,7 +205,7 @@ class ChronosBolt(Foundation):
             except (OSError, ValueError):  # not in the cache, or no name of the hub
                 found = Path()
         if not (found / "config.json").is_file():
-            raise StudyError(
+            raise MissingError(
                 f"chronos_bolt: no weights {self.weights!r} here: give `weights` the path of a folder with config.json "
                 "and model.safetensors, or, online, `hf download amazon/chronos-bolt-small` and the name"
             )
