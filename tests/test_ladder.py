@@ -204,6 +204,17 @@ def test_days_that_a_model_may_have_seen_are_read_off_the_forecasts(climbed):
     assert shares == {"Zero": 0, "Mean": 0, "Noise": 0, "LSTM-Raw": 0.5, "LSTM-Feat": 0}
 
 
+def test_the_luck_of_a_pooled_network_counts_once_for_all_tickers(climbed):
+    apart = load_ladder(climbed).comparison
+    file = climbed / "stage2" / "manifest.json"
+    manifest = json.loads(file.read_text())
+    manifest["study"]["variants"]["LSTM-Feat"]["options"] = {"pooled": "true"}
+    file.write_text(json.dumps(manifest))
+    together = load_ladder(climbed).comparison
+    assert together.losses.pooled == (False, False, False, False, True)
+    assert together.against_benchmark[-1].seed_error != apart.against_benchmark[-1].seed_error
+
+
 def test_other_training_days_are_noted(climbed):
     folds = pl.read_parquet(climbed / "stage2" / "folds.parquet")
     folds.with_columns(train_to=datetime.date(2017, 1, 1)).write_parquet(climbed / "stage2" / "folds.parquet")

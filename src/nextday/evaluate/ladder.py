@@ -61,7 +61,7 @@ class Ladder:
     entries
         One row per variant: ``variant, stage, own`` (its name in its stage), ``method, features, copy_of`` (the variant
         whose point forecasts are the same: it calibrates its intervals, or an earlier stage has it already), ``units,
-        seconds, parameters, contaminated``.
+        seconds, parameters, contaminated, pooled`` (one network forecasts all tickers).
     comparison
         Skill of every variant against the zero forecast by squared loss; intervals hold for all variants at once.
     notes
@@ -103,9 +103,9 @@ def load_ladder(folder: Path, *, alpha: float = 0.05) -> Ladder:
     rungs, notes = _tell_apart(rungs)
     _refuse_other_samples(rungs)
     every = pl.concat([rung.forecasts.select("variant", *KEYS) for rung in rungs])
-    losses = measure(every, folds=rungs[0].folds)
-    comparison = compare(losses, alpha=alpha, matches=[(name, None) for name in losses.variants])
     entries = pl.concat([_entries(rung) for rung in rungs])
+    losses = measure(every, folds=rungs[0].folds, pooled=entries.filter("pooled")["variant"].to_list())
+    comparison = compare(losses, alpha=alpha, matches=[(name, None) for name in losses.variants])
     again = pl.col("variant").replace_strict(_repeated(rungs), default=None, return_dtype=pl.String)
     entries = entries.with_columns(copy_of=pl.coalesce("copy_of", again))
     return Ladder(folder, tuple(rungs), entries, comparison, (*_gaps(folder), *notes, *_other_training(rungs)))
@@ -117,6 +117,7 @@ def subset(losses: Losses, variants: Sequence[str]) -> Losses:
     return replace(
         losses, variants=tuple(variants), grid=losses.grid[at], seeds=tuple(losses.seeds[i] for i in at),
         by_seed=tuple(losses.by_seed[i] for i in at), daily_by_seed=tuple(losses.daily_by_seed[i] for i in at),
+        pooled=tuple(losses.pooled[i] for i in at),
     )  # fmt: skip
 
 
@@ -218,6 +219,7 @@ def _entries(rung: Rung) -> pl.DataFrame:
             "features": str(variant["features"]), "copy_of": rung.names.get(source) if name in copies else None,
             "units": cost.get("units"), "seconds": cost.get("seconds"), "parameters": cost.get("parameters"),
             "contaminated": float(rung.reached.get(source, 0)),
+            "pooled": method == "vae" or str(variant.get("options", {}).get("pooled", "")).lower() == "true",
         })  # fmt: skip
     kinds = {"units": pl.Int64, "seconds": pl.Float64, "parameters": pl.Int64, "copy_of": pl.String}
     return pl.DataFrame(rows, schema_overrides=kinds)

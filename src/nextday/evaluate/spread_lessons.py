@@ -44,15 +44,16 @@ def uncertainty(ladder: Ladder) -> list[Lesson]:
     named = rung.names.get(rung.study.get("verdict", {}).get("benchmark", ""), "")
     baselines.sort(key=lambda name: name != named)  # the study's benchmark first
     alpha = ladder.comparison.alpha
-    found = _pinball(rung, networks, baselines, alpha) if baselines else []
+    pooled = rows.filter("pooled")["variant"].to_list()
+    found = _pinball(rung, networks, baselines, pooled, alpha) if baselines else []
     return found + ([_coverage(rung, networks, alpha)] if intervals_of(levels) else [])
 
 
-def _pinball(rung: Rung, networks: list[str], baselines: list[str], alpha: float) -> list[Lesson]:
+def _pinball(rung: Rung, networks: list[str], baselines: list[str], pooled: list[str], alpha: float) -> list[Lesson]:
     """Compare by pinball loss: with the benchmark of the study, then with the best of the other baselines."""
     benchmark, *others = baselines
     table = rung.forecasts.filter(pl.col("variant").is_in([*networks, *baselines]))
-    losses = measure(table, loss="pinball", benchmark=benchmark, folds=rung.folds)
+    losses = measure(table, loss="pinball", benchmark=benchmark, folds=rung.folds, pooled=pooled)
     pairs: list[tuple[str, str | None]] = [(name, against) for name in networks for against in (None, *others)]
     comparison = compare(losses, alpha=alpha, matches=pairs)
     if comparison.withheld:
