@@ -93,7 +93,7 @@ def test_a_name_cannot_lead_out_of_the_results_folder(tmp_path):
         ),
         (
             {"model": "lstm", "features": "raw", "options": {"hiden": 3}},
-            r"model lstm has no option 'hiden'; known: head, loss, hidden, layers, dropout",
+            r"model lstm has no option 'hiden'; known: head, loss, pooled, hidden, layers, dropout",
         ),
         (
             {"model": "lstm", "features": "raw", "options": {"hidden": "x"}},
