@@ -73,7 +73,7 @@ def leaderboard(board: pl.DataFrame, margin: float, confidence: float) -> "Figur
         f"Lines: {100 * confidence:g} % intervals that hold for all at once. Filled: no other is told to be better. "
         f"Shaded: the margin of ±{100 * margin:g} %, too small to matter. Arrows: off the axis."
     )
-    details += f" {copies} calibrated copies, with the same point forecasts, are left out." if copies else ""
+    details += f" Not drawn: {copies} with the same point forecasts as another." if copies else ""
     if (board["contaminated"] > 0).any():
         details += " †: its training data may reach test days."
     figure = new_figure(10, 1.2 + 0.24 * len(board), title, details)
@@ -109,7 +109,7 @@ def _standing(ax: "Axes", at: int, row: Mapping[str, Any], look: Look, limits: L
 def frontier(board: pl.DataFrame, margin: float, confidence: float) -> "Figure":
     """Draw skill against the seconds that a training takes, and the line of those that nothing cheaper beats."""
     board, look = originals(board).drop_nulls("seconds_per_unit"), stage_looks(board)
-    title = "Skill against the zero forecast, and the seconds that one training takes (one ticker, fold and seed)"
+    title = "Skill against the zero forecast, and the seconds of one training (of all tickers for pooled networks)"
     details = (
         f"Area: parameters of the network. Faint lines: {100 * confidence:g} % intervals that hold for all at once. "
         f"Line: those that none cheaper beats on these days. Left edge: under {1000 * FREE:g} ms. Arrows: off the axis."
