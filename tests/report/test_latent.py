@@ -179,7 +179,6 @@ def test_of_many_points_some_are_drawn_the_same_each_time(monkeypatch, latents, 
 
 @pytest.mark.slow
 @pytest.mark.skipif(importlib.util.find_spec("umap") is None, reason="an extra package")
-@pytest.mark.filterwarnings("default")
 def test_umap_stands_above_and_is_the_same_each_time(latents, regimes):
     one, again = (latent_map(latents, regimes) for _ in range(2))
     drawn = [np.asarray(panel(figure, "UMAP, by regime").collections[0].get_offsets()) for figure in (one, again)]

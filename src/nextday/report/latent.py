@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.util
+import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -78,9 +79,11 @@ def _umap(points: np.ndarray, seed: int) -> np.ndarray | None:
     """Lay points out by UMAP, in one thread; None without the package, or with too few points for neighbours."""
     if importlib.util.find_spec("umap") is None or len(points) <= 2 * NEIGHBOURS:
         return None
-    umap = importlib.import_module("umap")  # seconds of start-up, for numba
-    layout = umap.UMAP(n_neighbors=NEIGHBOURS, min_dist=0.1, n_epochs=200, random_state=seed, n_jobs=1)
-    return np.asarray(layout.fit_transform(points), dtype=np.float64)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it misses TensorFlow, and starts otherwise where no spectrum is found
+        umap = importlib.import_module("umap")  # seconds of start-up, for numba
+        layout = umap.UMAP(n_neighbors=NEIGHBOURS, min_dist=0.1, n_epochs=200, random_state=seed, n_jobs=1)
+        return np.asarray(layout.fit_transform(points), dtype=np.float64)
 
 
 def _by_ticker(ax: "Axes", rows: pl.DataFrame) -> list[str]:
