@@ -8,6 +8,7 @@ import numpy as np
 
 from nextday.evaluate.contrasts import Comparison, Contrast
 
+MOST_KNOWN = 8  # orders to name one by one
 ROLES = {"raw": "-Raw", "rich": "-OHLCV", "engineered": "-Feat"}
 
 
@@ -113,7 +114,7 @@ def _inconclusive(comparison: Comparison) -> tuple[str, tuple[str, ...]]:
         contrast for contrast in comparison.against_benchmark if relation(contrast, comparison.margin) == "?"
     ]
     remarks = [_what_would_settle(contrast, comparison) for contrast in open_ones]
-    known = [text for contrast in comparison.contrasts if (text := _compared(contrast, comparison.margin))]
+    known = _known(comparison)
     if known:
         remarks.insert(0, f"Resolved: {'; '.join(known)}.")
     pairs = _and([f"{contrast.first} from {contrast.second}" for contrast in open_ones[:3]])
@@ -158,6 +159,20 @@ def _relations(comparison: Comparison) -> Callable[[str, str], str]:
         known[contrast.first, contrast.second] = found
         known[contrast.second, contrast.first] = {">": "<", "<": ">"}.get(found, found)
     return lambda first, second: known[first, second]
+
+
+def _known(comparison: Comparison) -> list[str]:
+    """Say what is resolved; of many, the benchmark's in one, and how many are equal."""
+    known = [text for contrast in comparison.contrasts if (text := _compared(contrast, comparison.margin))]
+    if len(known) <= MOST_KNOWN:
+        return known
+    sides = {sign: [one.first for one in comparison.against_benchmark if relation(one, comparison.margin) == sign]
+             for sign in (">", "=", "<")}  # fmt: skip
+    found = [f"{_and(names)} {sign} {comparison.losses.benchmark}" for sign, names in sides.items() if names]
+    pairs = [text for contrast in comparison.between if (text := _compared(contrast, comparison.margin))]
+    ordered, equal = [text for text in pairs if " > " in text], sum(" = " in text for text in pairs)
+    found += ordered[:MOST_KNOWN] + ([f"{len(ordered) - MOST_KNOWN} more pairs"] if len(ordered) > MOST_KNOWN else [])
+    return found + ([f"{equal} pairs of variants are equal within the margin"] if equal else [])
 
 
 def _compared(contrast: Contrast, margin: float) -> str:

@@ -14,6 +14,9 @@ from nextday.evaluate.quantiles import levels_of
 from nextday.files import write_atomically
 
 
+MOST_CONTRASTS = 20  # on a terminal
+
+
 def write_csv(out: Path, name: str, *, forecasts: pl.DataFrame, scores: pl.DataFrame) -> None:
     """Write the tables for readers: results, results by seed, all predictions."""
     titled = scores.rename({"ticker": "Ticker", "variant": "Model", "seed": "Seed"})
@@ -109,7 +112,10 @@ def contrasts_table(comparison: Comparison, what: str = "skill") -> Table:
     table = Table(title=title, title_justify="left")
     for header in ("contrast", "estimate", "interval", "from days", "from seeds", "p alone", "p of all", "is"):
         table.add_column(header, justify="left" if header == "contrast" else "right", no_wrap=True)
-    for contrast in comparison.contrasts:
+    shown = comparison.contrasts if len(comparison.contrasts) <= MOST_CONTRASTS else comparison.against_benchmark
+    if len(shown) < len(comparison.contrasts):
+        table.caption = f"{len(comparison.between)} contrasts between variants are in report.html"
+    for contrast in shown:
         numbers = [f"{100 * contrast.estimate:+.2f}", f"{100 * contrast.low:+.2f} to {100 * contrast.high:+.2f}"]
         errors = [f"{100 * error:.2f}" for error in (contrast.date_error, contrast.seed_error)]
         chances = [f"{value:.3f}" for value in (contrast.p_value, contrast.p_adjusted)]
