@@ -56,7 +56,8 @@ def test_a_study_writes_the_documented_files(climbed):
     expected = {f"stage2_ablation_{plot}.png" for plot in plots} | {"stage2_full_comparison.png"}
     expected |= {"stage2_results.csv", "stage2_results_by_seed.csv", "stage2_all_predictions.csv"}
     expected |= {"forecasts.parquet", "history.parquet", "folds.parquet", "attention.parquet", "manifest.json", "units"}
-    expected |= {"valid.parquet", "verdict.json", "report.html"}
+    expected |= {f"{name}.parquet" for name in ("valid", "sweep", "latents", "profile")}
+    expected |= {"verdict.json", "report.html"}
     assert {path.name for path in (results / "stage2").iterdir()} == expected
     assert "stage1_full_comparison.png" not in {path.name for path in (results / "stage1").iterdir()}
 
@@ -66,7 +67,7 @@ def test_metrics_recomputed_from_the_predictions_agree(climbed):
     predictions = pl.read_csv(folder / "stage2_all_predictions.csv", schema_overrides={"Ticker": pl.String})
     by_seed = pl.read_csv(folder / "stage2_results_by_seed.csv", schema_overrides={"Ticker": pl.String})
     results = pl.read_csv(folder / "stage2_results.csv", schema_overrides={"Ticker": pl.String})
-    assert predictions.columns == ["Date", "Origin", "Ticker", "Model", "Seed", "Actual", "Predicted"]
+    assert predictions.columns == ["Date", "Origin", "Ticker", "Model", "Seed", "Actual", "Predicted", "Contaminated"]
     assert results.columns[:5] == ["Ticker", "Model", "MAE", "RMSE", "DirAcc"]
     assert len(results) == 2 * 3
     for row in by_seed.iter_rows(named=True):

@@ -36,6 +36,7 @@ from nextday.files import open_folder, write_atomically, write_parquet
 from nextday.models import Device
 from nextday.report import draw_plots, render_report, write_csv
 from nextday.run import (
+    POOL,
     Store,
     Workers,
     collect,
@@ -152,7 +153,9 @@ def report(folder: Path) -> Results:
     scores = score(forecasts, folds, interval=study.interval)
     baselines, remark = (None, "") if study.name == "stage1" else load_baselines(folder.parent / "stage1", forecasts)
     terms = study.verdict
-    losses = measure(forecasts, loss=terms.loss, benchmark=terms.benchmark or None, folds=folds, pooled=_pooled(study))
+    losses = measure(
+        forecasts, loss=terms.loss, benchmark=terms.benchmark or None, folds=folds, pooled=_pooled(study, history)
+    )
     comparison = compare(losses, margin=terms.margin, alpha=terms.alpha)
     verdict = judge(comparison)
     rung, missing = _rung(folder, study, forecasts)
@@ -178,9 +181,9 @@ def report(folder: Path) -> Results:
     return Results(study, folder, forecasts, history, scores, comparison, verdict, notes, rung, uncertainty)
 
 
-def _pooled(study: Study) -> set[str]:
+def _pooled(study: Study, history: pl.DataFrame) -> set[str]:
     """Name the variants of which one network forecasts all tickers, and their calibrated copies."""
-    own = {name for name, variant in study.variants.items() if variant.model == "vae" or variant.options.get("pooled")}
+    own = set(history.filter(ticker=POOL)["variant"])
     return own | {name for name, copy in study.conformal.items() if copy.of in own}
 
 

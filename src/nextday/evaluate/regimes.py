@@ -3,14 +3,17 @@
 import warnings
 from dataclasses import dataclass
 from itertools import combinations
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
-import sklearn  # its submodules load when first used
 from threadpoolctl import threadpool_limits
 
 from nextday.errors import VerdictError
 from nextday.evaluate.regime_effects import differences
+
+if TYPE_CHECKING:
+    from sklearn.mixture import GaussianMixture
 
 UNIT = ["fold", "seed"]
 KEYS = [*UNIT, "ticker", "origin"]
@@ -187,7 +190,7 @@ def _thinned(rows: pl.DataFrame, lookback: int) -> np.ndarray:
     return (session + turn) % lookback == 0
 
 
-def _fit(points: np.ndarray, k: int, seed: int) -> "sklearn.mixture.GaussianMixture":
+def _fit(points: np.ndarray, k: int, seed: int) -> "GaussianMixture":
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.mixture import GaussianMixture
 
@@ -207,7 +210,7 @@ def _shared(rows: pl.DataFrame, points: np.ndarray) -> float:
     return float(max((sums**2).sum() / alone, 1.0)) if alone > 0 else 1.0
 
 
-def _cautious(mixture: "sklearn.mixture.GaussianMixture", points: np.ndarray, shared: float) -> float:
+def _cautious(mixture: "GaussianMixture", points: np.ndarray, shared: float) -> float:
     """Give the criterion of as many points as would be as informative, were they independent (Kish, 1965)."""
     likelihood, count = mixture.score(points) * len(points), max(len(points) / shared, 1.0)
     free = (mixture.bic(points) + 2 * likelihood) / np.log(len(points))  # parameters
@@ -221,7 +224,7 @@ def _number(criterion: pl.DataFrame, column: str) -> int:
     return int(tried.sort(column, "k")["k"][0])
 
 
-def _ordered(mixture: "sklearn.mixture.GaussianMixture", rows: pl.DataFrame, points: np.ndarray) -> np.ndarray:
+def _ordered(mixture: "GaussianMixture", rows: pl.DataFrame, points: np.ndarray) -> np.ndarray:
     """Label the rows, regimes numbered by the mean squared next return of their share of the train rows."""
     train = (rows["part"] == "train").to_numpy()
     belongs = mixture.predict_proba(points)

@@ -2,12 +2,12 @@
 
 from nextday.run.execute import Outcome, execute
 from nextday.run.manifest import describe_run
-from nextday.run.plan import Plan, Unit, make_plan
+from nextday.run.plan import POOL, Plan, Unit, make_plan
 from nextday.run.store import Store
 from nextday.run.table import collect, schemas
 from nextday.run.workers import Workers
 
 __all__ = [
-    "Outcome", "Plan", "Store", "Unit", "Workers",
+    "POOL", "Outcome", "Plan", "Store", "Unit", "Workers",
     "collect", "describe_run", "execute", "make_plan", "schemas",
 ]  # fmt: skip
