@@ -50,6 +50,10 @@ class Headed(nn.Module):
 
     head: Head
 
+    def states(self, x: torch.Tensor) -> list[torch.Tensor]:
+        """Map windows [sample, lookback, feature] to a state of each layer, [sample, width]; the head gets the last."""
+        raise NotImplementedError
+
 
 class PointHead(Head):
     """One number, by squared error: the conditional mean. Targets are not scaled."""

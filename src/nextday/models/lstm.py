@@ -29,10 +29,15 @@ class LstmNetwork(Headed):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map windows [sample, lookback, feature] to what the head makes of them."""
-        x = x.transpose(0, 1)
+        return self.head(self.states(x)[-1])
+
+    def states(self, x: torch.Tensor) -> list[torch.Tensor]:
+        """Give the last hidden state of each layer, [sample, hidden]; the head gets the last of them."""
+        x, found = x.transpose(0, 1), []
         for depth, layer in enumerate(self.layers):
             x = layer(self.dropout(x) if depth else x)
-        return self.head(x[-1])
+            found.append(x[-1])
+        return found
 
 
 class LstmLayer(nn.LSTM):

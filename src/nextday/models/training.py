@@ -98,6 +98,17 @@ def attention(network: nn.Module, windows: Windows, *, device: str) -> np.ndarra
         return mean.flip(-1).double().cpu().numpy()
 
 
+def states(network: Headed, windows: Windows) -> list[np.ndarray]:
+    """Give what each layer makes of some windows, dropout off, on the CPU; float32, shape [sample, width] each.
+
+    The last is what the head gets.
+    """
+    network.eval()
+    with torch.inference_mode():
+        parts = [network.states(part) for part in as_tensor(windows).split(512)]
+        return [torch.cat(layer).numpy() for layer in zip(*parts, strict=True)]
+
+
 def initialise(network: nn.Module, key: Key) -> None:
     """Draw every parameter from a stream of its own, uniform within PyTorch's default bounds.
 

@@ -32,11 +32,16 @@ class TransformerNetwork(Headed):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map windows [sample, lookback, feature] to what the head makes of them."""
-        x = self.embed(x)
+        return self.head(self.states(x)[-1])
+
+    def states(self, x: torch.Tensor) -> list[torch.Tensor]:
+        """Give the mean over time after each layer, [sample, width]; the head gets the last of them."""
+        x, found = self.embed(x), []
         x = self.dropout(x + positions(x.shape[1], x.shape[2]).to(x))
         for layer in self.layers:
             x = layer(x)
-        return self.head(x.mean(dim=1))
+            found.append(x.mean(dim=1))
+        return found
 
     def attention(self, x: torch.Tensor) -> torch.Tensor:
         """Give how much each day attends to each other, [layer, sample, head, to, from]; rows sum to one."""
