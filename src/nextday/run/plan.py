@@ -9,9 +9,9 @@ from importlib import metadata, resources
 import numpy as np
 
 from nextday.data import Panel
-from nextday.errors import StudyError
+from nextday.errors import StudyError, TrainingError
 from nextday.features import Features, compute_features, resolve_sets
-from nextday.models import Device, Forecaster, Key, make_model
+from nextday.models import Device, Fitted, Forecaster, Key, make_model
 from nextday.samples import Fold, Pool, Samples, Windows, fit_scaler, make_folds
 from nextday.samples.windows import cut_windows
 from nextday.study import Study
@@ -45,6 +45,16 @@ class Job:
     valid: Samples
     test: Windows
     key: Key
+
+    def run(self) -> Fitted:
+        """Fit and forecast, and check that the forecasts are numbers."""
+        fitted = self.model.fit_predict(self.train, self.valid, self.test, key=self.key)
+        if fitted.predicted.shape != (len(self.test),) or not np.isfinite(fitted.predicted).all():
+            raise TrainingError(f"forecasts are not {len(self.test)} finite numbers")
+        for quantiles in (fitted.quantiles, fitted.valid_quantiles):
+            if not (np.isfinite(quantiles).all() and (np.diff(quantiles, axis=1) >= 0).all()):
+                raise TrainingError("quantiles are not finite numbers in order")
+        return fitted
 
     def fingerprint(self) -> str:
         """Name the job by its content: inputs, targets, model, settings, seed, code and libraries; 64 hex digits."""

@@ -6,8 +6,10 @@ code, whoever wrote the folder.
 """
 
 import hashlib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
@@ -18,6 +20,8 @@ from nextday.errors import OutputError
 from nextday.files import write_atomically
 from nextday.models import Fitted
 
+Arrays = dict[str, np.ndarray]
+Result = TypeVar("Result")
 ARRAYS = (
     "predicted",
     "train_loss",
@@ -55,27 +59,28 @@ class Store:
 
     def save(self, key: str, fitted: Fitted, *, label: str) -> None:
         """Keep a finished unit under the fingerprint of its job."""
-        path, facts_path = self._paths(key)
         arrays = {name: getattr(fitted, name) for name in ARRAYS}
-        arrays |= {f"weights.{name}": value for name, value in fitted.weights.items()}
-        content = save({name: np.asarray(value, order="C") for name, value in arrays.items()})  # it writes memory as is
         facts = Facts(unit=label, best_epoch=fitted.best_epoch, notes=fitted.notes, seconds=round(fitted.seconds, 3))
-        facts = facts.model_copy(update={"sha256": facts.digest(content)})
-        write_atomically(path, content)
-        write_atomically(facts_path, facts.model_dump_json(indent=1).encode())
+        self._write(key, arrays | {f"weights.{name}": value for name, value in fitted.weights.items()}, facts)
+
+    def save_arrays(self, key: str, arrays: Mapping[str, np.ndarray], *, label: str, seconds: float) -> None:
+        """Keep what another kind of job gave, named arrays."""
+        self._write(key, arrays, Facts(unit=label, best_epoch=0, notes=(), seconds=round(seconds, 3)))
 
     def load(self, key: str) -> Fitted | str:
         """Read a unit back, or say why there is none: nothing if it was never kept, else what became of it.
 
         A damaged unit is set aside, so that it is fitted again.
         """
-        if not self._paths(key)[1].is_file():
-            return ""
-        try:
-            return self._read(key)
-        except (OSError, ValueError, KeyError, SafetensorError):
-            self._set_aside(key)
-            return f"its unit on disk was damaged; set aside as {key[:12]}*.damaged and fitted again"
+        return self._load(key, _unpack)
+
+    def load_arrays(self, key: str) -> Arrays | str:
+        """Read named arrays back, or say why there are none, as ``load`` does."""
+        return self._load(key, lambda arrays, _: arrays)
+
+    def holds(self, key: str) -> bool:
+        """Tell whether something was kept under a key, without reading it."""
+        return self._paths(key)[1].is_file()
 
     def is_empty(self) -> bool:
         """Tell whether nothing was ever kept."""
@@ -84,17 +89,28 @@ class Store:
     def _paths(self, key: str) -> tuple[Path, Path]:
         return self.folder / f"{key}.safetensors", self.folder / f"{key}.json"
 
-    def _read(self, key: str) -> Fitted:
+    def _write(self, key: str, arrays: Mapping[str, np.ndarray], facts: Facts) -> None:
+        path, facts_path = self._paths(key)
+        content = save({name: np.asarray(value, order="C") for name, value in arrays.items()})  # it writes memory as is
+        facts = facts.model_copy(update={"sha256": facts.digest(content)})
+        write_atomically(path, content)
+        write_atomically(facts_path, facts.model_dump_json(indent=1).encode())
+
+    def _load(self, key: str, unpack: Callable[[Arrays, Facts], Result]) -> Result | str:
+        if not self.holds(key):
+            return ""
+        try:
+            return unpack(*self._read(key))
+        except (OSError, ValueError, KeyError, SafetensorError):
+            self._set_aside(key)
+            return f"its unit on disk was damaged; set aside as {key[:12]}*.damaged and fitted again"
+
+    def _read(self, key: str) -> tuple[Arrays, Facts]:
         path, facts_path = self._paths(key)
         facts, content = Facts.model_validate_json(facts_path.read_bytes(), strict=True), path.read_bytes()
         if facts.sha256 != facts.digest(content):
             raise ValueError("the sha256 is another")
-        arrays = load(content)
-        own = {name: arrays.pop(name) for name in ARRAYS}
-        weights = {name.removeprefix("weights."): value for name, value in arrays.items()}
-        return Fitted(
-            weights=weights, best_epoch=facts.best_epoch, notes=facts.notes, seconds=facts.seconds, **own
-        )  # fmt: skip
+        return load(content), facts
 
     def _set_aside(self, key: str) -> None:
         for path in self._paths(key):
@@ -104,3 +120,9 @@ class Store:
                 continue  # never there, or another run was first
             except OSError as error:
                 raise OutputError(f"{path} is damaged and cannot be set aside: {error.strerror}; remove it") from None
+
+
+def _unpack(arrays: Arrays, facts: Facts) -> Fitted:
+    own = {name: arrays.pop(name) for name in ARRAYS}
+    weights = {name.removeprefix("weights."): value for name, value in arrays.items()}
+    return Fitted(weights=weights, best_epoch=facts.best_epoch, notes=facts.notes, seconds=facts.seconds, **own)

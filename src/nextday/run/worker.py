@@ -11,31 +11,31 @@ import threading
 import time
 import traceback
 from collections.abc import Iterator
+from typing import Protocol, TypeVar
 
-import numpy as np
+from nextday.errors import NextdayError
 
-from nextday.errors import NextdayError, TrainingError
-from nextday.models import Fitted
-from nextday.run.plan import Job
+Result = TypeVar("Result", covariant=True)
 
 
-def fit(job: Job) -> Fitted:
-    """Fit and forecast one unit on one thread, and check that its forecasts are numbers."""
+class Task(Protocol[Result]):
+    """What a worker can do: a value that holds all it needs, and can be pickled."""
+
+    def run(self) -> Result:
+        """Do it."""
+
+
+def fit(job: Task[Result]) -> Result:
+    """Do one job on one thread."""
     with _one_thread():
-        fitted = job.model.fit_predict(job.train, job.valid, job.test, key=job.key)
-    if fitted.predicted.shape != (len(job.test),) or not np.isfinite(fitted.predicted).all():
-        raise TrainingError(f"forecasts are not {len(job.test)} finite numbers")
-    for quantiles in (fitted.quantiles, fitted.valid_quantiles):
-        if not (np.isfinite(quantiles).all() and (np.diff(quantiles, axis=1) >= 0).all()):
-            raise TrainingError("quantiles are not finite numbers in order")
-    return fitted
+        return job.run()
 
 
-def attempt(job: Job) -> tuple[Fitted | str, float]:
-    """Fit a unit; give its result, or say why there is none, and the seconds it took."""
+def attempt(job: Task[Result]) -> tuple[Result | str, float]:
+    """Do a job; give its result, or say why there is none, and the seconds it took."""
     start = time.perf_counter()
     try:
-        result: Fitted | str = fit(job)
+        result: Result | str = fit(job)
     except NextdayError as error:
         result = str(error)
     except Exception as error:  # noqa: BLE001 - whatever breaks one unit must not take the others with it

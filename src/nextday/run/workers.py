@@ -9,18 +9,17 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
-from nextday.models import Fitted
-from nextday.run.plan import Job, Unit
-from nextday.run.worker import attempt
+from nextday.run.worker import Task, attempt
 
 # glibc hands an LSTM's workspace back to the kernel at every step unless both thresholds are high: 67,000 page faults
 # an epoch, half of the time. Other C libraries ignore the variables.
 ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": str(1 << 30), "MALLOC_TRIM_THRESHOLD_": str(1 << 30)}
 THREADS = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "POLARS_MAX_THREADS": "1"}
 
-Result = tuple[Unit, Fitted | str, float]
+Unit = TypeVar("Unit")  # what names a job
+Result = TypeVar("Result")
 
 
 class Workers:
@@ -55,8 +54,13 @@ class Workers:
             with contextlib.suppress(BrokenPipeError):
                 process.communicate()  # closes the pipes
 
-    def map(self, units: Iterable[Unit], make_job: Callable[[Unit], Job]) -> Iterator[Result]:
-        """Fit units, in the order in which they finish; a job is made only when a worker is free for it."""
+    def map(
+        self, units: Iterable[Unit], make_job: Callable[[Unit], Task[Result]]
+    ) -> Iterator[tuple[Unit, Result | str, float]]:
+        """Do the jobs of units, in the order in which they finish; each is made only when a thread is free for it.
+
+        Gives the unit, its result or why there is none, and seconds.
+        """
         if not self._count:
             yield from ((unit, *attempt(make_job(unit))) for unit in units)
             return
@@ -72,7 +76,7 @@ class Workers:
         finally:
             threads.shutdown(cancel_futures=True)
 
-    def _fit(self, unit: Unit, make_job: Callable[[Unit], Job]) -> Result:
+    def _fit(self, unit: Unit, make_job: Callable[[Unit], Task[Result]]) -> tuple[Unit, Result | str, float]:
         job = make_job(unit)
         process = self._idle.get()
         try:
