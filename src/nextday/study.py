@@ -102,18 +102,19 @@ class Study(Settings):
     levels: tuple[float, ...] = ()  # of the quantiles that probabilistic models forecast
     interval: float | None = None  # share of days that the interval to report should hold; none is the widest
     conformal: dict[str, Conformal] = {}
+    probes: tuple[str, ...] = ()  # studies whose results stand beside this one's, and whose networks are probed
     seeds: tuple[int, ...] = Field((42,), min_length=1)
     training: Training = Training()
     verdict: VerdictSettings = VerdictSettings()
 
-    @field_validator("tickers", "seeds", "accept", "levels", mode="before")
+    @field_validator("tickers", "seeds", "accept", "levels", "probes", mode="before")
     @classmethod
     def _split_at_commas(cls, value: object) -> object:
         return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
 
     @model_validator(mode="after")
     def _each_once(self) -> Self:
-        for key in ("tickers", "seeds"):
+        for key in ("tickers", "seeds", "probes"):
             values = getattr(self, key)
             doubled = sorted({str(value) for value in values if values.count(value) > 1})
             if doubled:
