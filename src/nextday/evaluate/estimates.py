@@ -61,7 +61,9 @@ class Estimates:
         return _bounds(name, share, np.maximum(low, 0), np.minimum(high, 1))
 
 
-def estimate(rows: pl.DataFrame, series: Sequence[pl.Expr], *, replicates: int, seed: int) -> Estimates:
+def estimate(
+    rows: pl.DataFrame, series: Sequence[pl.Expr], *, replicates: int, seed: int, units: np.ndarray | None = None
+) -> Estimates:
     """Estimate the mean over tickers, seeds and dates of some expressions over one variant's rows.
 
     Dates: the stationary bootstrap, all tickers and seeds of a date together. Whether an interval holds depends little
@@ -73,7 +75,10 @@ def estimate(rows: pl.DataFrame, series: Sequence[pl.Expr], *, replicates: int, 
 
     Seeds: the variance between the seeds' means, divided by their number, as draws from a t distribution with one
     degree of freedom less than seeds. It takes no view on whether tickers draw independently, and counts what seeds do
-    on single days twice (once in the dates), so it errs to the wide side.
+    on single days twice (once in the dates), so it errs to the wide side. With ``units``, the mean of each series by
+    seed and ticker, shape [series, seed, ticker], tickers are taken to draw independently, as networks do: variances
+    are pooled over tickers, with Satterthwaite's degrees of freedom (three seeds of ten tickers leave twenty), and what
+    seeds do on single days is counted once.
     """
     names = [f"series {at}" for at in range(len(series))]
     marked = rows.select("seed", "date", *(values.alias(name) for name, values in zip(names, series, strict=True)))
@@ -83,16 +88,49 @@ def estimate(rows: pl.DataFrame, series: Sequence[pl.Expr], *, replicates: int, 
     by_date, by_seed = values.mean(axis=1), values.mean(axis=2)
     means, days = by_date.mean(axis=1), by_date.shape[1]
     block = max(optimal_block(by_date), days / BLOCKS)
-    drawn = resample(days, block=block, replicates=replicates, seed=seed) / days @ (by_date - means[:, None]).T
+    counts = resample(days, block=block, replicates=replicates, seed=seed)
+    drawn = counts / days @ (by_date - means[:, None]).T
     drawn = (drawn - drawn.mean(axis=0)) / np.sqrt(_kept(days, block))
-    apart = (by_seed - means[:, None]) / np.sqrt(seeds * max(seeds - 1, 1))  # [series, seed]
+    apart, freedom = _between_seeds(by_seed[..., None] if units is None else units)  # all tickers as one
+    if units is not None:
+        apart *= _lasting(values, apart, counts / days)[:, None]
     variance = drawn.var(axis=0, ddof=1) + (apart**2).sum(axis=1)
     rng = np.random.default_rng([seed, 1])
     noise = _heavy(rng, days / block, replicates) * drawn
     if seeds > 1:
-        noise += _heavy(rng, seeds - 1, replicates) * (rng.standard_normal((replicates, seeds)) @ apart.T)
+        noise += _heavy(rng, freedom, replicates) * (rng.standard_normal((replicates, apart.shape[1])) @ apart.T)
     known = 0 if daily["seed"].null_count() else seeds
     return Estimates(means, np.sqrt(variance), noise, days, len(rows) // seeds, known)
+
+
+def _between_seeds(units: np.ndarray) -> tuple[np.ndarray, float]:
+    """Weigh deviations from the mean of the seeds, so that their squares sum to the variance of the mean over all.
+
+    Returns
+    -------
+    apart
+        Shape [series, seed x ticker].
+    freedom
+        The least over series of Satterthwaite's degrees of freedom of that variance.
+    """
+    count, seeds, tickers = units.shape
+    off = units - units.mean(axis=1, keepdims=True)
+    variances = (off**2).sum(axis=1)  # [series, ticker]
+    moving = variances[variances.any(axis=1)]
+    freedom = (seeds - 1) * moving.sum(axis=1) ** 2 / (moving**2).sum(axis=1)
+    weight = tickers * np.sqrt(seeds * max(seeds - 1, 1))
+    return off.reshape(count, -1) / weight, float(min(freedom, default=seeds - 1))
+
+
+def _lasting(values: np.ndarray, apart: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """Share of the deviation between seeds that is not what they do on single days, which the dates hold; [series].
+
+    As ``contrasts`` has it: the variance over resampled dates of each seed's deviation from the mean of the seeds.
+    """
+    seeds, all_of_it = values.shape[1], (apart**2).sum(axis=1)
+    deviations = values - values.mean(axis=1, keepdims=True)  # [series, seed, date]
+    of_days = (deviations @ shares.T).var(axis=2).sum(axis=1) / (seeds * max(seeds - 1, 1))
+    return np.sqrt(np.clip(1 - of_days / np.where(all_of_it > 0, all_of_it, np.inf), 0, None))
 
 
 def _kept(days: int, block: float) -> float:
