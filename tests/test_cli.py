@@ -56,7 +56,7 @@ def test_a_study_writes_the_documented_files(climbed):
     expected = {f"stage2_ablation_{plot}.png" for plot in plots} | {"stage2_full_comparison.png"}
     expected |= {"stage2_results.csv", "stage2_results_by_seed.csv", "stage2_all_predictions.csv"}
     expected |= {"forecasts.parquet", "history.parquet", "folds.parquet", "attention.parquet", "manifest.json", "units"}
-    expected |= {f"{name}.parquet" for name in ("valid", "sweep", "latents", "profile")}
+    expected |= {f"{name}.parquet" for name in ("valid", "sweep", "latents", "profile", "probes", "probe_days", "cka")}
     expected |= {"verdict.json", "report.html"}
     assert {path.name for path in (results / "stage2").iterdir()} == expected
     assert "stage1_full_comparison.png" not in {path.name for path in (results / "stage1").iterdir()}

@@ -31,10 +31,12 @@ from nextday.evaluate import (
     score,
     summarise,
 )
+from nextday.evaluate.probes import assess_probes, sentences
 from nextday.features import check_causality
 from nextday.files import open_folder, write_atomically, write_parquet
 from nextday.models import Device
 from nextday.report import draw_plots, render_report, write_csv
+from nextday.report.probes import write_probes
 from nextday.run import (
     POOL,
     Store,
@@ -43,6 +45,7 @@ from nextday.run import (
     describe_run,
     execute,
     make_plan,
+    run_probes,
     schemas,
 )
 from nextday.study import Study
@@ -127,7 +130,9 @@ def forecast(
         plan = make_plan(study, panel, device=device)
         checks = {"causality of features": check_causality(panel, plan.features)}
         outcomes = list(watch(execute(plan, store, pool, fresh=fresh), len(plan.units)))
-    tables = collect(plan, outcomes, panel.dates)
+        tables = collect(plan, outcomes, panel.dates)
+        if study.probes:
+            tables |= run_probes(study, panel, folder.parent, store, pool, watch=watch, fresh=fresh)
     tables["forecasts"] = calibrate(
         tables["forecasts"], tables["valid"], {name: (one.of, one.method) for name, one in study.conformal.items()}
     )
@@ -160,10 +165,14 @@ def report(folder: Path) -> Results:
     verdict = judge(comparison)
     rung, missing = _rung(folder, study, forecasts)
     write_csv(folder, study.name, forecasts=forecasts, scores=scores)
+    probed = assess_probes(tables["probes"], tables["probe_days"]) if len(tables["probes"]) else pl.DataFrame()
+    if len(probed):
+        write_probes(folder, study.name, tables["probes"])
     uncertainty = assess(forecasts, scores, alpha=terms.alpha)
     plates = draw_plots(
         folder, study.name, forecasts=forecasts, history=history, scores=scores, baselines=baselines,
         tables=tables, below=study.below, rung=rung, regimes=_regimes(folder, study, tables),
+        probed=probed,
     )  # fmt: skip
     aside = beside(forecasts, comparison, folds)
     page = render_report(
@@ -173,6 +182,8 @@ def report(folder: Path) -> Results:
     said = as_dict(comparison, verdict) | {"beside": asdict(aside)}
     if rung:
         said[f"against {study.below}"] = [asdict(contrast) for contrast in rung.contrasts]
+    if len(probed):
+        said["probes"] = sentences(probed)
     if len(uncertainty):
         said["uncertainty"] = uncertainty.to_dicts()
     write_atomically(folder / "verdict.json", json.dumps(said, indent=1).encode())

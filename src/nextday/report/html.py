@@ -29,6 +29,7 @@ BADGES = {
 PLATES = {
     "attention": "What the networks attend to", "context": "Loss on valid by context",
     "latent_map": "The latent space", "regimes": "Regimes through time", "profile": "What the regimes are",
+    "probes": "What the networks' states hold", "cka": "How alike the networks are",
     "training": "Reconstruction and divergence by epoch",
     "fan": "Intervals of the last test days",
     "reliability": "Observed against nominal frequency", "pit": "Probability integral transform",

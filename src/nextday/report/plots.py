@@ -10,7 +10,7 @@ import polars as pl
 from nextday.evaluate import METRICS, Comparison, Regimes, summarise
 from nextday.evaluate.quantiles import has_quantiles
 from nextday.files import write_atomically
-from nextday.report import latent, rungs, style, uncertainty
+from nextday.report import latent, probes, rungs, style, uncertainty
 from nextday.report import regimes as regime_plots
 from nextday.report.style import Limits, Look, Row, focus, looks, new_figure, plain, shorten, upright
 
@@ -30,7 +30,8 @@ MOST_TICKERS, MOST_LINES = 40, 15  # what can be told apart; beyond it a distrib
 def draw_plots(
     out: Path, name: str, *, forecasts: pl.DataFrame, history: pl.DataFrame, scores: pl.DataFrame,
     baselines: pl.DataFrame | None = None, tables: Mapping[str, pl.DataFrame] | None = None, below: str = "",
-    rung: Comparison | None = None, regimes: Regimes | None = None, write: Write = write_atomically,
+    rung: Comparison | None = None, regimes: Regimes | None = None, probed: pl.DataFrame | None = None,
+    write: Write = write_atomically,
 ) -> dict[str, bytes]:  # fmt: skip
     """Draw the plots of a study, and hand each to ``write`` as a PNG; return those that the report shows as they are.
 
@@ -48,6 +49,8 @@ def draw_plots(
         The study of the rung below, and the comparison with it.
     regimes
         Those of the study's latent space.
+    probed
+        What ``assess_probes`` says of the networks of other studies.
     write
         Takes a path and what shall be there.
     """
@@ -59,6 +62,8 @@ def draw_plots(
         plates = {suffix: style.png(figure) for suffix, figure in _plates(name, forecasts, tables or {}, below, rung)}
         if regimes is not None and tables is not None:
             plates |= {suffix: style.png(figure) for suffix, figure in _latent(tables, regimes)}
+        if probed is not None and len(probed) and tables is not None:
+            plates |= {"probes": style.png(probes.probes(probed)), "cka": style.png(probes.cka(tables["cka"]))}
     for suffix, content in plates.items():
         write(out / f"{name}_{suffix}.png", content)
     return plates

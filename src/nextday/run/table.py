@@ -10,6 +10,7 @@ from nextday.errors import TrainingError
 from nextday.models import Fitted
 from nextday.run.execute import Outcome
 from nextday.run.plan import Plan, Unit
+from nextday.run.probe_tables import PROBE_TABLES
 from nextday.samples import Fold
 
 FORECASTS = {
@@ -49,7 +50,7 @@ def schemas(levels: Sequence[float]) -> dict[str, dict[str, Any]]:
     valid = {name: kind for name, kind in forecasts.items() if name not in ("predicted", "contaminated")}
     return {
         "forecasts": forecasts, "valid": valid, "history": HISTORY, "folds": FOLDS, "attention": ATTENTION,
-        "sweep": SWEEP, "latents": LATENTS, "profile": PROFILE,
+        "sweep": SWEEP, "latents": LATENTS, "profile": PROFILE, **PROBE_TABLES,
     }  # fmt: skip
 
 
