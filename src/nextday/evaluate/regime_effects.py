@@ -66,7 +66,7 @@ def differences(
     latent space would change; for losses, also another training of the forecasting networks. Ratios of volatility
     are symmetric on the logarithmic scale. Intervals are those of each row on its own. They say what these days tell
     of days like them: of a regime that the test range visits once, they know one visit. In 600 test days, with regimes
-    of 45 days, 95 % of the 95 % intervals of volatility hold the truth, and 93 to 94 % where volatility persists besides;
+    of 45, 95 % of the 95 % intervals of volatility hold the truth, and 93 to 94 % where volatility persists besides;
     where it persists and regimes are nothing to it, 87 %. So ``p_equal`` goes another way: it is below 0.05 in 6 % and
     4 % of worlds where labels know nothing of volatility, without and with persistence (that of intervals in 16 %).
 
