@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -8,11 +10,18 @@ from nextday.errors import TrainingError
 from nextday.models import Key, training
 from nextday.models.dropout import Dropout, seed_dropout
 from nextday.models.lstm import LstmNetwork
+from nextday.models.networks import deviations, per_sample
 from nextday.run.plan import make_plan
 from nextday.samples import Samples
 from nextday.study import Study, Training
 
 KEY = Key(1, "AAA", 0)
+NETWORKS = [
+    name
+    for stage in range(2, 7)
+    for name, variant in Study.load(f"stage{stage}").variants.items()
+    if variant.model in {"lstm", "transformer", "vae"}
+]
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +77,30 @@ def test_the_returned_network_is_that_of_the_best_epoch(job):
     forecast = training.predict(made, job.valid.windows, device="cpu")[0]
     assert ((forecast - job.valid.y) ** 2).mean() == pytest.approx(trained.valid_loss.min(), rel=1e-5)
     assert trained.valid_loss[trained.best_epoch - 1] == trained.valid_loss.min()
+
+
+@pytest.mark.parametrize("variant", NETWORKS)
+def test_every_network_of_the_ladder_keeps_the_weights_of_its_best_epoch(bars, quick, variant):
+    plan = make_plan(Study.from_values(quick), align(bars, market="MKT"))
+    job = plan.job(next(unit for unit in plan.units if unit.variant == variant))
+    settings = Training(
+        max_epochs=25 if variant == "VAE" else 12, patience=25, learning_rate=0.1 if variant == "VAE" else 0.05
+    )
+    model = replace(job.model, training=settings)
+    fitted = model.fit_predict(job.train, job.valid, job.test, key=job.key)
+
+    kept = model.build(len(job.test.names))
+    kept.load_state_dict({name: torch.from_numpy(value) for name, value in fitted.weights.items()})
+    y = job.valid.y / per_sample(
+        job.valid.windows,
+        deviations(job.train) if variant == "LSTM-Pooled" else np.ones(1 if job.key.ticker != "*" else 2),
+    )
+    kept.eval()
+    with torch.no_grad():
+        loss = kept.head.loss(kept(training.as_tensor(job.valid.windows)), torch.from_numpy(y).float()).item()
+    assert fitted.best_epoch < len(fitted.valid_loss)  # else the test shows nothing
+    assert loss == pytest.approx(fitted.valid_loss.min(), rel=1e-5)
+    assert fitted.valid_loss[fitted.best_epoch - 1] == fitted.valid_loss.min()
 
 
 def test_training_stops_after_patience_epochs_without_progress(job):
