@@ -34,11 +34,12 @@ from nextday.evaluate import (
 from nextday.evaluate.probes import assess_probes, sentences
 from nextday.features import check_causality
 from nextday.files import open_folder, write_atomically, write_parquet
-from nextday.models import Device
+from nextday.models import Device, resolve_device
 from nextday.report import draw_plots, render_report, write_csv
 from nextday.report.probes import write_probes
 from nextday.run import (
     POOL,
+    Stacked,
     Store,
     Workers,
     collect,
@@ -127,9 +128,11 @@ def forecast(
         source = study.data if bars is None else bars
         loaded = load_bars(source, accept=study.accept, drop_bad=study.drop_bad)
         panel = align(loaded, tickers=study.tickers, market=study.market)
+        device = resolve_device(device)
         plan = make_plan(study, panel, device=device)
+        engine = Stacked(pool, device=device) if device == "cuda" else pool
         checks = {"causality of features": check_causality(panel, plan.features)}
-        outcomes = list(watch(execute(plan, store, pool, fresh=fresh), len(plan.units)))
+        outcomes = list(watch(execute(plan, store, engine, fresh=fresh), len(plan.units)))
         tables = collect(plan, outcomes, panel.dates)
         if study.probes:
             tables |= run_probes(study, panel, folder.parent, store, pool, watch=watch, fresh=fresh)

@@ -1,7 +1,7 @@
 """A variational autoencoder as a forecaster: what its latent numbers know of the next return, and where days lie."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import numpy as np
 from pydantic import Field
@@ -22,6 +22,7 @@ class Vae(Network):
     Fitted on train, stopped by valid; the regression is one of each ticker, on train and valid as for other baselines.
     """
 
+    stackable: ClassVar[bool] = False  # its noise is drawn by the process
     latent: Annotated[int, Field(ge=1)] = 4
     hidden: Annotated[int, Field(ge=2)] = 32
     layers: Annotated[int, Field(ge=1)] = 2

@@ -8,8 +8,11 @@ from torch import nn
 from torch.autograd.function import once_differentiable
 
 from nextday.models import recurrence
+from nextday.models.cells import StackedLstm
 from nextday.models.dropout import Dropout
 from nextday.models.heads import Head, Headed, PointHead
+
+NAMES = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
 
 
 class LstmNetwork(Headed):
@@ -43,8 +46,13 @@ class LstmNetwork(Headed):
 class LstmLayer(nn.LSTM):
     """One layer of ``nn.LSTM``: its parameters, its meaning; on a CPU, in float32, a compiled kernel computes it."""
 
+    stacked = False
+
     def forward(self, x: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
         """Map inputs [time, sample, feature] to hidden states [time, sample, unit]."""
+        if self.stacked:
+            w_x, w_h, b_x, b_h = (getattr(self, name) for name in NAMES)
+            return StackedLstm.apply(x, w_x, w_h, b_x + b_h)  # type: ignore[no-untyped-call]
         if x.device.type == "cpu" and x.dtype == torch.float32 and not torch.is_autocast_enabled("cpu"):
             return _Kernel.apply(x, *self._flat_weights)  # type: ignore[no-untyped-call]
         return super().forward(x)[0]

@@ -1,5 +1,6 @@
 """Networks as forecasters: settings here, PyTorch only in the process that trains."""
 
+import shutil
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from nextday.study import Training
 
 if TYPE_CHECKING:
     from nextday.models.heads import Head, Headed
+    from nextday.models.training import Trained
 
 DEFAULT_TRAINING = Training()
 Device = Literal["auto", "cpu", "cuda"]
@@ -32,6 +34,7 @@ class Network(Forecaster):
 
     seeded: ClassVar[bool] = True
     scaled: ClassVar[bool] = True
+    stackable: ClassVar[bool] = True  # ``fit_predict`` is ``prepare``, training and ``finish``, nothing else
     training: Training = DEFAULT_TRAINING
     device: Device = "cpu"
     levels: tuple[float, ...] = ()
@@ -65,25 +68,50 @@ class Network(Forecaster):
         from nextday.models import training
 
         device = resolve_device(self.device)
+        start = self.prepare(train, valid, test, key=key, device=device)
+        network = start.network.to(device)
+        trained = training.train(network, start.train, start.valid, settings=self.training, key=key, device=device)
+        return self.finish(start, trained, test, device=device)
+
+    def prepare(self, train: Samples, valid: Samples, test: Windows, *, key: Key, device: str) -> "Start":
+        """Draw the initial weights, and scale the targets of a pool."""
+        from nextday.models import training
+
         scales = deviations(train)
         train, valid = (Samples(one.windows, one.y / per_sample(one.windows, scales)) for one in (train, valid))
         network = self.build(len(test.names))
         training.initialise(network, key)
-        network.to(device)
-        before = training.attention(network, test, device=device)
-        trained = training.train(network, train, valid, settings=self.training, key=key, device=device)
+        return Start(network, train, valid, scales, training.attention(network.to(device), test, device=device))
+
+    def finish(self, start: "Start", trained: "Trained", test: Windows, *, device: str) -> Fitted:
+        """Forecast with a trained network."""
+        from nextday.models import training
+
+        network = start.network.to(device)
         predicted, quantiles = training.predict(network, test, device=device)
-        unit, valid_unit = per_sample(test, scales), per_sample(valid.windows, scales)
+        unit, valid_unit = per_sample(test, start.scales), per_sample(start.valid.windows, start.scales)
+        valid_quantiles = training.predict(network, start.valid.windows, device=device)[1]
         return Fitted(
             predicted * unit,
             trained.train_loss,
             trained.valid_loss,
             {name: value.cpu().numpy() for name, value in network.state_dict().items()},
             trained.best_epoch,
-            attention=np.stack([training.attention(network, test, device=device), before]),
+            attention=np.stack([training.attention(network, test, device=device), start.attention]),
             quantiles=quantiles * unit[:, None],
-            valid_quantiles=training.predict(network, valid.windows, device=device)[1] * valid_unit[:, None],
+            valid_quantiles=valid_quantiles * valid_unit[:, None],
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """A network before it is trained, what it is trained on, and what it attends to so far."""
+
+    network: "Headed"
+    train: Samples
+    valid: Samples
+    scales: np.ndarray  # of the targets, [ticker]
+    attention: np.ndarray
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,11 +166,13 @@ def per_sample(windows: Windows, values: np.ndarray) -> np.ndarray:
     return np.repeat(values, [len(part) for part in windows.parts] if isinstance(windows, Pool) else len(windows))
 
 
-def resolve_device(device: Device) -> str:
-    """Choose the device that is there, or refuse."""
+def resolve_device(device: Device) -> Literal["cpu", "cuda"]:
+    """Choose the device that is there, or refuse; PyTorch is asked only where there may be a GPU."""
+    if device == "cpu" or (device == "auto" and not shutil.which("nvidia-smi")):
+        return "cpu"
     import torch
 
     found = torch.cuda.is_available()
     if device == "cuda" and not found:
         raise TrainingError("device cuda: PyTorch finds no CUDA device here; use --device cpu")
-    return "cuda" if found and device != "cpu" else "cpu"
+    return "cuda" if found else "cpu"

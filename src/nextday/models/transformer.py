@@ -56,8 +56,10 @@ class TransformerNetwork(Headed):
 class EncoderLayer(nn.Module):
     """Attention over the window and a network for each day, each with dropout, a shortcut and a normalisation.
 
-    On a CPU, in float32, a compiled kernel computes it.
+    On a CPU, in float32, a compiled kernel computes it; not so in a stack of networks.
     """
+
+    stacked = False
 
     def __init__(self, width: int, heads: int, feedforward: int, dropout: float) -> None:
         super().__init__()
@@ -68,7 +70,8 @@ class EncoderLayer(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map states [sample, time, width] to states of the same shape."""
-        if x.device.type == "cpu" and x.dtype == torch.float32 and not torch.is_autocast_enabled("cpu"):
+        on_cpu = x.device.type == "cpu" and x.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
+        if on_cpu and not self.stacked:
             threshold = self.after.threshold if self.training else 0
             return _Kernel.apply(x, self._bits(x), threshold, self.attend.heads, *self.parameters())  # type: ignore[no-untyped-call]
         return self.plain(x)

@@ -4,11 +4,12 @@ from nextday.run.execute import Outcome, execute
 from nextday.run.manifest import describe_run
 from nextday.run.plan import POOL, Plan, Unit, make_plan
 from nextday.run.probe import run_probes
+from nextday.run.stacked import Stacked
 from nextday.run.store import Store
 from nextday.run.table import collect, schemas
 from nextday.run.workers import Workers
 
 __all__ = [
-    "POOL", "Outcome", "Plan", "Store", "Unit", "Workers",
+    "POOL", "Outcome", "Plan", "Stacked", "Store", "Unit", "Workers",
     "collect", "describe_run", "execute", "make_plan", "run_probes", "schemas",
 ]  # fmt: skip

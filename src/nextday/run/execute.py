@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from nextday.files import sweep
 from nextday.models import Fitted
 from nextday.run.plan import Plan, Unit
+from nextday.run.stacked import Stacked
 from nextday.run.store import Store
 from nextday.run.workers import Workers
 
@@ -21,7 +22,7 @@ class Outcome:
     reused: bool = False
 
 
-def execute(plan: Plan, store: Store, workers: Workers, *, fresh: bool = False) -> Iterator[Outcome]:
+def execute(plan: Plan, store: Store, engine: Workers | Stacked, *, fresh: bool = False) -> Iterator[Outcome]:
     """Yield the outcome of every unit as it finishes; with ``fresh`` finished units are fitted again."""
     sweep(store.folder)
     keys, remarks = {}, {}
@@ -32,7 +33,7 @@ def execute(plan: Plan, store: Store, workers: Workers, *, fresh: bool = False) 
             yield Outcome(unit, replace(found, weights={}), parameters=found.parameters, reused=True)
         else:
             remarks[unit] = (found,) if found else ()
-    for unit, result, seconds in workers.map(remarks, plan.job):
+    for unit, result, seconds in engine.map(remarks, plan.job):
         if isinstance(result, Fitted):
             store.save(keys[unit], replace(result, seconds=seconds), label=str(unit))
             light = replace(result, weights={}, notes=(*result.notes, *remarks[unit]), seconds=seconds)

@@ -47,8 +47,11 @@ class Job:
     key: Key
 
     def run(self) -> Fitted:
-        """Fit and forecast, and check that the forecasts are numbers."""
-        fitted = self.model.fit_predict(self.train, self.valid, self.test, key=self.key)
+        """Fit, forecast and check."""
+        return self.check(self.model.fit_predict(self.train, self.valid, self.test, key=self.key))
+
+    def check(self, fitted: Fitted) -> Fitted:
+        """Refuse forecasts that are no numbers, of other days, or quantiles out of order."""
         if fitted.predicted.shape != (len(self.test),) or not np.isfinite(fitted.predicted).all():
             raise TrainingError(f"forecasts are not {len(self.test)} finite numbers")
         for quantiles in (fitted.quantiles, fitted.valid_quantiles):

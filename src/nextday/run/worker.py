@@ -27,7 +27,7 @@ class Task(Protocol[Result]):
 
 def fit(job: Task[Result]) -> Result:
     """Do one job on one thread."""
-    with _one_thread():
+    with one_thread():
         return job.run()
 
 
@@ -36,15 +36,19 @@ def attempt(job: Task[Result]) -> tuple[Result | str, float]:
     start = time.perf_counter()
     try:
         result: Result | str = fit(job)
-    except NextdayError as error:
-        result = str(error)
     except Exception as error:  # noqa: BLE001 - whatever breaks one unit must not take the others with it
-        if _is_lack_of_memory(error):
-            result = "out of memory; fewer workers or a smaller model need less"
-        else:
-            traceback.print_exc()
-            result = f"{type(error).__name__}: {error}"
+        result = explain(error)
     return result, time.perf_counter() - start
+
+
+def explain(error: Exception) -> str:
+    """Say why there is no result, in a line; a mistake of nextday's own also leaves its traceback."""
+    if isinstance(error, NextdayError):
+        return str(error)
+    if _is_lack_of_memory(error):
+        return "out of memory; fewer workers or a smaller model need less"
+    traceback.print_exc()
+    return f"{type(error).__name__}: {error}"
 
 
 def _is_lack_of_memory(error: Exception) -> bool:
@@ -54,7 +58,7 @@ def _is_lack_of_memory(error: Exception) -> bool:
 
 
 @contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
     """Set PyTorch to one thread and no denormals, as results must not depend on the machine's cores."""
     import torch
 

@@ -1,0 +1,104 @@
+"""Fit units of networks together, as stacks on one device; hand all others to worker processes."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from nextday.errors import TrainingError
+from nextday.models import Fitted
+from nextday.models.networks import Network, Start
+from nextday.run.plan import Job, Unit
+from nextday.run.worker import explain, one_thread
+from nextday.run.workers import Workers
+
+if TYPE_CHECKING:
+    from nextday.models.training import Trained
+
+Fits = Iterator[tuple[Unit, Fitted | str, float]]
+Make = Callable[[Unit], Job]
+
+
+@dataclass(slots=True)
+class _Group:
+    """Units that fit into one stack."""
+
+    model: Network
+    lookback: int
+    features: int = 0  # of the widest
+    units: list[Unit] = field(default_factory=list)
+
+
+class Stacked:
+    """What ``Workers`` is to a study, for a device on which many small networks train as fast as one.
+
+    Parameters
+    ----------
+    workers
+        For what is no network.
+    device
+        ``cuda``, or ``cpu``, which gains nothing by it and is for tests.
+    slots
+        Most units in a stack at once; what the device's memory holds unless given.
+    """
+
+    def __init__(self, workers: Workers, *, device: str, slots: int | None = None) -> None:
+        self._workers, self._device, self._slots = workers, device, slots
+
+    def map(self, units: Iterable[Unit], make_job: Make) -> Fits:
+        """Fit units, and give each as it finishes, with its result or why there is none, and its share of the time.
+
+        Networks of the same shape and settings, whatever their inputs, are a stack; jobs are made when it has room.
+        """
+        stacks: dict[str, _Group] = {}
+        known: dict[str, _Group | None] = {}
+        others: list[Unit] = []
+        for unit in sorted(units, key=lambda unit: unit.fold):  # those of a fold are of one length: fewer empty steps
+            if unit.variant not in known:
+                known[unit.variant] = _group(make_job(unit), stacks)
+            group = known[unit.variant]
+            (others if group is None else group.units).append(unit)
+        for group in stacks.values():
+            yield from self._fit(group, make_job)
+        yield from self._workers.map(others, make_job)
+
+    def _fit(self, group: _Group, make_job: Make) -> Fits:
+        """Fit the units of a stack."""
+        from nextday.models.stack import Member, room, train_stack
+
+        waiting, inside = iter(group.units), dict[int, tuple[Unit, Job, Start]]()
+        model, features, device = group.model, group.features, self._device
+
+        def members() -> Iterator[Member]:
+            for unit in waiting:
+                job = make_job(unit)
+                start = model.prepare(job.train, job.valid, job.test, key=job.key, device=device)
+                member = Member(start.network.to("cpu"), start.train, start.valid, job.key)
+                inside[id(member)] = unit, job, start
+                yield member
+
+        try:
+            with one_thread():
+                slots = self._slots or room(model, features=features, lookback=group.lookback, device=device)
+                slots = min(slots, len(group.units))
+                for member in train_stack(model, members(), features=features, slots=slots, device=device):
+                    unit, job, start = inside.pop(id(member))
+                    yield unit, member.failure or self._finish(job, start, member.trained), member.seconds
+        except Exception as error:  # noqa: BLE001 - what breaks a stack must not take other models with it
+            why = explain(error)
+            yield from ((unit, why, 0.0) for unit in [*(unit for unit, *_ in inside.values()), *waiting])
+
+    def _finish(self, job: Job, start: Start, trained: "Trained") -> Fitted | str:
+        """Forecast with a unit's best weights."""
+        try:
+            return job.check(job.model.finish(start, trained, job.test, device=self._device))  # type: ignore[attr-defined]
+        except TrainingError as error:
+            return str(error)
+
+
+def _group(job: Job, stacks: dict[str, _Group]) -> _Group | None:
+    """Find the group of a job's model, or open it; None for a model that does not stack."""
+    if not (isinstance(job.model, Network) and job.model.stackable):
+        return None
+    group = stacks.setdefault(repr(job.model), _Group(job.model, job.test.lookback))
+    group.features = max(group.features, len(job.test.names))
+    return group
