@@ -176,6 +176,22 @@ def _show_verdict(comparison: "Comparison", judged: "Verdict") -> None:
         screen.print(f"- {remark}", markup=False, highlight=False)
 
 
+@app.command()
+def bench(
+    epochs: Annotated[int, typer.Option(min=1, help="Epochs of each network.")] = 3,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes; the cores unless given.")] = None,
+    device: Annotated[DeviceName, typer.Option(help="cpu leaves a GPU out.")] = DeviceName.auto,
+) -> None:
+    """Time this machine: units per minute by engine and device, and what studies of several sizes would take."""
+    from nextday.bench import bench_table, measure_engines
+
+    screen, timings = console(), []
+    for timing in measure_engines(epochs=epochs, workers=workers, device=device.value):
+        timings.append(timing)
+        typer.echo(f"timed: {timing.engine}, {timing.device}", err=True)
+    screen.print(bench_table(timings))
+
+
 @app.command("list")
 def list_() -> None:
     """Show the studies, models, feature sets and features that a study file can name."""

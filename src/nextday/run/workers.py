@@ -33,7 +33,7 @@ class Workers:
     """
 
     def __init__(self, count: int | None = None) -> None:
-        self._count = _cores() if count is None else count
+        self.count = _cores() if count is None else count
         self._idle: queue.SimpleQueue[subprocess.Popen[bytes]] = queue.SimpleQueue()
         self._all: list[subprocess.Popen[bytes]] = []
         self._closed = False
@@ -43,7 +43,7 @@ class Workers:
 
     def start(self) -> None:
         """Start the processes, unless they run; ``map`` does so when there is something to fit."""
-        for _ in range(self._count - len(self._all)):
+        for _ in range(self.count - len(self._all)):
             self._idle.put(self._start())
 
     def __exit__(
@@ -61,10 +61,10 @@ class Workers:
 
         Gives the unit, its result or why there is none, and seconds.
         """
-        if not self._count:
+        if not self.count:
             yield from ((unit, *attempt(make_job(unit))) for unit in units)
             return
-        threads, units = ThreadPoolExecutor(self._count), list(units)
+        threads, units = ThreadPoolExecutor(self.count), list(units)
         try:
             if units:
                 self.start()
