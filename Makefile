@@ -2,7 +2,7 @@
 PY := .venv/bin/python
 READY := .venv/ready
 
-.PHONY: help study walk test slow check lint type layers bench fmt readme
+.PHONY: help study ladder walk test slow check lint type layers bench fmt readme
 
 help:  ## Show this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -16,6 +16,9 @@ $(READY): pyproject.toml constraints.txt
 study: $(READY)  ## The main job: Stage 1 and Stage 2 on the embedded panel, into results/
 	.venv/bin/nextday run stage1
 	.venv/bin/nextday run stage2
+
+ladder: $(READY)  ## All seven stages on the embedded panel: the leaderboard that README.md shows (an hour)
+	.venv/bin/nextday run all
 
 walk: $(READY)  ## Stage 2 over five test ranges: the verdict that README.md shows (half an hour)
 	.venv/bin/nextday run stage2 --folds 5 --out results/walk_forward

@@ -1,6 +1,6 @@
 """Bring the figures of finished studies into README.md; ``--check`` fails when they are stale.
 
-``make readme`` copies the small result files of ``results/`` (of ``make study`` and ``make walk``) into
+``make readme`` copies the small result files of ``results/`` (of ``make ladder`` and ``make walk``) into
 ``docs/sample/`` and writes the blocks of README.md between ``<!-- NAME -->`` and ``<!-- end -->`` from them. No figure
 there is typed by hand.
 """
@@ -18,27 +18,33 @@ DOCS = Path(__file__).parent
 SAMPLE = DOCS / "sample"
 README = DOCS.parent / "README.md"
 FILES = {
-    "stage1": ("stage1_results.csv", "stage1_results_by_seed.csv"),
-    "stage2": ("stage2_results.csv", "stage2_results_by_seed.csv", "stage2_full_comparison.png", "manifest.json"),
+    "stage2": ("stage2_results.csv", "manifest.json"),
+    "stage7": ("final_comparison.csv", "final_leaderboard.png", "lessons.json"),
+    "walk_forward/stage2": ("verdict.json",),
 }
-SHOWN = {"RMSE": (1, 5), "DirAcc": (100, 1), "R2Zero": (100, 1)}  # factor and digits
 
 
 def table() -> str:
-    """Lay out the mean over tickers of every model, with its spread between seeds."""
-    lines = ["| model | RMSE | DirAcc % | R2 against zero % | seeds |", "| --- | --- | --- | --- | --- |"]
-    for stage in FILES:
-        by_seed = pl.read_csv(SAMPLE / f"{stage}_results_by_seed.csv")
-        per_seed = by_seed.group_by("Model", "Seed", maintain_order=True).agg(pl.col("RMSE", "DirAcc", "R2Zero").mean())
-        for (model,), group in per_seed.group_by(["Model"], maintain_order=True):
-            cells = [_cell(group[name], *shown) for name, shown in SHOWN.items()]
-            lines.append(f"| {model} | {' | '.join(cells)} | {len(group)} |")
+    """Lay out the leaderboard of all stages."""
+    lines = [
+        "| stage | model | inputs | RMSE | R2 against zero % | skill against zero % | s a network | parameters |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for row in pl.read_csv(SAMPLE / "final_comparison.csv").iter_rows(named=True):
+        skill = f"{100 * row['Skill']:+.2f} ({100 * row['SkillLow']:+.2f} to {100 * row['SkillHigh']:+.2f})"
+        cells = [
+            row["Stage"].removeprefix("stage"), row["Model"], row["Features"], f"{row['RMSE']:.5f}",
+            f"{100 * row['R2Zero']:+.1f}", skill if row["Method"] != "zero" else "0",
+            f"{row['SecondsPerUnit']:.1f}", f"{row['Parameters']:,}" if row["Parameters"] else "",
+        ]  # fmt: skip
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
-def _cell(values: pl.Series, factor: float, digits: int) -> str:
-    mean, deviation = factor * values.mean(), values.std()
-    return f"{mean:.{digits}f}" + (f" ± {factor * deviation:.{digits}f}" if deviation is not None else "")
+def lessons() -> str:
+    """List what the comparison of all stages learned."""
+    found = json.loads((SAMPLE / "lessons.json").read_text())
+    return "\n".join(f"- *{one['question']}* {one['sentence']}" for one in found)
 
 
 def caption() -> str:
@@ -48,7 +54,7 @@ def caption() -> str:
     results = pl.read_csv(SAMPLE / "stage2_results.csv")
     return (
         f"{len(data['tickers'])} tickers, {data['from']} to {data['to']}, {results['Days'].max()} test days each, "
-        f"mean over tickers; networks: seeds {seeds}, ± standard deviation between seeds. "
+        f"mean over tickers; networks: seeds {seeds}. Skill is the gain in RMSE; its intervals hold for all models at once. "
         f"Share of days that went up: {100 * results['AlwaysUp'].mean():.1f} %."
     )
 
@@ -77,7 +83,7 @@ def verdict() -> str:
 def rendered() -> str:
     """Give README.md with every block made anew."""
     text = README.read_text("utf-8")
-    for name, content in (("table", table()), ("caption", caption()), ("verdict", verdict())):
+    for name, content in (("table", table()), ("caption", caption()), ("lessons", lessons()), ("verdict", verdict())):
         pattern = rf"(<!-- {name} -->\n).*?(<!-- end -->)"
         if not re.search(pattern, text, re.DOTALL):
             sys.exit(f"README.md has no block <!-- {name} -->")
@@ -96,7 +102,6 @@ def main() -> None:
         for stage, names in FILES.items():
             for name in names:
                 shutil.copyfile(args.results / stage / name, SAMPLE / name)
-        shutil.copyfile(args.results / "walk_forward" / "stage2" / "verdict.json", SAMPLE / "verdict.json")
     if args.check:
         sys.exit(0 if rendered() == README.read_text("utf-8") else "README.md is stale: run make readme")
     README.write_text(rendered(), "utf-8")

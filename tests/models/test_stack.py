@@ -12,6 +12,7 @@ from nextday.models import training
 from nextday.models.cells import StackedLstm, _Layer
 from nextday.models.dropout import hashed_bits, scramble
 from nextday.models.stack import Member, train_stack
+from nextday.models.training import Progress
 from nextday.run import Stacked, Workers
 from nextday.run.plan import make_plan
 from nextday.samples import Samples
@@ -42,7 +43,7 @@ def jobs_of(*arguments, **options):
 def member(job):
     network = job.model.build(len(job.test.names))
     training.initialise(network, job.key)
-    return Member(network, job.train, job.valid, job.key)
+    return Member(network, job.train, job.valid, job.key, Progress(job.model.training))
 
 
 def stacked(jobs, slots=4):
@@ -59,8 +60,8 @@ def looped(job):
 
 
 def assert_identical(one, other):
-    assert one.train_loss == other.train_loss
-    assert one.valid_loss == other.valid_loss
+    assert one.progress.train_loss == other.progress.train_loss
+    assert one.progress.valid_loss == other.progress.valid_loss
     for mine, theirs in zip(one.network.parameters(), other.network.parameters(), strict=True):
         assert torch.equal(mine, theirs)
 
@@ -75,10 +76,10 @@ def test_losses_epochs_and_forecasts_are_those_of_the_loop(model, head):
     assert len(found) == len(jobs) == 12
     for job in jobs:
         one, (network, trained) = found[job.key, job.test.names], looped(job)
-        both = min(len(one.valid_loss), len(trained.valid_loss))
-        np.testing.assert_allclose(one.train_loss[:both], trained.train_loss[:both], rtol=1e-4, atol=1e-8)
-        np.testing.assert_allclose(one.valid_loss[:both], trained.valid_loss[:both], rtol=1e-4, atol=1e-8)
-        if one.best_epoch == trained.best_epoch:
+        both = min(len(one.progress.valid_loss), len(trained.valid_loss))
+        np.testing.assert_allclose(one.progress.train_loss[:both], trained.train_loss[:both], rtol=1e-4, atol=1e-8)
+        np.testing.assert_allclose(one.progress.valid_loss[:both], trained.valid_loss[:both], rtol=1e-4, atol=1e-8)
+        if one.progress.best_epoch == trained.best_epoch:
             same += 1
             ours = training.predict(one.network, job.test, device="cpu")[0]
             np.testing.assert_allclose(ours, training.predict(network, job.test, device="cpu")[0], atol=2e-4)
@@ -90,10 +91,10 @@ def test_a_unit_comes_to_the_same_whatever_else_is_in_the_stack(model):
     jobs = jobs_of(model, dropout=0.3)[:5]
     together, reversed_, alone = stacked(jobs, slots=5), stacked(jobs[::-1], slots=2), stacked(jobs[:1], slots=1)
     for key, one in together.items():
-        np.testing.assert_allclose(one.valid_loss[0], reversed_[key].valid_loss[0], rtol=1e-5)
-        assert one.best_epoch == reversed_[key].best_epoch
+        np.testing.assert_allclose(one.progress.valid_loss[0], reversed_[key].progress.valid_loss[0], rtol=1e-5)
+        assert one.progress.best_epoch == reversed_[key].progress.best_epoch
     first = jobs[0].key, jobs[0].test.names
-    np.testing.assert_allclose(alone[first].valid_loss, together[first].valid_loss, rtol=1e-4)
+    np.testing.assert_allclose(alone[first].progress.valid_loss, together[first].progress.valid_loss, rtol=1e-4)
     assert_identical(alone[first], stacked(jobs[:1], slots=1)[first])
 
 
@@ -105,7 +106,7 @@ def test_units_of_other_lengths_share_a_stack():
     found = stacked(jobs, slots=3)
     for job in jobs:
         np.testing.assert_allclose(
-            found[job.key, job.test.names].train_loss, looped(job)[1].train_loss, rtol=1e-4, atol=1e-8
+            found[job.key, job.test.names].progress.train_loss, looped(job)[1].train_loss, rtol=1e-4, atol=1e-8
         )
 
 
@@ -115,7 +116,9 @@ def test_a_unit_that_breaks_leaves_the_others_alone():
     found = stacked([jobs[0], broken, jobs[2]], slots=3)
     assert "not finite in epoch 1" in found[broken.key, broken.test.names].failure
     for job in (jobs[0], jobs[2]):
-        np.testing.assert_allclose(found[job.key, job.test.names].valid_loss, looped(job)[1].valid_loss, rtol=1e-4)
+        np.testing.assert_allclose(
+            found[job.key, job.test.names].progress.valid_loss, looped(job)[1].valid_loss, rtol=1e-4
+        )
 
 
 def test_the_gradient_is_clipped_by_unit():
@@ -123,7 +126,7 @@ def test_the_gradient_is_clipped_by_unit():
     loud = replace(jobs[1], train=Samples(jobs[1].train.windows, jobs[1].train.y * 1e4))
     found = stacked([jobs[0], loud], slots=2)
     np.testing.assert_allclose(
-        found[jobs[0].key, jobs[0].test.names].train_loss, looped(jobs[0])[1].train_loss, rtol=1e-4
+        found[jobs[0].key, jobs[0].test.names].progress.train_loss, looped(jobs[0])[1].train_loss, rtol=1e-4
     )
 
 

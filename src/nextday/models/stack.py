@@ -18,11 +18,12 @@ import torch
 from torch.func import functional_call, vmap
 from torch.nn.functional import pad
 
+from nextday.errors import TrainingError
 from nextday.models.base import Key
 from nextday.models.dropout import Dropout, scramble
 from nextday.models.heads import Headed
 from nextday.models.networks import Network
-from nextday.models.training import Trained
+from nextday.models.training import Progress
 from nextday.samples import Pool, Samples, Windows
 
 BETAS, EPSILON = (0.9, 0.999), 1e-8  # Adam's, as PyTorch has them
@@ -38,9 +39,7 @@ class Member:
     train: Samples
     valid: Samples
     key: Key
-    train_loss: list[float] = field(default_factory=list)
-    valid_loss: list[float] = field(default_factory=list)
-    best_epoch: int = 0
+    progress: Progress
     seconds: float = 0.0  # its share of the stack's time
     failure: str = ""
     shuffle: torch.Generator = field(init=False)
@@ -48,10 +47,13 @@ class Member:
     def __post_init__(self) -> None:
         self.shuffle = torch.Generator().manual_seed(self.key.stream("shuffle"))
 
-    @property
-    def trained(self) -> Trained:
-        """What the loop would have returned."""
-        return Trained(np.array(self.train_loss), np.array(self.valid_loss), self.best_epoch)
+    def note(self, train_loss: float, valid_loss: float) -> bool:
+        """Keep the losses of an epoch, given as sums over samples, and tell whether it was the best."""
+        try:
+            return self.progress.note(train_loss / len(self.train.y), valid_loss / len(self.valid.y))
+        except TrainingError as error:
+            self.failure = str(error)
+            return False
 
 
 def train_stack(
@@ -85,8 +87,8 @@ def room(model: Network, *, features: int, lookback: int, device: str) -> int:
     torch.cuda.reset_peak_memory_stats()
     stack = _Stack(model, features, few, device)
     rows, y = np.zeros((batch + lookback - 1, features), np.float32), np.zeros(batch)
-    samples = Samples(Windows(rows, lookback, ("",) * features), y)
-    members = (Member(model.build(features), samples, samples, Key(0, "", 0)) for _ in range(few))
+    samples, progress = Samples(Windows(rows, lookback, ("",) * features), y), Progress(model.training)
+    members = (Member(model.build(features), samples, samples, Key(0, "", 0), progress) for _ in range(few))
     stack.fill(members)
     stack.state["train"] = torch.zeros(few, batch, dtype=torch.int64, device=device)
     stack.train_step()
@@ -145,15 +147,12 @@ class _Stack:
         valid_loss = self._pass("valid", behind, size)
         better = torch.zeros(len(self.members), 1, dtype=torch.bool)
         for slot, member in here:
-            member.train_loss.append(train_loss[slot] / len(member.train.y))
-            member.valid_loss.append(valid_loss[slot] / len(member.valid.y))
-            better[slot] = _note(member)
+            better[slot] = member.note(train_loss[slot], valid_loss[slot])
         self.state["best"].copy_(torch.where(better.to(self.device), self.state["now"], self.state["best"]))
         share = (time.perf_counter() - start) / len(here)
         for slot, member in here:
             member.seconds += share
-            past = len(member.valid_loss)
-            if member.failure or past == self.settings.max_epochs or past - member.best_epoch >= self.settings.patience:
+            if member.failure or not member.progress.goes_on:
                 self._leave(slot, member)
                 yield member
 
@@ -164,11 +163,12 @@ class _Stack:
         rows = torch.from_numpy(np.concatenate([train.windows.rows, valid.windows.rows]))
         y = torch.from_numpy(np.concatenate([train.y, valid.y])).float()
         network.head.start(y[: len(train.y)])
+        pairs = zip(network.parameters(), self.shapes.values(), strict=True)
         mine = {
-            "rows": pad(rows, (0, self.features - rows.shape[1])),
+            "rows": _widened(rows, torch.Size((len(rows), self.features))),
             "first": torch.cat([_first(train.windows), _first(valid.windows) + len(train.windows.rows)]),
             "y": y,
-            "now": self._flat(network),
+            "now": torch.cat([_widened(one.detach(), shape).flatten() for one, shape in pairs]),
             "steps": torch.zeros((), dtype=torch.int32),
         }
         held, words = network.state_dict(), {name: member.key.stream(f"dropout {name}") for name in self.dropouts}
@@ -181,23 +181,6 @@ class _Stack:
             place.zero_()
             place[tuple(slice(length) for length in value.shape)] = value.to(self.device)
         self.members[slot] = member
-
-    def _flat(self, network: Headed) -> torch.Tensor:
-        """Lay a network's parameters out as one row, filled up with zeros where it has fewer features."""
-        pairs = zip(network.parameters(), self.shapes.values(), strict=True)
-        return torch.cat(
-            [
-                pad(
-                    one.detach(),
-                    [
-                        n
-                        for have, want in zip(reversed(one.shape), reversed(shape), strict=True)
-                        for n in (0, want - have)
-                    ],
-                ).flatten()
-                for one, shape in pairs
-            ]
-        )
 
     def _leave(self, slot: int, member: Member) -> None:
         """Bring the best weights back into the unit's network."""
@@ -213,7 +196,7 @@ class _Stack:
         if held is None:
             held = torch.zeros(len(self.members), *value.shape, dtype=value.dtype, device=self.device)
         elif value.dim() and held.shape[1] < len(value):
-            held = pad(held, (0, 0) * (held.dim() - 2) + (0, len(value) - held.shape[1]))
+            held = _widened(held, torch.Size((len(held), len(value), *held.shape[2:])))
         else:
             return
         self.state[name], self.graphs = held, {}
@@ -323,13 +306,7 @@ def _first(windows: Windows) -> torch.Tensor:
     return torch.cat(starts)
 
 
-def _note(member: Member) -> bool:
-    """Tell whether the last epoch was the best, and keep that; a loss that is not a number is the unit's end."""
-    losses = member.train_loss[-1], member.valid_loss[-1]
-    if not np.isfinite(losses).all():
-        member.failure = f"the loss is not finite in epoch {len(member.valid_loss)}: {losses[0]}, {losses[1]}"
-        return False
-    if member.best_epoch and member.valid_loss[-1] >= member.valid_loss[member.best_epoch - 1]:
-        return False
-    member.best_epoch = len(member.valid_loss)
-    return True
+def _widened(value: torch.Tensor, shape: torch.Size) -> torch.Tensor:
+    """Fill up with zeros behind."""
+    missing = [want - have for have, want in zip(value.shape, shape, strict=True)]
+    return pad(value, [size for more in reversed(missing) for size in (0, more)])

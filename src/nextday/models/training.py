@@ -1,6 +1,6 @@
 """The one training loop of nextday: Adam, early stopping on valid, the best weights copied and restored."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -21,6 +21,39 @@ class Trained:
     train_loss: np.ndarray
     valid_loss: np.ndarray
     best_epoch: int
+
+
+@dataclass(slots=True)
+class Progress:
+    """The epochs of a unit so far, and the rule by which they end."""
+
+    settings: Training
+    train_loss: list[float] = field(default_factory=list)
+    valid_loss: list[float] = field(default_factory=list)
+    best_epoch: int = 0
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether there is another epoch."""
+        epochs = len(self.valid_loss)
+        return epochs < self.settings.max_epochs and epochs - self.best_epoch < self.settings.patience
+
+    def note(self, train_loss: float, valid_loss: float) -> bool:
+        """Keep the losses of an epoch, and tell whether it was the best."""
+        self.train_loss.append(train_loss)
+        self.valid_loss.append(valid_loss)
+        epochs = len(self.valid_loss)
+        if not np.isfinite([train_loss, valid_loss]).all():
+            raise TrainingError(f"the loss is not finite in epoch {epochs}: {train_loss}, {valid_loss}")
+        if self.best_epoch and valid_loss >= self.valid_loss[self.best_epoch - 1]:
+            return False
+        self.best_epoch = epochs
+        return True
+
+    @property
+    def trained(self) -> Trained:
+        """What it came to."""
+        return Trained(np.array(self.train_loss), np.array(self.valid_loss), self.best_epoch)
 
 
 def train(network: Headed, train: Samples, valid: Samples, *, settings: Training, key: Key, device: str) -> Trained:
@@ -48,23 +81,16 @@ def train(network: Headed, train: Samples, valid: Samples, *, settings: Training
     valid_x, valid_y = as_tensor(valid.windows).to(device), torch.from_numpy(valid.y).float().to(device)
     optimizer = torch.optim.Adam(network.parameters(), lr=settings.learning_rate, fused=True)
     shuffle = torch.Generator().manual_seed(key.stream("shuffle"))
-    train_loss: list[float] = []
-    valid_loss: list[float] = []
-    best_epoch, best = 0, _copy(network)
+    progress, best = Progress(settings), _copy(network)
     seed_dropout(network, key)
     network.head.start(y)
-    while len(valid_loss) < settings.max_epochs and len(valid_loss) - best_epoch < settings.patience:
+    while progress.goes_on:
         batches = torch.randperm(len(y), generator=shuffle).to(device).split(settings.batch_size)
-        train_loss.append(_one_epoch(network, optimizer, x, y, batches, settings.clip))
-        valid_loss.append(_loss(network, valid_x, valid_y))
-        if not np.isfinite([train_loss[-1], valid_loss[-1]]).all():
-            raise TrainingError(
-                f"the loss is not finite in epoch {len(valid_loss)}: {train_loss[-1]}, {valid_loss[-1]}"
-            )
-        if best_epoch == 0 or valid_loss[-1] < valid_loss[best_epoch - 1]:
-            best_epoch, best = len(valid_loss), _copy(network)
+        trained = _one_epoch(network, optimizer, x, y, batches, settings.clip)
+        if progress.note(trained, _loss(network, valid_x, valid_y)):
+            best = _copy(network)
     network.load_state_dict(best)
-    return Trained(np.array(train_loss), np.array(valid_loss), best_epoch)
+    return progress.trained
 
 
 def predict(network: Headed, windows: Windows, *, device: str) -> tuple[np.ndarray, np.ndarray]:

@@ -64,6 +64,7 @@ class Stacked:
     def _fit(self, group: _Group, make_job: Make) -> Fits:
         """Fit the units of a stack."""
         from nextday.models.stack import Member, room, train_stack
+        from nextday.models.training import Progress
 
         waiting, inside = iter(group.units), dict[int, tuple[Unit, Job, Start]]()
         model, features, device = group.model, group.features, self._device
@@ -72,7 +73,7 @@ class Stacked:
             for unit in waiting:
                 job = make_job(unit)
                 start = model.prepare(job.train, job.valid, job.test, key=job.key, device=device)
-                member = Member(start.network.to("cpu"), start.train, start.valid, job.key)
+                member = Member(start.network.to("cpu"), start.train, start.valid, job.key, Progress(model.training))
                 inside[id(member)] = unit, job, start
                 yield member
 
@@ -82,7 +83,7 @@ class Stacked:
                 slots = min(slots, len(group.units))
                 for member in train_stack(model, members(), features=features, slots=slots, device=device):
                     unit, job, start = inside.pop(id(member))
-                    yield unit, member.failure or self._finish(job, start, member.trained), member.seconds
+                    yield unit, member.failure or self._finish(job, start, member.progress.trained), member.seconds
         except Exception as error:  # noqa: BLE001 - what breaks a stack must not take other models with it
             why = explain(error)
             yield from ((unit, why, 0.0) for unit in [*(unit for unit, *_ in inside.values()), *waiting])
