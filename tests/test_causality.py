@@ -7,7 +7,7 @@ import pytest
 from nextday.data import align, load_bars
 from nextday.models import MODELS
 from nextday.pipeline import forecast
-from nextday.run import make_plan
+from nextday.run import Stacked, Workers, make_plan
 from nextday.run.worker import fit
 from nextday.study import Study
 
@@ -57,6 +57,22 @@ def test_the_quick_study_holds_every_model_of_the_catalog(quick):
 def test_no_forecast_sees_past_its_origin(bars, quick, original, tmp_path, how):
     date = original["origin"].unique().sort()[20]
     rewritten = forecasts_of(rewrite(bars.frame, date, how), quick, tmp_path)
+    known = pl.col("origin") <= date
+    assert rewritten.filter(known).equals(original.filter(known))
+    assert not rewritten.filter(~known).equals(original.filter(~known))
+
+
+def test_no_forecast_of_a_stack_sees_past_its_origin(bars, quick, tmp_path, monkeypatch):
+    class Stacks(Workers):
+        def map(self, units, make_job):
+            return Stacked(Workers(0), device="cpu", slots=3).map(units, make_job)
+
+    monkeypatch.setattr("nextday.pipeline.Workers", Stacks)
+    names = ("LSTM-OHLCV", "Trans-Prob", "LSTM-Pooled")
+    few = {**quick, "variants": {name: quick["variants"][name] for name in names}, "conformal": {}}
+    original = forecasts_of(bars.frame, few, tmp_path)
+    date = original["origin"].unique().sort()[20]
+    rewritten = forecasts_of(rewrite(bars.frame, date, "noise"), few, tmp_path)
     known = pl.col("origin") <= date
     assert rewritten.filter(known).equals(original.filter(known))
     assert not rewritten.filter(~known).equals(original.filter(~known))

@@ -69,11 +69,18 @@ class Stacked:
         waiting, inside = iter(group.units), dict[int, tuple[Unit, Job, Start]]()
         model, features, device = group.model, group.features, self._device
 
+        failed: list[tuple[Unit, str, float]] = []
+
         def members() -> Iterator[Member]:
             for unit in waiting:
-                job = make_job(unit)
-                start = model.prepare(job.train, job.valid, job.test, key=job.key, device=device)
-                member = Member(start.network.to("cpu"), start.train, start.valid, job.key, Progress(model.training))
+                try:
+                    job = make_job(unit)
+                    start = model.prepare(job.train, job.valid, job.test, key=job.key, device=device)
+                except Exception as error:  # noqa: BLE001 - whatever breaks one unit must not take the others with it
+                    failed.append((unit, explain(error), 0.0))
+                    continue
+                progress = Progress(model.training)
+                member = Member(start.network.to("cpu"), start.train, start.valid, job.key, progress)
                 inside[id(member)] = unit, job, start
                 yield member
 
@@ -84,9 +91,10 @@ class Stacked:
                 for member in train_stack(model, members(), features=features, slots=slots, device=device):
                     unit, job, start = inside.pop(id(member))
                     yield unit, member.failure or self._finish(job, start, member.progress.trained), member.seconds
-        except Exception as error:  # noqa: BLE001 - what breaks a stack must not take other models with it
+        except Exception as error:  # noqa: BLE001 - nor must a stack that breaks take other models with it
             why = explain(error)
-            yield from ((unit, why, 0.0) for unit in [*(unit for unit, *_ in inside.values()), *waiting])
+            failed += [(unit, why, 0.0) for unit in [*(unit for unit, *_ in inside.values()), *waiting]]
+        yield from failed
 
     def _finish(self, job: Job, start: Start, trained: "Trained") -> Fitted | str:
         """Forecast with a unit's best weights."""
