@@ -10,6 +10,7 @@ On CUDA a training step is one graph, captured once and replayed. The units of a
 
 import math
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
@@ -290,10 +291,16 @@ class _Stack:
                 self.turn.zero_()
         torch.cuda.current_stream().wait_stream(stream)
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
-            step()
-        for name, value in kept.items():
-            self.state[name].copy_(value)
+        try:
+            with torch.cuda.graph(graph):
+                step()
+        except RuntimeError as error:  # an operation that no graph can hold: slower, and no other result
+            warnings.warn(f"no CUDA graph of the step: {str(error).splitlines()[0]}", stacklevel=2)
+            return step
+        finally:
+            for name, value in kept.items():
+                self.state[name].copy_(value)
+            self.turn.zero_()
         return graph.replay
 
 

@@ -37,7 +37,7 @@ class TransformerNetwork(Headed):
     def states(self, x: torch.Tensor) -> list[torch.Tensor]:
         """Give the mean over time after each layer, [sample, width]; the head gets the last of them."""
         x, found = self.embed(x), []
-        x = self.dropout(x + positions(x.shape[1], x.shape[2]).to(x))
+        x = self.dropout(x + positions(x.shape[1], x.shape[2], x.device).to(x.dtype))
         for layer in self.layers:
             x = layer(x)
             found.append(x.mean(dim=1))
@@ -46,7 +46,7 @@ class TransformerNetwork(Headed):
     def attention(self, x: torch.Tensor) -> torch.Tensor:
         """Give how much each day attends to each other, [layer, sample, head, to, from]; rows sum to one."""
         x = self.embed(x)
-        x, found = x + positions(x.shape[1], x.shape[2]).to(x), []
+        x, found = x + positions(x.shape[1], x.shape[2], x.device).to(x.dtype), []
         for layer in self.layers:
             found.append(layer.attend.weights(x))  # type: ignore[union-attr, operator]
             x = layer(x)
@@ -147,7 +147,8 @@ class _Kernel(torch.autograd.Function):
         return torch.from_numpy(d_x).view(d_out.shape), None, None, None, *shaped
 
 
-def positions(times: int, width: int) -> torch.Tensor:
+def positions(times: int, width: int, device: torch.device | None = None) -> torch.Tensor:
     """Give the sinusoidal code of each day of a window, [time, width]; ``width`` is even."""
-    angles = torch.arange(times)[:, None] * torch.exp(torch.arange(0, width, 2) * (-math.log(10000) / width))
+    rates = torch.exp(torch.arange(0, width, 2, device=device) * (-math.log(10000) / width))
+    angles = torch.arange(times, device=device)[:, None] * rates
     return torch.stack([torch.sin(angles), torch.cos(angles)], dim=-1).flatten(1)
