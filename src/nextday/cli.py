@@ -10,7 +10,7 @@ import typer
 
 from nextday.cli_data import SOURCES, data_app
 from nextday.errors import NextdayError, StudyError
-from nextday.study import Study, presets
+from nextday.study import LAST, Study, presets
 from nextday.terminal import console, watch
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ app = typer.Typer(
 )  # fmt: skip
 app.add_typer(data_app, name="data")
 
-LAST = "stage7"  # compares the other stages
 UsageError: Any = typer.BadParameter.__base__  # typer names its subclasses alone
 
 

@@ -1,10 +1,10 @@
 """The whole ladder: run the stages that ship with nextday one after the other, and compare them on the same days."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import polars as pl
 
@@ -16,15 +16,13 @@ from nextday.evaluate.wording import Lesson
 from nextday.files import open_folder, write_atomically
 from nextday.models import Device
 from nextday.pipeline import Results, run
+from nextday.progress import Watch
 from nextday.report.ladder import draw_ladder, write_comparison
 from nextday.report.ladder_page import render_ladder
-from nextday.study import Study, presets
+from nextday.study import LAST, Study, presets
 
 if TYPE_CHECKING:
     import pandas as pd
-
-LAST = "stage7"  # compares the others, and so is no study
-Watch = Callable[[Iterable[Any], int], Iterable[Any]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,6 +35,7 @@ from nextday.evaluate.probes import assess_probes, sentences
 from nextday.features import check_causality
 from nextday.files import open_folder, write_atomically, write_parquet
 from nextday.models import Device, resolve_device
+from nextday.progress import Watch
 from nextday.report import draw_plots, render_report, write_csv
 from nextday.report.probes import write_probes
 from nextday.run import (
@@ -53,8 +54,6 @@ from nextday.study import Study
 
 if TYPE_CHECKING:
     import pandas as pd
-
-Watch = Callable[[Iterable[Any], int], Iterable[Any]]
 
 
 @dataclass(frozen=True, slots=True)

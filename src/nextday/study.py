@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from nextday.errors import StudyError
 
 PRESETS = resources.files("nextday") / "studies"
+LAST = "stage7"  # compares the other stages, and so is no study
 
 
 class Settings(BaseModel):
@@ -160,7 +161,7 @@ class Study(Settings):
             text = preset.read_text("utf-8")
         else:
             raise StudyError(
-                f"unknown study {str(study)!r}; known: {', '.join(presets())}, stage7, all, or a file ending in .yaml"
+                f"unknown study {str(study)!r}; known: {', '.join(presets())}, {LAST}, all, or a file ending in .yaml"
             )
         values = _parse(text, str(study))
         for key, value in (changes or {}).items():

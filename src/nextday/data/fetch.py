@@ -20,6 +20,7 @@ from nextday.data.snapshot import verify_snapshot, write_snapshot
 from nextday.data.yahoo import PriceSource, Unreachable
 from nextday.errors import DataError
 from nextday.files import open_folder
+from nextday.progress import Watch
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,9 +36,6 @@ class Fetched:
     unit: str
     failure: str = ""
     reused: bool = False
-
-
-Watch = Callable[[Iterable[Fetched], int], Iterable[Fetched]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from nextday.data.fetch import Watch, fetch
+from nextday.data.fetch import fetch
 from nextday.data.snapshot import verify_snapshot
 from nextday.data.yahoo import END, MARKET, START, UNIVERSE, PriceSource, Yahoo
+from nextday.progress import Watch
 
 FOLDER = Path("bars")
 TICKERS = (*UNIVERSE, MARKET)

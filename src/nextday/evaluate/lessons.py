@@ -34,6 +34,7 @@ from nextday.evaluate.wording import (
     whichever,
     withhold,
 )
+from nextday.study import LAST
 
 PRETRAINED = ("fracast", "chronos_bolt")  # models that were trained elsewhere; others may be by what their days say
 
@@ -59,7 +60,7 @@ def _everything(ladder: Ladder) -> list[Lesson]:
     names = candidates(ladder, *(rung.name for rung in ladder.rungs))
     contrasts = [one for one in ladder.comparison.against_benchmark if one.first in names]
     what = f"models of {len(ladder.rungs)} stages"
-    return _tell_best("stage7", "What did we learn?", contrasts, ladder.comparison, what, ladder)
+    return _tell_best(LAST, "What did we learn?", contrasts, ladder.comparison, what, ladder)
 
 
 def _simple(ladder: Ladder) -> list[Lesson]:

@@ -2,12 +2,11 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -17,6 +16,7 @@ from nextday.errors import OutputError, StudyError, TrainingError
 from nextday.features import FEATURE_SETS, compute_features
 from nextday.models import Forecaster
 from nextday.models.networks import Network
+from nextday.progress import Watch
 from nextday.run.plan import Plan, Unit, make_plan
 from nextday.run.probe_job import ProbeJob, Subject
 from nextday.run.probe_tables import Result, collect_probes
@@ -85,7 +85,7 @@ class Group:
 
 def run_probes(
     study: Study, panel: Panel, out: Path, store: Store, workers: Workers, *,
-    watch: Callable[[Iterable[Any], int], Iterable[Any]] = lambda outcomes, _: outcomes, fresh: bool = False,
+    watch: Watch = lambda outcomes, _: outcomes, fresh: bool = False,
 ) -> dict[str, pl.DataFrame]:  # fmt: skip
     """Probe every network of the studies that ``study.probes`` names, on the same panel, but those of all tickers.
 
