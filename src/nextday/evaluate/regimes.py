@@ -17,9 +17,7 @@ if TYPE_CHECKING:
 
 UNIT = ["fold", "seed"]
 KEYS = [*UNIT, "ticker", "origin"]
-FLOOR = (
-    0.01  # added to variances; the prior of a latent dimension has 1, so what varies by less than a tenth is nothing
-)
+FLOOR = 0.01  # added to variances; a latent dimension has 1 by its prior: a deviation below a tenth of it is nothing
 STARTS = 4  # fits from different beginnings, of which the likeliest is kept
 POINTS = 15  # at least, for each regime: as many as it has parameters in 4 dimensions
 HALVES = 10  # times that train is split in two

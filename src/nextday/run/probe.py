@@ -105,9 +105,8 @@ def run_probes(
     probes
         ``variant, ticker, fold, seed, layer, source, feature, given, r2``: R2 on test of a ridge probe from a state to
         a feature at the origin, against the feature's mean on train. ``source`` is the ``trained`` network, or a
-        control: the same network ``untrained``; the trained one with the feature ``shuffled`` where a probe
-        learns it; the ``window``
-        that it reads, flattened (layer 0, no seed). ``given`` where the feature is an input of the variant.
+        control: the same network ``untrained``; the trained one with the feature ``shuffled`` where a probe learns it;
+        the ``window`` that it reads, flattened (layer 0, no seed). ``given`` where the variant reads the feature.
     probe_days
         ``variant, source, feature, seed, date, r2``: what each origin of the test range adds to the R2 of last layers
         and windows, averaged over tickers. The mean over days is the mean R2.
