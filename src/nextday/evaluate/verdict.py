@@ -7,6 +7,7 @@ from itertools import pairwise
 import numpy as np
 
 from nextday.evaluate.contrasts import Comparison, Contrast
+from nextday.evaluate.wording import join
 
 MOST_KNOWN = 8  # orders to name one by one
 ROLES = {"raw": "-Raw", "rich": "-OHLCV", "engineered": "-Feat"}
@@ -61,8 +62,8 @@ def _equal_baseline(comparison: Comparison) -> tuple[str, ...] | None:
         return None
     worse = [contrast.first for contrast in comparison.against_benchmark if contrast.high < 0]
     better = [contrast.first for contrast in comparison.against_benchmark if contrast.low > 0]
-    loses = f"; {_and(worse)} {'loses' if len(worse) == 1 else 'lose'} to it" if worse else ""
-    beats = f"; {_and(better)} beat it by less than the margin" if better else ""
+    loses = f"; {join(worse)} {'loses' if len(worse) == 1 else 'lose'} to it" if worse else ""
+    beats = f"; {join(better)} beat it by less than the margin" if better else ""
     sentence = (
         f"No variant beats the {comparison.losses.benchmark} by the margin of {_amount(comparison.margin, comparison)}"
         f"{loses}{beats}: there is no skill here that features could add to."
@@ -117,7 +118,7 @@ def _inconclusive(comparison: Comparison) -> tuple[str, tuple[str, ...]]:
     known = _known(comparison)
     if known:
         remarks.insert(0, f"Resolved: {'; '.join(known)}.")
-    pairs = _and([f"{contrast.first} from {contrast.second}" for contrast in open_ones[:3]])
+    pairs = join([f"{contrast.first} from {contrast.second}" for contrast in open_ones[:3]])
     more = f" and {len(open_ones) - 3} more pairs" if len(open_ones) > 3 else ""
     sentence = f"Inconclusive: the data cannot tell {pairs}{more}, nor show that they are equal."
     return sentence, (*remarks, *_conditions(comparison))
@@ -168,7 +169,7 @@ def _known(comparison: Comparison) -> list[str]:
         return known
     sides = {sign: [one.first for one in comparison.against_benchmark if relation(one, comparison.margin) == sign]
              for sign in (">", "=", "<")}  # fmt: skip
-    found = [f"{_and(names)} {sign} {comparison.losses.benchmark}" for sign, names in sides.items() if names]
+    found = [f"{join(names)} {sign} {comparison.losses.benchmark}" for sign, names in sides.items() if names]
     pairs = [text for contrast in comparison.between if (text := _compared(contrast, comparison.margin))]
     ordered, equal = [text for text in pairs if " > " in text], sum(" = " in text for text in pairs)
     found += ordered[:MOST_KNOWN] + ([f"{len(ordered) - MOST_KNOWN} more pairs"] if len(ordered) > MOST_KNOWN else [])
@@ -186,10 +187,6 @@ def _amount(value: float, comparison: Comparison, *, signed: bool = False) -> st
     """Write a skill or a difference in its unit: percent of the benchmark's loss, or points of days hit."""
     unit = "pp" if comparison.losses.loss == "miss" else "%"
     return f"{100 * value:+.2f} {unit}" if signed else f"{100 * value:.2f} {unit}"
-
-
-def _and(names: list[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def as_dict(comparison: Comparison, verdict: Verdict) -> dict[str, object]:
