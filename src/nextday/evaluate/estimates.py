@@ -96,9 +96,9 @@ def estimate(
         apart *= _lasting(values, apart, counts / days)[:, None]
     variance = drawn.var(axis=0, ddof=1) + (apart**2).sum(axis=1)
     rng = np.random.default_rng([seed, 1])
-    noise = _heavy(rng, days / block, replicates) * drawn
+    noise = heavy(rng, days / block, replicates) * drawn
     if seeds > 1:
-        noise += _heavy(rng, freedom, replicates) * (rng.standard_normal((replicates, apart.shape[1])) @ apart.T)
+        noise += heavy(rng, freedom, replicates) * (rng.standard_normal((replicates, apart.shape[1])) @ apart.T)
     known = 0 if daily["seed"].null_count() else seeds
     return Estimates(means, np.sqrt(variance), noise, days, len(rows) // seeds, known)
 
@@ -140,7 +140,7 @@ def _kept(days: int, block: float) -> float:
     return float(1 - (1 + 2 * together) / days) if days > 1 else 1.0
 
 
-def _heavy(rng: np.random.Generator, freedom: float, replicates: int) -> np.ndarray:
+def heavy(rng: np.random.Generator, freedom: float, replicates: int) -> np.ndarray:
     """Draw what makes a normal draw one from a t distribution, shape [replicate, 1]."""
     return np.sqrt(freedom / rng.chisquare(freedom, (replicates, 1)))
 

@@ -8,7 +8,7 @@ import polars as pl
 
 from nextday.errors import VerdictError
 from nextday.evaluate.bootstrap import FEWEST
-from nextday.evaluate.estimates import Estimates, estimate
+from nextday.evaluate.estimates import Estimates, estimate, heavy
 
 SCHEMA = {
     "measure": pl.String, "variant": pl.String, "regime": pl.Int64, "value": pl.Float64, "low": pl.Float64,
@@ -216,9 +216,8 @@ def _with_seeds(known: Estimates, values: np.ndarray, seed: int) -> Estimates:
     if count < 2:
         return known
     apart = np.nan_to_num(values - values.mean(axis=0)) / np.sqrt(count * (count - 1))
-    rng = np.random.default_rng([seed, 2])
-    heavy = np.sqrt((count - 1) / rng.chisquare(count - 1, (len(known.noise), 1)))
-    noise = heavy * (rng.standard_normal((len(known.noise), count)) @ apart)
+    rng, replicates = np.random.default_rng([seed, 2]), len(known.noise)
+    noise = heavy(rng, count - 1, replicates) * (rng.standard_normal((replicates, count)) @ apart)
     return replace(known, errors=np.sqrt(known.errors**2 + (apart**2).sum(axis=0)), noise=known.noise + noise)
 
 
