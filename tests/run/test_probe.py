@@ -19,7 +19,8 @@ from nextday.run import Store, Workers, probe_job
 from nextday.run.plan import Job
 from nextday.run.probe import TARGETS, run_probes
 from nextday.run.probe_job import ProbeJob, Subject
-from nextday.run.probe_tables import PROBE_TABLES, Result, collect_probes
+from nextday.run.probe_tables import Result, collect_probes
+from nextday.run.schemas import PROBE_TABLES
 from nextday.samples import Samples, Split, Windows
 from nextday.study import Study, Training
 

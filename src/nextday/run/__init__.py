@@ -4,9 +4,10 @@ from nextday.run.execute import Outcome, execute
 from nextday.run.manifest import describe_run
 from nextday.run.plan import POOL, Plan, Unit, make_plan
 from nextday.run.probe import run_probes
+from nextday.run.schemas import schemas
 from nextday.run.stacked import Stacked
 from nextday.run.store import Store
-from nextday.run.table import collect, schemas
+from nextday.run.table import collect
 from nextday.run.workers import Workers
 
 __all__ = [

@@ -8,21 +8,9 @@ import numpy as np
 import polars as pl
 
 from nextday.run.probe_job import SOURCES
+from nextday.run.schemas import CKA, PROBE_DAYS, PROBES
 from nextday.run.store import Arrays
 
-PROBES = {
-    "variant": pl.String, "ticker": pl.String, "fold": pl.Int64, "seed": pl.Int64, "layer": pl.Int64,
-    "source": pl.String, "feature": pl.String, "given": pl.Boolean, "r2": pl.Float64,
-}  # fmt: skip
-PROBE_DAYS = {
-    "variant": pl.String, "source": pl.String, "feature": pl.String, "seed": pl.Int64, "date": pl.Date,
-    "r2": pl.Float64,
-}  # fmt: skip
-CKA = {
-    "ticker": pl.String, "fold": pl.Int64, "first": pl.String, "first_seed": pl.Int64, "second": pl.String,
-    "second_seed": pl.Int64, "source": pl.String, "cka": pl.Float64,
-}  # fmt: skip
-PROBE_TABLES = {"probes": PROBES, "probe_days": PROBE_DAYS, "cka": CKA}
 Key = tuple[str, str, str, int | None, int]  # variant, source, feature, seed, fold
 
 
@@ -44,7 +32,7 @@ class Result:
 
 
 def collect_probes(results: Iterable[Result]) -> dict[str, pl.DataFrame]:
-    """Put results together, one after the other; the columns are those of ``PROBE_TABLES``."""
+    """Put results together, one after the other; the columns are those of ``schemas.PROBE_TABLES``."""
     probes, cka, days = [pl.DataFrame(schema=PROBES)], [pl.DataFrame(schema=CKA)], _Days()
     for result in results:
         names = [_name(result, *row) for row in result.arrays["rows"].tolist()]

@@ -1,7 +1,6 @@
 """The forecasts table, the middle of the house: everything to its right reads it and never touches a model."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -10,48 +9,8 @@ from nextday.errors import TrainingError
 from nextday.models import Fitted
 from nextday.run.execute import Outcome
 from nextday.run.plan import Plan, Unit
-from nextday.run.probe_tables import PROBE_TABLES
+from nextday.run.schemas import FOLDS, KEYS, PROFILE, schemas
 from nextday.samples import Fold
-
-FORECASTS = {
-    "variant": pl.String, "ticker": pl.String, "fold": pl.Int64, "seed": pl.Int64, "origin": pl.Date, "date": pl.Date,
-    "actual": pl.Float64, "predicted": pl.Float64, "contaminated": pl.Boolean,
-}  # fmt: skip
-HISTORY = {
-    "variant": pl.String, "ticker": pl.String, "fold": pl.Int64, "seed": pl.Int64, "epoch": pl.Int64,
-    "train_loss": pl.Float64, "valid_loss": pl.Float64, "best": pl.Boolean,
-    "reconstruction": pl.Float64, "kl": pl.Float64,
-}  # fmt: skip
-RANGES = {f"{part}_{end}": pl.Date for part in ("train", "valid", "test") for end in ("from", "to")}
-FOLDS = {
-    "ticker": pl.String, "fold": pl.Int64, **RANGES, "train": pl.Int64, "valid": pl.Int64, "test": pl.Int64,
-    "historical_mean": pl.Float64, "train_variance": pl.Float64, "train_deviation": pl.Float64,
-}  # fmt: skip
-
-
-ATTENTION = {
-    "variant": pl.String, "ticker": pl.String, "fold": pl.Int64, "seed": pl.Int64, "trained": pl.Boolean,
-    "layer": pl.Int64, "head": pl.Int64, "lag": pl.Int64, "weight": pl.Float64,
-}  # fmt: skip
-SWEEP = {
-    "variant": pl.String, "ticker": pl.String, "fold": pl.Int64, "seed": pl.Int64, "context": pl.Int64,
-    "valid_loss": pl.Float64, "chosen": pl.Boolean,
-}  # fmt: skip
-LATENTS = {
-    "variant": pl.String, "ticker": pl.String, "fold": pl.Int64, "seed": pl.Int64, "part": pl.String, "origin": pl.Date,
-    "date": pl.Date, "actual": pl.Float64, "z": pl.List(pl.Float64),
-}  # fmt: skip
-PROFILE = {"ticker": pl.String, "origin": pl.Date, "feature": pl.String, "value": pl.Float64}
-
-
-def schemas(levels: Sequence[float]) -> dict[str, dict[str, Any]]:
-    """Give the tables of a study and their columns; forecasts have one more per level, ``q`` and the level."""
-    forecasts = FORECASTS | {f"q{level}": pl.Float64 for level in levels}
-    valid = {name: kind for name, kind in forecasts.items() if name not in ("predicted", "contaminated")}
-    return {
-        "forecasts": forecasts, "valid": valid, "history": HISTORY, "folds": FOLDS, "attention": ATTENTION,
-        "sweep": SWEEP, "latents": LATENTS, "profile": PROFILE, **PROBE_TABLES,
-    }  # fmt: skip
 
 
 def collect(plan: Plan, outcomes: Sequence[Outcome], dates: np.ndarray) -> dict[str, pl.DataFrame]:
@@ -88,8 +47,8 @@ def collect(plan: Plan, outcomes: Sequence[Outcome], dates: np.ndarray) -> dict[
     tables = {name: [pl.DataFrame(schema=kind)] for name, kind in kinds.items()}
 
     def add(name: str, unit: Unit, rows: pl.DataFrame, ticker: str = "") -> None:
-        keys = {"variant": unit.variant, "ticker": ticker or unit.ticker, "fold": unit.fold, "seed": unit.seed}
-        whole = rows.select(*(pl.lit(value).alias(key) for key, value in keys.items()), pl.all())
+        keys = zip(KEYS, (unit.variant, ticker or unit.ticker, unit.fold, unit.seed), strict=True)
+        whole = rows.select(*(pl.lit(value).alias(key) for key, value in keys), pl.all())
         tables[name].append(whole.select(*kinds[name]).cast(kinds[name]))  # type: ignore[arg-type]
 
     for outcome in sorted(outcomes, key=lambda outcome: order[outcome.unit]):
