@@ -3,7 +3,6 @@ import pytest
 
 from nextday.data import align
 from nextday.models import Key, make_model
-from nextday.models.networks import deviations, per_sample
 from nextday.run import make_plan
 from nextday.run.worker import fit
 from nextday.samples import Pool, Samples, Windows
@@ -83,6 +82,10 @@ def test_a_pooled_network_learns_each_ticker_in_its_own_units():
     small, large = (Windows(np.zeros((4, 1), np.float32), 1, ("a",)) for _ in range(2))
     pool = Pool.of([small, large])
     y = np.array([1.0, -1.0, 1.0, -1.0, 10.0, -10.0, 10.0, -10.0])
-    np.testing.assert_allclose(deviations(Samples(pool, y)), [1, 10])
-    np.testing.assert_allclose(per_sample(pool, np.array([1, 10])), [1] * 4 + [10] * 4)
-    assert deviations(Samples(small, y[4:])).tolist() == [1.0]  # a ticker alone is learned in log returns
+    together, alone = (
+        make_model("lstm", {"pooled": pooled}, training=TRAINING, device="cpu") for pooled in (True, False)
+    )
+    np.testing.assert_allclose(together.scales(Samples(pool, y)), [1, 10])
+    np.testing.assert_allclose(pool.repeat(np.array([1, 10])), [1] * 4 + [10] * 4)
+    assert alone.scales(Samples(small, y[4:])).tolist() == [1.0]  # a ticker alone is learned in log returns
+    assert small.repeat(np.array([1.0])).tolist() == [1.0] * 4

@@ -10,7 +10,6 @@ from nextday.errors import TrainingError
 from nextday.models import Key, training
 from nextday.models.dropout import Dropout, seed_dropout
 from nextday.models.lstm import LstmNetwork
-from nextday.models.networks import deviations, per_sample
 from nextday.run.plan import make_plan
 from nextday.samples import Samples
 from nextday.study import Study, Training
@@ -89,10 +88,7 @@ def test_every_network_of_the_ladder_keeps_the_weights_of_its_best_epoch(bars, q
 
     kept = model.build(len(job.test.names))
     kept.load_state_dict({name: torch.from_numpy(value) for name, value in fitted.weights.items()})
-    y = job.valid.y / per_sample(
-        job.valid.windows,
-        deviations(job.train) if variant == "LSTM-Pooled" else np.ones(1 if job.key.ticker != "*" else 2),
-    )
+    y = job.valid.y / job.valid.windows.repeat(model.scales(job.train))
     kept.eval()
     with torch.no_grad():
         loss = kept.head.loss(kept(training.as_tensor(job.valid.windows)), torch.from_numpy(y).float()).item()

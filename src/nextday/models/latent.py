@@ -9,7 +9,7 @@ from threadpoolctl import threadpool_limits
 
 from nextday.models.base import Fitted, Key
 from nextday.models.networks import Network, resolve_device
-from nextday.samples import Pool, Samples, Windows
+from nextday.samples import Samples, Windows
 
 if TYPE_CHECKING:
     from nextday.models.heads import Headed
@@ -58,14 +58,10 @@ class Vae(Network):
 
 def _regress(train: Samples, valid: Samples, test: Windows, *places: np.ndarray) -> np.ndarray:
     """Regress each ticker's targets on its places in train and valid; forecast test, shape [sample]."""
-
-    def split(windows: Windows, values: np.ndarray) -> list[np.ndarray]:
-        return windows.split(values) if isinstance(windows, Pool) else [values]
-
-    columns = [split(one.windows, values) for one, values in ((train, places[0]), (train, train.y))]
-    columns += [split(one.windows, values) for one, values in ((valid, places[1]), (valid, valid.y))]
+    columns = [train.windows.split(values) for values in (places[0], train.y)]
+    columns += [valid.windows.split(values) for values in (places[1], valid.y)]
     forecasts = []
-    for train_z, train_y, valid_z, valid_y, z in zip(*columns, split(test, places[2]), strict=True):
+    for train_z, train_y, valid_z, valid_y, z in zip(*columns, test.split(places[2]), strict=True):
         known, y = np.concatenate([train_z, valid_z]), np.concatenate([train_y, valid_y])
         with threadpool_limits(1):  # the number of threads moves the last bits
             weights = np.linalg.lstsq(np.column_stack([np.ones(len(known)), known]), y, rcond=None)[0]

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from nextday.errors import StudyError, TrainingError
 from nextday.models.base import Fitted, Forecaster, Key
-from nextday.samples import Pool, Samples, Windows
+from nextday.samples import Samples, Windows
 from nextday.study import Training
 
 if TYPE_CHECKING:
@@ -63,6 +63,10 @@ class Network(Forecaster):
     def build(self, features: int) -> "Headed":
         """Make the module for inputs of ``features`` features."""
 
+    def scales(self, train: Samples) -> np.ndarray:
+        """Give what the targets of each ticker are divided by, shape [ticker]: its deviation in a pool, alone one."""
+        return np.array([y.std() if self.pooled else 1.0 for y in train.windows.split(train.y)])
+
     def fit_predict(self, train: Samples, valid: Samples, test: Windows, *, key: Key) -> Fitted:
         """Initialise, train with early stopping, forecast with the best weights."""
         from nextday.models import training
@@ -77,8 +81,8 @@ class Network(Forecaster):
         """Draw the initial weights, and scale the targets of a pool."""
         from nextday.models import training
 
-        scales = deviations(train)
-        train, valid = (Samples(one.windows, one.y / per_sample(one.windows, scales)) for one in (train, valid))
+        scales = self.scales(train)
+        train, valid = (Samples(one.windows, one.y / one.windows.repeat(scales)) for one in (train, valid))
         network = self.build(len(test.names))
         training.initialise(network, key)
         return Start(network, train, valid, scales, training.attention(network.to(device), test, device=device))
@@ -89,7 +93,7 @@ class Network(Forecaster):
 
         network = start.network.to(device)
         predicted, quantiles = training.predict(network, test, device=device)
-        unit, valid_unit = per_sample(test, start.scales), per_sample(start.valid.windows, start.scales)
+        unit, valid_unit = test.repeat(start.scales), start.valid.windows.repeat(start.scales)
         valid_quantiles = training.predict(network, start.valid.windows, device=device)[1]
         return Fitted(
             predicted * unit,
@@ -154,16 +158,6 @@ class Transformer(Network):
             features, width=self.width, layers=self.layers, heads=self.heads, feedforward=self.feedforward,
             dropout=self.dropout, head=self.make_head(),
         )  # fmt: skip
-
-
-def deviations(train: Samples) -> np.ndarray:
-    """Give what the targets of each ticker of a pool are divided by, shape [ticker]; of a ticker alone, one."""
-    return np.array([y.std() for y in train.windows.split(train.y)] if isinstance(train.windows, Pool) else [1.0])
-
-
-def per_sample(windows: Windows, values: np.ndarray) -> np.ndarray:
-    """Repeat values per ticker for every sample."""
-    return np.repeat(values, [len(part) for part in windows.parts] if isinstance(windows, Pool) else len(windows))
 
 
 def resolve_device(device: Device) -> Literal["cpu", "cuda"]:

@@ -38,6 +38,14 @@ class Windows:
         """One feature at the origin of every sample, shape [sample]."""
         return self.rows[self.lookback - 1 :, self.names.index(name)]
 
+    def split(self, values: np.ndarray) -> list[np.ndarray]:
+        """Split values per sample, shape [sample, ...], by ticker: here there is one."""
+        return [values]
+
+    def repeat(self, values: np.ndarray) -> np.ndarray:
+        """Repeat values per ticker, shape [ticker], for each of its samples."""
+        return np.repeat(values, len(self))
+
 
 @dataclass(frozen=True, slots=True)
 class Pool(Windows):
@@ -71,6 +79,10 @@ class Pool(Windows):
     def split(self, values: np.ndarray) -> list[np.ndarray]:
         """Split values per sample, shape [sample, ...], by ticker."""
         return np.split(values, np.cumsum([len(part) for part in self.parts])[:-1])
+
+    def repeat(self, values: np.ndarray) -> np.ndarray:
+        """Repeat values per ticker, shape [ticker], for each of its samples."""
+        return np.repeat(values, [len(part) for part in self.parts])
 
 
 @dataclass(frozen=True, slots=True)
