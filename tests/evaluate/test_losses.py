@@ -132,3 +132,10 @@ def test_folds_give_the_scale(table):
     quiet = measure(table, folds=folds)
     raw = measure(table, folds=folds.with_columns(train_variance=1.0))
     np.testing.assert_allclose(quiet.grid[0, 1], raw.grid[0, 1] / 4e-4)
+
+
+def test_the_pinball_loss_reads_a_level_however_its_column_writes_it(table):
+    quantiles = table.with_columns(**{f"q{level}": pl.col("predicted") + level / 100 for level in (0.05, 0.5)})
+    plain = measure(quantiles, loss="pinball", benchmark="B")
+    other = measure(quantiles.rename({"q0.5": "q0.50", "q0.05": "q5e-2"}), loss="pinball", benchmark="B")
+    np.testing.assert_array_equal(other.grid, plain.grid)

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from nextday.errors import VerdictError
-from nextday.evaluate.quantiles import levels_of
+from nextday.evaluate.quantiles import columns_of
 
 KEYS = ("variant", "ticker", "origin", "actual", "predicted")
 ZERO = "zero forecast"
@@ -319,10 +319,10 @@ def _scales(loss: Loss | None, zero: np.ndarray, folds: pl.DataFrame | None, tic
 
 def with_pinball(rows: pl.LazyFrame) -> pl.LazyFrame:
     """Add the pinball loss of every row's quantiles, averaged over levels; missing where a variant has none."""
-    levels = levels_of(rows.head(0).collect())
-    if not levels:
+    columns = columns_of(rows.head(0).collect())
+    if not columns:
         raise VerdictError("the pinball loss needs quantiles; they are columns such as q0.05, q0.5, q0.95")
-    over = {level: pl.col(f"q{level}") - pl.col("actual") for level in levels}
+    over = {level: pl.col(name) - pl.col("actual") for level, name in columns.items()}
     each = [pl.max_horizontal((1 - level) * by, -level * by) for level, by in over.items()]
     return rows.with_columns(pinball=pl.mean_horizontal(each, ignore_nulls=False))
 

@@ -40,22 +40,41 @@ class Interval:
 def levels_of(table: pl.DataFrame) -> tuple[float, ...]:
     """Read the levels of a table's quantiles off the names of its columns, sorted; empty if it has none.
 
-    Raises
-    ------
-    VerdictError
-        If a level is not strictly between 0 and 1, or comes twice.
-
     Examples
     --------
     >>> levels_of(pl.DataFrame(schema=["actual", "predicted", "q0.95", "q0.05", "quarter"]))
     (0.05, 0.95)
     """
-    return tuple(_columns(table))
+    return tuple(columns_of(table))
+
+
+def columns_of(table: pl.DataFrame) -> dict[float, str]:
+    """Give the column of each level, levels sorted: a level may be written otherwise than Python does, as in q0.50.
+
+    Raises
+    ------
+    VerdictError
+        If a level is not strictly between 0 and 1, or comes twice.
+    """
+    found: dict[float, str] = {}
+    for name in table.columns:
+        if name[:1] != "q" or name[1:2] not in set("0123456789.+-"):
+            continue
+        try:
+            level = float(name[1:])
+        except ValueError:
+            level = float("nan")
+        if not 0 < level < 1:
+            raise VerdictError(f"column {name!r} names no level strictly between 0 and 1; a level is named like q0.05")
+        if level in found:
+            raise VerdictError(f"columns {found[level]!r} and {name!r} are the same level; drop one")
+        found[level] = name
+    return dict(sorted(found.items()))
 
 
 def has_quantiles(table: pl.DataFrame) -> bool:
     """Tell whether any variant of a table forecasts quantiles."""
-    return any(table[name].count() for name in _columns(table).values())
+    return any(table[name].count() for name in columns_of(table).values())
 
 
 def intervals_of(levels: Sequence[float]) -> tuple[Interval, ...]:
@@ -86,7 +105,7 @@ def quantile_rows(table: pl.DataFrame) -> tuple[pl.DataFrame, tuple[float, ...]]
         If columns are missing, no variant has quantiles, a value is not finite or lacks in some rows of a variant, a
         row comes twice, the seeds of a variant differ in their samples, or quantiles cross; with the first such row.
     """
-    columns = _columns(table)
+    columns = columns_of(table)
     missing = [name for name in NEEDED if name not in table.columns]
     if missing:
         raise VerdictError(f"the forecasts table has no column {missing[0]!r}; it has {', '.join(table.columns)}")
@@ -207,24 +226,6 @@ def _chosen(intervals: Sequence[Interval], nominal: float | None) -> Interval | 
         known = ", ".join(f"{one.nominal:g}" for one in intervals) or "none"
         raise VerdictError(f"no two levels make an interval of {nominal:g}; intervals of the table: {known}")
     return found[0] if found else None
-
-
-def _columns(table: pl.DataFrame) -> dict[float, str]:
-    """Give the column of each level, levels sorted."""
-    found: dict[float, str] = {}
-    for name in table.columns:
-        if name[:1] != "q" or name[1:2] not in set("0123456789.+-"):
-            continue
-        try:
-            level = float(name[1:])
-        except ValueError:
-            level = float("nan")
-        if not 0 < level < 1:
-            raise VerdictError(f"column {name!r} names no level strictly between 0 and 1; a level is named like q0.05")
-        if level in found:
-            raise VerdictError(f"columns {found[level]!r} and {name!r} are the same level; drop one")
-        found[level] = name
-    return dict(sorted(found.items()))
 
 
 def _refuse(rows: pl.DataFrame, wrong: pl.Expr, why: str, *shown: str) -> None:
