@@ -8,7 +8,6 @@ import numpy as np
 import polars as pl
 
 from nextday.evaluate import METRICS, Comparison, Regimes, summarise
-from nextday.evaluate.quantiles import has_quantiles
 from nextday.files import write_atomically
 from nextday.report import latent, probes, rungs, style, uncertainty
 from nextday.report import regimes as regime_plots
@@ -59,35 +58,32 @@ def draw_plots(
     with mpl.rc_context(style.STYLE):
         for suffix, figure in _figures(name, forecasts, history, scores, baselines):
             write(out / f"{name}_{suffix}.png", style.png(figure))
-        plates = {suffix: style.png(figure) for suffix, figure in _plates(name, forecasts, tables or {}, below, rung)}
-        if regimes is not None and tables is not None:
-            plates |= {suffix: style.png(figure) for suffix, figure in _latent(tables, regimes)}
-        if probed is not None and len(probed) and tables is not None:
-            plates |= {"probes": style.png(probes.probes(probed)), "cka": style.png(probes.cka(tables["cka"]))}
+        found = _plates(name, forecasts, tables or {}, below, rung, regimes, probed)
+        plates = {suffix: style.png(figure) for suffix, figure in found}
     for suffix, content in plates.items():
         write(out / f"{name}_{suffix}.png", content)
     return plates
 
 
 def _plates(
-    name: str, forecasts: pl.DataFrame, tables: Mapping[str, pl.DataFrame], below: str, rung: Comparison | None
-) -> Iterator[tuple[str, "Figure"]]:
+    name: str, forecasts: pl.DataFrame, tables: Mapping[str, pl.DataFrame], below: str, rung: Comparison | None,
+    regimes: Regimes | None, probed: pl.DataFrame | None,
+) -> Iterator[tuple[str, "Figure"]]:  # fmt: skip
     """Make the figures that belong to single rungs of the ladder."""
     if rung is not None:
         yield f"vs_{below}", rungs.differences(rung, name, below)
     for suffix, table, draw in (("attention", "attention", rungs.attention), ("context", "sweep", rungs.contexts)):
         if not tables.get(table, pl.DataFrame()).is_empty():
             yield suffix, draw(tables[table])
-    if has_quantiles(forecasts):
-        yield from uncertainty.draw(forecasts)
-
-
-def _latent(tables: Mapping[str, pl.DataFrame], regimes: Regimes) -> Iterator[tuple[str, "Figure"]]:
-    """Make the figures of a latent space."""
-    yield "latent_map", latent.latent_map(tables["latents"], regimes)
-    yield "regimes", regime_plots.ribbons(regimes)
-    yield "profile", regime_plots.profile(regimes)
-    yield "training", latent.training(tables["history"])
+    yield from uncertainty.draw(forecasts)
+    if regimes is not None:
+        yield "latent_map", latent.latent_map(tables["latents"], regimes)
+        yield "regimes", regime_plots.ribbons(regimes)
+        yield "profile", regime_plots.profile(regimes)
+        yield "training", latent.training(tables["history"])
+    if probed is not None and len(probed):
+        yield "probes", probes.probes(probed)
+        yield "cka", probes.cka(tables["cka"])
 
 
 def _figures(

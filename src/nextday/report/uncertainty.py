@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 
 from nextday.evaluate import calibration
-from nextday.evaluate.quantiles import Interval, intervals_of, levels_of, quantile_rows
+from nextday.evaluate.quantiles import Interval, has_quantiles, intervals_of, quantile_rows
 from nextday.report import style
 from nextday.report.style import Look, looks, new_figure, shorten
 
@@ -26,7 +26,7 @@ def draw(forecasts: pl.DataFrame) -> Iterator[tuple[str, "Figure"]]:
 
     Coverage is followed through time where there is a central interval, and days for a window.
     """
-    if not any(forecasts[name].count() for name in forecasts.columns if levels_of(forecasts.select(name))):
+    if not has_quantiles(forecasts):
         return
     look = looks(forecasts["variant"].cast(pl.String).unique(maintain_order=True))
     yield "fan", fan(forecasts, look)
