@@ -66,7 +66,7 @@ def render_report(
         unit=unit_of(comparison.losses), text=_texts(comparison, scores, folds), pictures=drawn,
         tables=lay_out(comparison, numbers, scores, history, folds, manifest, aside, uncertainty),
         plates={name: b64encode(content).decode() for name, content in (plates or {}).items()}, captions=PLATES,
-        **scripts(drawn),
+        version=manifest.get("versions", {}).get("nextday", ""), **scripts(drawn),
     )  # fmt: skip
 
 
