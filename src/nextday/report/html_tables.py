@@ -13,7 +13,7 @@ from nextday.evaluate.breakdown import Breakdown
 from nextday.evaluate.contrasts import POWER_80, Comparison, Contrast
 from nextday.evaluate.losses import unit_of
 from nextday.evaluate.verdict import relation
-from nextday.report.tables import spread, uncertainty_cells
+from nextday.report.tables import spread, uncertainty_cells, uncertainty_headers
 
 NOTHING = "–"
 NAMES = {"squared": "squared error", "absolute": "absolute error", "miss": "share of days missed",
@@ -165,15 +165,8 @@ def _uncertainty(assessed: pl.DataFrame | None) -> dict[str, Table]:
         for row in assessed.iter_rows(named=True)
         for cells in [uncertainty_cells(row, NOTHING)]
     ]
-    head = assessed.row(0, named=True)
-    nominal, level = head["Nominal"], head.get("Level")
-    columns = (
-        "variant", "pinball × 1000", "CRPS × 1000",
-        "coverage, %" if nominal is None else f"coverage of {100 * nominal:g} %",
-        "width, %", "below, %" if level is None else f"below the {100 * level:g} % quantile, %", "Kupiec rejects",
-        "clusters found", "PIT p",
-    )  # fmt: skip
-    return {"uncertainty": _table("Quantile forecasts: mean over tickers and seeds", columns, rows)}
+    caption = "Quantile forecasts: mean over tickers and seeds"
+    return {"uncertainty": _table(caption, uncertainty_headers(assessed), rows)}
 
 
 def _by_ticker(comparison: Comparison, numbers: Breakdown) -> Table:

@@ -62,21 +62,25 @@ def summary_table(scores: pl.DataFrame, title: str) -> Table:
 
 def uncertainty_table(assessed: pl.DataFrame) -> Table:
     """Lay out scores of quantiles, coverage beside width, and the tests of the lowest quantile."""
-    head = assessed.row(0, named=True)
-    nominal, level = head["Nominal"], head.get("Level")
     table = Table(title="quantile forecasts: mean over tickers and seeds", title_justify="left", caption_justify="left")
     table.caption = (
         "coverage with its 95 % interval; Kupiec, clusters: tickers, folds and seeds whose test rejects at 5 %, "
         "one in twenty by chance; PIT p: uniformity"
     )
-    table.add_column("variant", no_wrap=True)
-    held = "coverage" if nominal is None else f"coverage of {100 * nominal:g} %"
-    fallen = "below" if level is None else f"below {100 * level:g} %"
-    for header in ("pinball x 1000", "CRPS x 1000", held, "width %", fallen, "Kupiec", "clusters", "PIT p"):
-        table.add_column(header, justify="right", no_wrap=True)
+    for header in uncertainty_headers(assessed):
+        table.add_column(header, justify="left" if header == "variant" else "right", no_wrap=True)
     for row in assessed.iter_rows(named=True):
         table.add_row(Text(row["variant"]), *uncertainty_cells(row))
     return table
+
+
+def uncertainty_headers(assessed: pl.DataFrame) -> tuple[str, ...]:
+    """Name the columns of ``assess`` for readers: its variant, and those of ``uncertainty_cells``."""
+    head = assessed.row(0, named=True)
+    held = "coverage, %" if head["Nominal"] is None else f"coverage of {100 * head['Nominal']:g} %"
+    fallen = f"below q{head['Level']:g}, %" if "Level" in head else "below, %"
+    scores = ("pinball × 1000", "CRPS × 1000")
+    return ("variant", *scores, held, "width, %", fallen, "Kupiec", "clusters", "PIT p")
 
 
 def uncertainty_cells(row: dict[str, Any], nothing: str = "-") -> list[str]:
