@@ -1,14 +1,11 @@
 """The compiled LSTM layer against PyTorch's, and the products under it against NumPy's."""
 
-import os
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from narrow import with_narrow_vectors
 from nextday.models import recurrence, tiles
 from nextday.models.lstm import LstmLayer
 
@@ -84,11 +81,4 @@ def test_products_are_those_of_numpy(rows, depth, columns, transposed, add):
 
 
 def test_a_processor_with_narrower_vectors_gets_narrower_tiles():
-    code = (
-        "import test_recurrence as test; from nextday.models import tiles; assert tiles.WIDTH == 8\n"
-        "test.test_states_and_gradients_are_those_of_pytorch((7, 37, 3, 50))"
-    )
-    environment = {**os.environ, "NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": "", "PYTHONPATH": "tests/models"}
-    if os.uname().machine == "x86_64":
-        environment |= {"NUMBA_CPU_NAME": "x86-64-v3", "NUMBA_CPU_FEATURES": "+avx2,+fma"}
-    subprocess.run([sys.executable, "-c", code], env=environment, check=True, timeout=120)
+    with_narrow_vectors("test_recurrence", "test_states_and_gradients_are_those_of_pytorch((7, 37, 3, 50))")

@@ -1,15 +1,13 @@
 """The Transformer: against PyTorch's own encoder, what it attends to, and where lags are."""
 
 import copy
-import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from narrow import with_narrow_vectors
 from nextday.errors import StudyError
 from nextday.models import make_model
 from nextday.models.base import Key
@@ -137,11 +135,4 @@ def test_autocast_and_float64_go_to_pytorch():
 
 
 def test_the_kernel_knows_narrower_vectors():
-    code = (
-        "import test_transformer as test; from nextday.models import tiles; assert tiles.WIDTH == 8\n"
-        "test.test_the_kernel_computes_what_pytorch_does((9, 33, 24, 3, 40), 0.3)"
-    )
-    environment = {**os.environ, "NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": "", "PYTHONPATH": "tests/models"}
-    if os.uname().machine == "x86_64":
-        environment |= {"NUMBA_CPU_NAME": "x86-64-v3", "NUMBA_CPU_FEATURES": "+avx2,+fma"}
-    subprocess.run([sys.executable, "-c", code], env=environment, check=True, timeout=240)
+    with_narrow_vectors("test_transformer", "test_the_kernel_computes_what_pytorch_does((9, 33, 24, 3, 40), 0.3)")

@@ -1,0 +1,15 @@
+"""Calling a test as if the processor had narrower vectors; Numba takes that from its environment."""
+
+import os
+import subprocess
+import sys
+
+
+def with_narrow_vectors(module, call):
+    """Call a test of a module of ``tests/models`` in a process whose tiles are 8 numbers wide; fail where it does."""
+    code = f"import {module} as test; from nextday.models import tiles; assert tiles.WIDTH == 8\ntest.{call}"
+    paths = os.pathsep.join(["tests/models", *sys.path])
+    environment = {**os.environ, "NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": "", "PYTHONPATH": paths}
+    if os.uname().machine == "x86_64":
+        environment |= {"NUMBA_CPU_NAME": "x86-64-v3", "NUMBA_CPU_FEATURES": "+avx2,+fma"}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True, timeout=240)
