@@ -63,7 +63,7 @@ def make_folds():
     )
 
 
-def write(folder, forecasts, *, features=None, parameters=None, contamination=None, question="", conformal=None):
+def write(folder, forecasts, *, features=None, parameters=None, question="", conformal=None):
     names = forecasts["variant"].unique(maintain_order=True).to_list()
     own = [name for name in names if name not in (conformal or {})]
     variants = {name: {"model": "made", "features": (features or {}).get(name, "raw"), "options": {}} for name in own}
@@ -74,8 +74,8 @@ def write(folder, forecasts, *, features=None, parameters=None, contamination=No
     manifest = {
         "study": {"name": folder.name, "question": question, "variants": variants, "conformal": conformal or {}, "interval": None,
                   "verdict": {"benchmark": "Flat"} if "Flat" in names else {"benchmark": ""}},
-        "costs": costs, "versions": {"nextday": "0"},
-    } | ({"contamination": contamination} if contamination else {})  # fmt: skip
+        "costs": costs, "pooled": [], "versions": {"nextday": "0"},
+    }  # fmt: skip
     folder.mkdir(parents=True)
     forecasts.write_parquet(folder / "forecasts.parquet")
     make_folds().write_parquet(folder / "folds.parquet")
@@ -129,7 +129,8 @@ def whole(tmp_path_factory):
     write(
         out / "stage4", pl.concat([table, copy]), parameters={"Net": 70_000}, conformal={"Net-Split": {"of": "Net", "method": "split"}}
     )  # fmt: skip
-    write(out / "stage5", make_stage({"Pretrained": (0.2, 0.0, 0)}), contamination={"Pretrained": 0.4})
+    seen = pl.col("origin") < datetime.date(2020, 1, 1) + datetime.timedelta(0.4 * DAYS)
+    write(out / "stage5", make_stage({"Pretrained": (0.2, 0.0, 0)}).with_columns(contaminated=seen))
     return compare_stages(out)
 
 
@@ -208,7 +209,7 @@ def test_the_luck_of_a_pooled_network_counts_once_for_all_tickers(climbed):
     apart = load_ladder(climbed).comparison
     file = climbed / "stage2" / "manifest.json"
     manifest = json.loads(file.read_text())
-    manifest["study"]["variants"]["LSTM-Feat"]["options"] = {"pooled": "true"}
+    manifest["pooled"] = ["LSTM-Feat"]
     file.write_text(json.dumps(manifest))
     together = load_ladder(climbed).comparison
     assert together.losses.pooled == (False, False, False, False, True)

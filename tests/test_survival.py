@@ -243,7 +243,8 @@ def test_a_manifest_of_other_content_is_refused_in_one_line(finished, content):
 
 
 @pytest.mark.parametrize(
-    ("key", "value"), [("notes", None), ("notes", 3), ("notes", "text"), ("checks", 3), ("data", 3)]
+    ("key", "value"),
+    [("notes", None), ("notes", 3), ("notes", "text"), ("pooled", "text"), ("checks", 3), ("data", 3)],
 )
 def test_a_manifest_of_wrong_types_is_refused_in_one_line(finished, key, value):
     manifest = json.loads((finished / "manifest.json").read_text())

@@ -39,7 +39,6 @@ from nextday.progress import Watch
 from nextday.report import draw_plots, render_report, write_csv
 from nextday.report.probes import write_probes
 from nextday.run import (
-    POOL,
     Stacked,
     Store,
     Workers,
@@ -161,7 +160,7 @@ def report(folder: Path) -> Results:
     baselines, remark = (None, "") if study.name == "stage1" else load_baselines(folder.parent / "stage1", forecasts)
     terms = study.verdict
     losses = measure(
-        forecasts, loss=terms.loss, benchmark=terms.benchmark or None, folds=folds, pooled=_pooled(study, history)
+        forecasts, loss=terms.loss, benchmark=terms.benchmark or None, folds=folds, pooled=manifest["pooled"]
     )
     comparison = compare(losses, margin=terms.margin, alpha=terms.alpha)
     verdict = judge(comparison)
@@ -192,12 +191,6 @@ def report(folder: Path) -> Results:
     write_atomically(folder / "report.html", page.encode())
     notes = (*manifest["notes"], *filter(None, (remark, missing)))
     return Results(study, folder, forecasts, history, scores, comparison, verdict, notes, rung, uncertainty)
-
-
-def _pooled(study: Study, history: pl.DataFrame) -> set[str]:
-    """Name the variants of which one network forecasts all tickers, and their calibrated copies."""
-    own = set(history.filter(ticker=POOL)["variant"])
-    return own | {name for name, copy in study.conformal.items() if copy.of in own}
 
 
 def _regimes(folder: Path, study: Study, tables: dict[str, pl.DataFrame]) -> Regimes | None:
@@ -251,5 +244,6 @@ def _check(manifest: dict[str, Any]) -> None:
     for key in ("study", "data", "units", "versions", "checks"):
         if not isinstance(manifest[key], dict):
             raise TypeError(f"{key} is not a group of keys")
-    if not (isinstance(manifest["notes"], list) and all(isinstance(note, str) for note in manifest["notes"])):
-        raise TypeError("notes is not a list of texts")
+    for key in ("notes", "pooled"):
+        if not (isinstance(manifest[key], list) and all(isinstance(text, str) for text in manifest[key])):
+            raise TypeError(f"{key} is not a list of texts")

@@ -36,6 +36,8 @@ class Rung:
         Name in the ladder of each of its variants: its own, with the stage behind it where two stages use it.
     reached
         By own name the share of test days that the training data of a variant may hold; missing is none.
+    pooled
+        Own names of the variants of which one network forecasts all tickers.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Rung:
     folds: pl.DataFrame
     names: Mapping[str, str]
     reached: Mapping[str, float]
+    pooled: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,9 +131,9 @@ def _read(folder: Path) -> Rung:
         known = {str(name): dict(variant) for name, variant in study["variants"].items()}
         known |= {str(name): dict(one) for name, one in study.get("conformal", {}).items()}
         table = pl.read_parquet(folder / "forecasts.parquet", hive_partitioning=False)
-        reached = dict(manifest.get("contamination", {}))
+        pooled, reached = frozenset(manifest["pooled"]), {}
         if "contaminated" in table.columns:
-            reached |= table.group_by("variant").agg(pl.col("contaminated").cast(pl.Float64).mean()).rows()
+            reached = dict(table.group_by("variant").agg(pl.col("contaminated").cast(pl.Float64).mean()).rows())
         forecasts = table.select("variant", *KEYS, cs.matches(r"^q\d")).with_columns(pl.col("seed").cast(pl.Int64))
         folds = pl.read_parquet(folder / "folds.parquet", hive_partitioning=False)
         names = forecasts["variant"].unique(maintain_order=True).to_list()
@@ -140,7 +143,8 @@ def _read(folder: Path) -> Rung:
         raise OutputError(
             f"{folder} does not hold a finished stage: {why}; run {folder.name} again, or move the folder away"
         ) from None
-    return Rung(folder.name, folder, study, manifest, forecasts, folds, {name: name for name in names}, reached)
+    own = {name: name for name in names}
+    return Rung(folder.name, folder, study, manifest, forecasts, folds, own, reached, pooled)
 
 
 def _tell_apart(rungs: Sequence[Rung]) -> tuple[list[Rung], list[str]]:
@@ -219,7 +223,7 @@ def _entries(rung: Rung) -> pl.DataFrame:
             "features": str(variant["features"]), "copy_of": rung.names.get(source) if name in copies else None,
             "units": cost.get("units"), "seconds": cost.get("seconds"), "parameters": cost.get("parameters"),
             "contaminated": float(rung.reached.get(source, 0)),
-            "pooled": method == "vae" or str(variant.get("options", {}).get("pooled", "")).lower() == "true",
+            "pooled": name in rung.pooled,
         })  # fmt: skip
     kinds = {"units": pl.Int64, "seconds": pl.Float64, "parameters": pl.Int64, "copy_of": pl.String}
     return pl.DataFrame(rows, schema_overrides=kinds)

@@ -11,6 +11,7 @@ import polars as pl
 
 from nextday.data import Panel
 from nextday.run.execute import Outcome
+from nextday.run.plan import POOL
 from nextday.study import Study
 
 LIBRARIES = ("nextday", "torch", "numba", "numpy", "polars", "scikit-learn", "statsmodels")
@@ -27,6 +28,8 @@ def describe_run(
     notes += sorted(
         f"{outcome.unit}: {note}" for outcome in outcomes if outcome.fitted for note in outcome.fitted.notes
     )
+    own = {outcome.unit.variant for outcome in outcomes if outcome.unit.ticker == POOL}
+    copies = [name for name, copy in study.conformal.items() if copy.of in own]
     costs = {name: _cost([one for one in outcomes if one.unit.variant == name]) for name in study.variants}
     manifest = {
         "study": study.model_dump(mode="json"),
@@ -42,6 +45,7 @@ def describe_run(
             "seconds": round(sum(cost["seconds"] for cost in costs.values()), 1),
         },
         "costs": costs,
+        "pooled": sorted(own) + copies,  # one network forecasts all tickers
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
         "seconds": round(time.time() - started, 1),
         "device": device, "machine": platform.machine(), "python": platform.python_version(),
