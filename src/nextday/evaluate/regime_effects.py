@@ -143,7 +143,9 @@ def _shifted(test: pl.DataFrame, days: _Days, count: int) -> float | None:
 
     Labels are moved against returns around the calendar, all tickers and seeds together, by every number of sessions:
     both keep their persistence and lose each other. Statistic: the spread of the regimes' log mean squares, each
-    weighted by its rows. Harris (2020), "Nonsense correlations in neuroscience", bioRxiv 2020.11.29.402719.
+    weighted by its rows. Where both drift over the whole range such a test rejects far too often: Harris (2020),
+    "Nonsense correlations in neuroscience", bioRxiv 2020.11.29.402719; what volatility's persistence does to it is said
+    at ``differences``.
     """
     if len(days.firm) < 2:
         return None

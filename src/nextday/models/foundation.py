@@ -139,7 +139,7 @@ class Fracast(Foundation):
     """Fracast-0, 85,001 parameters: dilated causal convolutions over 2048 days, whatever the context.
 
     ``weights`` chooses between the two checkpoints of its wheel: as trained, or rounded to 8 bits, the package's own
-    default. Its authors label their own results as leaking (README of github.com/ztxtech/fracast-0).
+    default. Its authors label their own results on GIFT-Eval and FEV-Bench as leaking (README of ztxtech/fracast-0).
     """
 
     packages: ClassVar[tuple[str, ...]] = ("fracast",)
@@ -173,7 +173,8 @@ class ChronosBolt(Foundation):
 
     ``weights`` is a folder, or a name on the Hugging Face hub whose files are in the local cache: nothing is ever
     fetched here, so a run neither waits for a network nor changes under one. Its makers name the training data (table 3
-    of the paper, issue 245 of the repository) but no last day; it was published on 2024-11-26.
+    of the paper, by issue 245 of amazon-science/chronos-forecasting) but no last day; it was published on 2024-11-26.
+    The series of M4 were drawn on 2017-12-28 (m4.unic.ac.cy).
     """
 
     packages: ClassVar[tuple[str, ...]] = ("chronos-forecasting", "transformers")
@@ -181,7 +182,7 @@ class ChronosBolt(Foundation):
     batch: ClassVar[int] = 32
     may_hold: ClassVar[str] = (
         "no end of its training data is declared; of the data sets it names, M4 holds unnamed financial series up to "
-        "2018, so it may hold these"
+        "2017, so it may hold these"
     )
     weights: str = "amazon/chronos-bolt-small"
 
