@@ -5,6 +5,7 @@ training range, and the probes fitted on it, are as they are. ``Above`` says in 
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -132,6 +133,30 @@ def found(gains: Mapping[str, Sequence[float]], *, margin: float = MARGIN) -> tu
     return VERDICTS[2], min(gains, key=lambda control: gains[control][0])
 
 
+def conclude(rows: Mapping[str, Mapping[str, Any]], *, margin: float = MARGIN) -> tuple[str, str]:
+    """Give the verdict of ``found`` on one feature in one variant, and the control that decided it or came nearest.
+
+    The feature's ``mean`` on train, against which R2 is measured, counts as a control: a state that knows less holds
+    nothing, however bad the others are.
+
+    Parameters
+    ----------
+    rows
+        Those of ``assess_probes``, by source.
+    margin
+        As in ``found``.
+    """
+    gains = {name: (rows[name]["Gain_low"], rows[name]["Gain_high"]) for name in CONTROLS}
+    verdict, control = found(gains | {"mean": (rows["trained"]["R2_low"], rows["trained"]["R2_high"])}, margin=margin)
+    return verdict, control or min(CONTROLS, key=lambda name: rows[name]["Gain"])
+
+
+def written(row: Mapping[str, Any], name: str, sign: str = "") -> str:
+    """Write an estimate of ``assess_probes`` and its interval."""
+    ends = (round(row[f"{name}{end}"], 2) + 0.0 for end in ("", "_low", "_high"))  # no minus zero
+    return "{} ({} to {})".format(*(f"{value:{sign}.2f}" for value in ends))
+
+
 def sentences(assessed: pl.DataFrame, *, margin: float = MARGIN) -> list[str]:
     """Say what was found in each variant of each feature that it is not given, one sentence each.
 
@@ -143,16 +168,11 @@ def sentences(assessed: pl.DataFrame, *, margin: float = MARGIN) -> list[str]:
         As in ``found``.
     """
     said = []
-    for (variant, feature), rows in assessed.filter(~pl.col("Given")).group_by(
+    for (variant, feature), mine in assessed.filter(~pl.col("Given")).group_by(
         "variant", "feature", maintain_order=True
     ):
-        by_source = {row["source"]: row for row in rows.iter_rows(named=True)}
-        gains = {name: (by_source[name]["Gain_low"], by_source[name]["Gain_high"]) for name in CONTROLS}
-        verdict, control = found(gains, margin=margin)
-        r2 = by_source["trained"]
-        text = f"{variant} and {feature}: R2 {r2['R2']:.2f} ({r2['R2_low']:.2f} to {r2['R2_high']:.2f})"
-        against = control or min(CONTROLS, key=lambda name: by_source[name]["Gain"])
-        row = by_source[against]
-        text += f", {row['Gain']:+.2f} ({row['Gain_low']:+.2f} to {row['Gain_high']:+.2f}) against {NAMES[against]}"
-        said.append(f"{text}: {verdict}".replace("-0.00", "0.00"))
+        rows = {row["source"]: row for row in mine.iter_rows(named=True)}
+        verdict, control = conclude(rows, margin=margin)
+        gain = f", {written(rows[control], 'Gain', '+')} against {NAMES[control]}" if control in rows else ""
+        said.append(f"{variant} and {feature}: R2 {written(rows['trained'], 'R2')}{gain}: {verdict}")
     return said
