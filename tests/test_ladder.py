@@ -19,6 +19,7 @@ from nextday.evaluate.lessons import learn
 from nextday.evaluate.standings import rank
 from nextday.ladder import compare_stages, run_all
 from nextday.report.ladder import pareto, reach_of
+from probe_worlds import tables, world
 from report.browser import CHROMIUM, visit
 
 DAYS, TICKERS = 250, ("AAA", "BBB")
@@ -315,6 +316,16 @@ def test_with_too_few_seeds_what_rests_on_them_is_withheld_and_the_rest_is_told(
     }  # fmt: skip
     page = (compare_stages(tmp_path).out / "report.html").read_text()
     assert "What compares all models is withheld" in page
+
+
+def test_the_lesson_of_the_probes_is_read_from_both_of_their_tables(climbed):
+    (climbed / "stage6").mkdir()
+    for name, table in zip(("probes", "probe_days"), tables(*world(0, tickers=2)), strict=True):
+        assert "stage6" not in [lesson.stage for lesson in learn(load_ladder(climbed))]
+        table.write_parquet(climbed / "stage6" / f"{name}.parquet")
+    lesson = learn(load_ladder(climbed))[-1]
+    assert lesson.question == "Did the raw network rediscover roll_vol?"
+    assert "from the last state of LSTM-Raw with an R2 of" in lesson.sentence
 
 
 def size(png):

@@ -6,10 +6,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from nextday.errors import VerdictError
 from nextday.evaluate.contrasts import Contrast
 from nextday.evaluate.lessons import _keeps_up, _summary, _tell_best
-from nextday.evaluate.rediscovery import rediscovery
 from nextday.evaluate.wording import Figure, answer, because, best_of, best_pair, interval
 
 MARGIN = 0.0025
@@ -129,46 +127,3 @@ def test_several_pairs_that_were_named_before_are_summed_up(ends, said, head):
 
 def test_no_minus_zero_is_written():
     assert interval(-1e-9, -0.01, 0.0) == "+0.00 % (-1.00 to +0.00 %)"
-
-
-def make_probes(gain, *, seeds=(1, 2, 3, 4), noise=0.01, window=True):
-    """The trained network has an R2 of 0.3 + gain, an untrained one 0.3, the window 0.2, a shuffled target below 0."""
-    rng, rows = np.random.default_rng(0), []
-    for ticker in ("A", "B", "C"):
-        for seed in seeds:
-            for layer in (0, 1):
-                level = 0.3 + gain * layer + noise * rng.normal()
-                rows.append(("LSTM-Raw", ticker, 0, seed, layer, "trained", "roll_vol", level))
-                rows.append(("LSTM-Raw", ticker, 0, seed, layer, "untrained", "roll_vol", 0.3 + noise * rng.normal()))
-                rows.append(("LSTM-Raw", ticker, 0, seed, layer, "shuffled", "roll_vol", -50.0))
-            rows.append(("LSTM-Raw", ticker, 0, seed, 1, "trained", "vol_zscore", 0.9))
-        if window:
-            rows.append(("LSTM-Raw", ticker, 0, None, None, "window", "roll_vol", 0.2))
-    names = ("variant", "ticker", "fold", "seed", "layer", "source", "feature", "r2")
-    return pl.DataFrame(rows, schema=names, orient="row")
-
-
-@pytest.mark.parametrize(
-    ("gain", "noise", "said"), [(0.3, 0.01, "yes"), (-0.2, 0.01, "no"), (0.0, 0.05, "cannot tell")]
-)
-def test_a_network_rediscovers_a_feature_if_it_holds_it_beyond_every_control(gain, noise, said):
-    lesson = rediscovery(make_probes(gain, noise=noise))
-    assert lesson.answer == said
-    assert lesson.sentence.startswith(
-        f"{said.capitalize()}: a linear probe finds roll_vol in the last state of LSTM-Raw"
-    )
-    assert lesson.low <= lesson.estimate <= lesson.high
-    assert lesson.estimate == pytest.approx(gain, abs=0.05), "paired with the untrained network, in the last layer"
-    assert "beyond the window itself" in lesson.sentence
-
-
-def test_a_control_below_zero_counts_as_zero():
-    assert "+0.60 (+0.5" in rediscovery(make_probes(0.3)).sentence.split(" beyond a shuffled target")[0]
-
-
-def test_probes_without_a_control_or_seeds_do_not_say_yes():
-    assert rediscovery(make_probes(0.3, window=False)).answer == "cannot tell"
-    assert rediscovery(make_probes(0.3, seeds=(1, 2))).answer == "withheld"
-    assert rediscovery(make_probes(0.3).filter(pl.col("feature") == "vol_zscore")) is None
-    with pytest.raises(VerdictError, match="no column 'r2'"):
-        rediscovery(make_probes(0.3).drop("r2"))

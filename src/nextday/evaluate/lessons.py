@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 
 import polars as pl
 
-from nextday.errors import VerdictError
 from nextday.evaluate.contrasts import Comparison, Contrast, compare
 from nextday.evaluate.ladder import Ladder, subset
 from nextday.evaluate.rediscovery import rediscovery
@@ -213,12 +212,11 @@ def _summary(contrasts: Sequence[Contrast], margin: float) -> tuple[str, str]:
 
 def _probes(ladder: Ladder) -> list[Lesson]:
     """Read the probes of Stage 6, if there are any."""
-    file = ladder.folder / "stage6" / "probes.parquet"
-    if not file.is_file():
-        return []
+    files = [ladder.folder / "stage6" / f"{name}.parquet" for name in ("probes", "probe_days")]
     try:
-        found = rediscovery(pl.read_parquet(file, hive_partitioning=False), alpha=ladder.comparison.alpha)
-    except (OSError, VerdictError, pl.exceptions.PolarsError):
+        tables = [pl.read_parquet(file, hive_partitioning=False) for file in files]
+        found = rediscovery(*tables, alpha=ladder.comparison.alpha)
+    except (OSError, pl.exceptions.PolarsError):
         return []
     return [found] if found else []
 

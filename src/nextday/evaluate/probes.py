@@ -16,7 +16,7 @@ SOURCES = ("trained", "untrained", "window", "shuffled")
 CONTROLS = ("untrained", "window")  # what a network must be beyond, to have learned a feature
 MARGIN = 0.02  # of R2; less than that is nothing to speak of
 VERDICTS = ("holds", "does not hold more than its control", "cannot tell")
-NAMES = {"untrained": "the same network untrained", "window": "the window itself"}
+NAMES = {"untrained": "the same network untrained", "window": "the window itself", "mean": "the feature's mean"}
 
 
 def assess_probes(
