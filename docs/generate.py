@@ -27,7 +27,7 @@ FILES = {
 def table() -> str:
     """Lay out the leaderboard of all stages."""
     lines = [
-        "| stage | model | inputs | RMSE | R2 against zero % | skill against zero % | s a network | parameters |",
+        "| stage | model | inputs | RMSE | R2 against zero % | skill against zero % | s a training | parameters trained |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for row in pl.read_csv(SAMPLE / "final_comparison.csv").iter_rows(named=True):

@@ -118,9 +118,8 @@ def _inconclusive(comparison: Comparison) -> tuple[str, tuple[str, ...]]:
     known = _known(comparison)
     if known:
         remarks.insert(0, f"Resolved: {'; '.join(known)}.")
-    pairs = join([f"{contrast.first} from {contrast.second}" for contrast in open_ones[:3]])
-    more = f" and {len(open_ones) - 3} more pairs" if len(open_ones) > 3 else ""
-    sentence = f"Inconclusive: the data cannot tell {pairs}{more}, nor show that they are equal."
+    pairs = join(_first([f"{contrast.first} from {contrast.second}" for contrast in open_ones], 3))
+    sentence = f"Inconclusive: the data cannot tell {pairs}, nor show that they are equal."
     return sentence, (*remarks, *_conditions(comparison))
 
 
@@ -172,8 +171,13 @@ def _known(comparison: Comparison) -> list[str]:
     found = [f"{join(names)} {sign} {comparison.losses.benchmark}" for sign, names in sides.items() if names]
     pairs = [text for contrast in comparison.between if (text := _compared(contrast, comparison.margin))]
     ordered, equal = [text for text in pairs if " > " in text], sum(" = " in text for text in pairs)
-    found += ordered[:MOST_KNOWN] + ([f"{len(ordered) - MOST_KNOWN} more pairs"] if len(ordered) > MOST_KNOWN else [])
+    found += _first(ordered, MOST_KNOWN)
     return found + ([f"{equal} pairs of variants are equal within the margin"] if equal else [])
+
+
+def _first(pairs: list[str], most: int) -> list[str]:
+    """Name some pairs, and say how many more there are; never one more, which takes no more room than its name."""
+    return pairs if len(pairs) <= most + 1 else [*pairs[:most], f"{len(pairs) - most} more pairs"]
 
 
 def _compared(contrast: Contrast, margin: float) -> str:

@@ -64,6 +64,7 @@ def attention(table: pl.DataFrame) -> "Figure":
         ax.grid(axis="y")
     for ax in panels[-1]:
         ax.set_xlabel("lag (sessions before the origin)")
+        ax.locator_params(axis="x", integer=True)
     for ax in panels[:, 0]:
         ax.set_ylabel("share of attention")
     keys = [
