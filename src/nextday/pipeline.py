@@ -45,6 +45,7 @@ from nextday.run import (
     collect,
     describe_run,
     execute,
+    find_probed,
     make_plan,
     run_probes,
     schemas,
@@ -128,6 +129,7 @@ def forecast(
         panel = align(loaded, tickers=study.tickers, market=study.market)
         device = resolve_device(device)
         plan = make_plan(study, panel, device=device)
+        find_probed(study, panel, folder.parent)
         engine = Stacked(pool, device=device) if device == "cuda" else pool
         checks = {"causality of features": check_causality(panel, plan.features)}
         outcomes = list(watch(execute(plan, store, engine, fresh=fresh), len(plan.units)))

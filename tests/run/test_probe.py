@@ -251,6 +251,12 @@ def test_a_study_that_was_not_run_is_one_line(study, panel, out, bars, tmp_path)
         probe(study, other, out, tmp_path / "units")
 
 
+def test_a_study_that_was_not_run_is_missed_before_anything_is_fitted(study, bars, tmp_path):
+    with pytest.raises(OutputError, match="there is no finished study"):
+        nextday.run(study, bars=bars.frame, out=tmp_path, workers=0)
+    assert not list(tmp_path.rglob("*.safetensors"))
+
+
 def test_studies_that_cannot_be_compared_are_one_line(study, quick, panel, out, tmp_path):
     shutil.copytree(out, tmp_path / "out")
     manifest = tmp_path / "out" / "second" / "manifest.json"

@@ -160,8 +160,8 @@ def _hover(row: dict[str, Any]) -> str:
 def _board(board: pl.DataFrame) -> Table:
     columns = (
         "model", "stage", "skill, %", "simultaneous interval", "may be best", "confidence set, p", "Clark‑West, p",
-        "MAE", "RMSE", "DirAcc, %", "R² against zero, %", "features", "seeds", "seconds per training", "parameters trained here",
-        "seen, %",
+        "MAE", "RMSE", "DirAcc, %", "R² against zero, %", "features", "seeds", "seconds per training",
+        "parameters trained here", "seen, %",
     )  # fmt: skip
     rows = []
     for row in board.iter_rows(named=True):

@@ -3,7 +3,7 @@
 from nextday.run.execute import Outcome, execute
 from nextday.run.manifest import describe_run
 from nextday.run.plan import POOL, Plan, Unit, make_plan
-from nextday.run.probe import run_probes
+from nextday.run.probe import find_probed, run_probes
 from nextday.run.schemas import schemas
 from nextday.run.stacked import Stacked
 from nextday.run.store import Store
@@ -12,5 +12,5 @@ from nextday.run.workers import Workers
 
 __all__ = [
     "POOL", "Outcome", "Plan", "Stacked", "Store", "Unit", "Workers",
-    "collect", "describe_run", "execute", "make_plan", "run_probes", "schemas",
+    "collect", "describe_run", "execute", "find_probed", "make_plan", "run_probes", "schemas",
 ]  # fmt: skip

@@ -123,7 +123,7 @@ def run_probes(
     TrainingError
         If a job failed.
     """
-    groups = _groups(_neighbours(study, panel, out), panel)
+    groups = _groups(find_probed(study, panel, out), panel)
     keys = {group.unit: group.fingerprint() for group in groups}
     failed: list[str] = []
     for _ in watch(_execute(groups, keys, store, workers, failed, fresh=fresh), len(groups)):
@@ -154,8 +154,11 @@ def _execute(
         yield todo[unit]
 
 
-def _neighbours(study: Study, panel: Panel, out: Path) -> list[tuple[Plan, Store]]:
-    """Lay out the studies that are named, each as its own manifest says, on this panel."""
+def find_probed(study: Study, panel: Panel, out: Path) -> list[tuple[Plan, Store]]:
+    """Lay out the studies whose networks a study probes, each as its own manifest says, on this panel.
+
+    Raises what ``run_probes`` does of studies that are not there or differ, before anything is fitted.
+    """
     found: list[tuple[Plan, Store]] = []
     for name in study.probes:
         folder = out / name
