@@ -20,7 +20,7 @@ def test_figures_are_those_of_the_result_files():
         [sys.executable, "docs/generate.py", "--check"], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    assert "| LSTM-Feat | 0.01" in README
+    assert "| LSTM-Feat | engineered | 0.01" in README
 
 
 def test_the_python_example_runs_without_a_main_guard(tmp_path):
