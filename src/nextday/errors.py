@@ -1,6 +1,11 @@
 """Errors a user can cause and mend; anything else that is raised is a bug of nextday."""
 
 
+def first_line(error: BaseException) -> str:
+    """Give the first line that an error of somebody else says, or its type where it says nothing."""
+    return next(filter(None, str(error).splitlines()), type(error).__name__)
+
+
 class NextdayError(Exception):
     """Base of every error raised on purpose: says what, where, and the way out, in one line."""
 

@@ -12,7 +12,7 @@ from polars import selectors as cs
 
 from nextday.data import align, load_bars
 from nextday.data.preset import yahoo_snapshot
-from nextday.errors import OutputError
+from nextday.errors import OutputError, first_line
 from nextday.evaluate import (
     Comparison,
     Regimes,
@@ -223,9 +223,9 @@ def _read(folder: Path) -> tuple[Study, dict[str, Any], dict[str, pl.DataFrame]]
             file = folder / f"{name}.parquet"
             tables[name] = _read_table(file, schema)
     except (OSError, ValueError, KeyError, TypeError, RecursionError, pl.exceptions.PolarsError) as error:
-        why = (str(error).splitlines() or [type(error).__name__])[0]
         raise OutputError(
-            f"{folder} does not hold a finished study: {file.name}: {why}; run the study, then report its folder"
+            f"{folder} does not hold a finished study: {file.name}: {first_line(error)}; "
+            "run the study, then report its folder"
         ) from None
     return study, manifest, tables
 

@@ -12,7 +12,7 @@ import polars as pl
 from nextday.data.bars import COLUMNS, Bars, check_keys
 from nextday.data.checks import check_bars
 from nextday.data.snapshot import verify_snapshot
-from nextday.errors import DataError
+from nextday.errors import DataError, first_line
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -96,8 +96,7 @@ def _read_file(path: Path) -> pl.DataFrame:
         else:
             frame = pl.read_parquet(path, hive_partitioning=False)
     except (pl.exceptions.PolarsError, OSError) as error:
-        first_line = (str(error).splitlines() or [type(error).__name__])[0]
-        raise DataError(f"{path} cannot be read as {path.suffix[1:].lower()}: {first_line}") from None
+        raise DataError(f"{path} cannot be read as {path.suffix[1:].lower()}: {first_line(error)}") from None
     return _normalise(frame, str(path), ticker=path.stem)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import polars as pl
 
-from nextday.errors import VerdictError
+from nextday.errors import VerdictError, first_line
 from nextday.evaluate.contrasts import Comparison, compare
 from nextday.evaluate.losses import measure
 from nextday.evaluate.metrics import score
@@ -108,6 +108,5 @@ def load_forecasts(path: Path) -> pl.LazyFrame:
             table = pl.scan_parquet(path, hive_partitioning=False)
         columns = table.collect_schema()
     except (OSError, pl.exceptions.PolarsError) as error:
-        why = (str(error).splitlines() or [type(error).__name__])[0]
-        raise VerdictError(f"{path} cannot be read as a forecasts table: {why}") from None
+        raise VerdictError(f"{path} cannot be read as a forecasts table: {first_line(error)}") from None
     return table.cast({name: pl.Float64 for name in ("actual", "predicted") if name in columns}, strict=False)

@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 from polars import selectors as cs
 
-from nextday.errors import OutputError, VerdictError
+from nextday.errors import OutputError, VerdictError, first_line
 from nextday.evaluate.contrasts import Comparison, compare
 from nextday.evaluate.losses import Losses, measure
 
@@ -139,9 +139,9 @@ def _read(folder: Path) -> Rung:
         names = forecasts["variant"].unique(maintain_order=True).to_list()
         itemgetter(*names)(known)  # raises where a variant is unknown, or where there is none
     except (OSError, ValueError, KeyError, TypeError, AttributeError, pl.exceptions.PolarsError) as error:
-        why = (str(error).splitlines() or [type(error).__name__])[0]
         raise OutputError(
-            f"{folder} does not hold a finished stage: {why}; run {folder.name} again, or move the folder away"
+            f"{folder} does not hold a finished stage: {first_line(error)}; "
+            f"run {folder.name} again, or move the folder away"
         ) from None
     own = {name: name for name in names}
     return Rung(folder.name, folder, study, manifest, forecasts, folds, own, reached, pooled)
