@@ -198,6 +198,8 @@ def test_options_of_the_verdict_are_heard(elsewhere, tmp_path, options, key, val
         (["verdict", "{text}"], "cannot be read as a forecasts table"),
         (["verdict", "{bars}"], "the forecasts table has no column 'variant'; it has date, ticker"),
         (["verdict", "{bars}", "--margin", "0"], "--margin"),
+        (["run", "stage2", "--store", "unknown://x"], "--store unknown://: Protocol not known"),
+        (["run", "stage7", "--store", "x"], "takes no other option"),
         (["verdict", "{bars}", "--alpha", "2"], "--alpha"),
         (["data", "check", "sample", "--market", "X"], "market 'X' is not in the bars"),
         (["data", "show", "--data", "{text}"], "cannot be read as parquet"),

@@ -24,6 +24,7 @@ app = typer.Typer(
 )  # fmt: skip
 app.add_typer(data_app, name="data")
 
+DEFAULTS = {"workers": None, "store": None, "device": "auto", "fresh": False}
 UsageError: Any = typer.BadParameter.__base__  # typer names its subclasses alone
 
 
@@ -54,6 +55,10 @@ def run(
     ] = None,
     device: Annotated[DeviceName, typer.Option(help="Where networks train.")] = DeviceName.auto,
     out: Annotated[Path, typer.Option(help="Folder of all results.")] = Path("results"),
+    store: Annotated[
+        str | None,
+        typer.Option(metavar="PATH|URL", help="Folder of finished units, or its URL; OUT/NAME/units unless given."),
+    ] = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any key of the study, dotted.")
     ] = None,
@@ -68,8 +73,10 @@ def run(
         changes["drop_bad"] = True
     if folds is not None:
         changes |= {"split.scheme": "walk_forward", "split.folds": folds}
+    options: dict[str, Any] = {
+        "workers": workers, "store": store, "device": device.value, "fresh": fresh,
+    }  # fmt: skip
     if study in {LAST, "all"}:
-        options = {"workers": workers, "device": device.value, "fresh": fresh}
         _climb(study, changes, out, options)
         return
     loaded = Study.load(study, changes)
@@ -78,7 +85,7 @@ def run(
 
     if loaded.data == "yahoo":
         _announce()
-    results = run_study(loaded, out=out, workers=workers, device=device.value, fresh=fresh, watch=watch)
+    results = run_study(loaded, out=out, watch=watch, **options)
     _show(results)
 
 
@@ -120,7 +127,7 @@ def verdict(
 
 def _climb(study: str, changes: dict[str, object], out: Path, options: dict[str, Any]) -> None:
     """Run all stages, or compare those that are there, and print the leaderboard and the lessons."""
-    if study == LAST and (changes or options != {"workers": None, "device": "auto", "fresh": False}):
+    if study == LAST and (changes or options != DEFAULTS):
         raise StudyError(f"{LAST} compares what is in --out and takes no other option; nextday run all runs the stages")
     from nextday.ladder import compare_stages, run_all
 

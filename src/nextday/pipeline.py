@@ -47,6 +47,7 @@ from nextday.run import (
     execute,
     find_probed,
     make_plan,
+    open_store,
     run_probes,
     schemas,
 )
@@ -79,8 +80,8 @@ class Results:
 
 def run(
     study: Study | str | Path, *, bars: "pl.DataFrame | pd.DataFrame | None" = None, out: Path | str = "results",
-    workers: int | None = None, device: Device = "auto", fresh: bool = False,
-    watch: Watch = lambda outcomes, _: outcomes,
+    workers: int | None = None, store: Path | str | None = None,
+    device: Device = "auto", fresh: bool = False, watch: Watch = lambda outcomes, _: outcomes,
 ) -> Results:  # fmt: skip
     """Run a study and write its files to ``out/NAME``.
 
@@ -94,6 +95,9 @@ def run(
         Folder of all studies' results.
     workers
         Worker processes; the number of cores unless given; 0 fits in this process.
+    store
+        Folder of finished units, also of several studies, or a URL of it that fsspec knows; ``out/NAME/units`` unless
+        given.
     device
         Where networks train.
     fresh
@@ -106,21 +110,26 @@ def run(
     NextdayError
         For anything that a user can mend.
     """
-    return report(forecast(study, bars=bars, out=out, workers=workers, device=device, fresh=fresh, watch=watch))
+    return report(
+        forecast(
+            study, bars=bars, out=out, workers=workers, store=store, device=device, fresh=fresh,
+            watch=watch,
+        )
+    )  # fmt: skip
 
 
 def forecast(
     study: Study | str | Path, *, bars: "pl.DataFrame | pd.DataFrame | None" = None, out: Path | str = "results",
-    workers: int | None = None, device: Device = "auto", fresh: bool = False,
-    watch: Watch = lambda outcomes, _: outcomes,
+    workers: int | None = None, store: Path | str | None = None,
+    device: Device = "auto", fresh: bool = False, watch: Watch = lambda outcomes, _: outcomes,
 ) -> Path:  # fmt: skip
     """Fit a study and write its tables, with the arguments of ``run``; return its folder, for ``report``."""
     started = time.time()
     with Workers(workers) as pool:
         study = study if isinstance(study, Study) else Study.load(study)
         folder = open_folder(Path(out) / study.name)
-        store = Store(folder / "units")
-        if fresh or store.is_empty():
+        units = Store(folder / "units") if store is None else open_store(store)
+        if fresh or units.is_empty():
             pool.start()  # PyTorch loads while the bars are read; a finished study needs none
         if study.data == "yahoo" and bars is None:
             study = study.model_copy(update={"data": str(yahoo_snapshot(watch=watch))})
@@ -132,10 +141,10 @@ def forecast(
         find_probed(study, panel, folder.parent)
         engine = Stacked(pool, device=device) if device == "cuda" else pool
         checks = {"causality of features": check_causality(panel, plan.features)}
-        outcomes = list(watch(execute(plan, store, engine, fresh=fresh), len(plan.units)))
+        outcomes = list(watch(execute(plan, units, engine, fresh=fresh), len(plan.units)))
         tables = collect(plan, outcomes, panel.dates)
         if study.probes:
-            tables |= run_probes(study, panel, folder.parent, store, pool, watch=watch, fresh=fresh)
+            tables |= run_probes(study, panel, folder.parent, units, pool, watch=watch, fresh=fresh)
     tables["forecasts"] = calibrate(
         tables["forecasts"], tables["valid"], {name: (one.of, one.method) for name, one in study.conformal.items()}
     )

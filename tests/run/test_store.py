@@ -138,5 +138,5 @@ def test_a_folder_that_cannot_be_written_is_refused_before_anything_is_fitted(tm
 
 
 def test_a_probe_that_another_run_has_removed_is_no_mistake(tmp_path, monkeypatch):
-    monkeypatch.setattr("nextday.files.write_atomically", lambda path, content: None)
+    monkeypatch.setattr("nextday.files.write_atomically", lambda *_, **__: None)
     assert open_folder(tmp_path) == tmp_path

@@ -6,11 +6,11 @@ from nextday.run.plan import POOL, Plan, Unit, make_plan
 from nextday.run.probe import find_probed, run_probes
 from nextday.run.schemas import schemas
 from nextday.run.stacked import Stacked
-from nextday.run.store import Store
+from nextday.run.store import Store, open_store
 from nextday.run.table import collect
 from nextday.run.workers import Workers
 
 __all__ = [
     "POOL", "Outcome", "Plan", "Stacked", "Store", "Unit", "Workers",
-    "collect", "describe_run", "execute", "find_probed", "make_plan", "run_probes", "schemas",
+    "collect", "describe_run", "execute", "find_probed", "make_plan", "open_store", "run_probes", "schemas",
 ]  # fmt: skip

@@ -33,6 +33,7 @@ CODE = ("probe_job.py", "readout.py")  # what decides a result, beside what deci
 class Found:
     """A finished network of a neighbour: where its weights are, under which key, and what makes its job."""
 
+    folder: Path
     plan: Plan
     store: Store
     unit: Unit
@@ -42,7 +43,7 @@ class Found:
         """Read its weights."""
         fitted = self.store.load(self.key)
         if isinstance(fitted, str):
-            raise _missing(self.store.folder.parent, f"{self.unit}: {fitted or 'its file is gone'}")
+            raise _missing(self.folder, f"{self.unit}: {fitted or 'its file is gone'}")
         return Subject(self.unit.variant, self.plan.job(self.unit), fitted.weights)
 
     @property
@@ -94,7 +95,7 @@ def run_probes(
     study, panel
         Whose ``probes`` are asked for, and the bars that the networks were trained on.
     out
-        Folder of all studies' results; ``out/NAME/units`` holds the networks.
+        Folder of all studies' results; ``out/NAME/units`` holds the networks, or else the ``store``.
     store
         Where this study keeps its own results: what is there is not computed again, unless ``fresh``.
     workers, watch
@@ -123,7 +124,7 @@ def run_probes(
     TrainingError
         If a job failed.
     """
-    groups = _groups(find_probed(study, panel, out), panel)
+    groups = _groups(find_probed(study, panel, out), store, panel)
     keys = {group.unit: group.fingerprint() for group in groups}
     failed: list[str] = []
     for _ in watch(_execute(groups, keys, store, workers, failed, fresh=fresh), len(groups)):
@@ -154,12 +155,12 @@ def _execute(
         yield todo[unit]
 
 
-def find_probed(study: Study, panel: Panel, out: Path) -> list[tuple[Plan, Store]]:
+def find_probed(study: Study, panel: Panel, out: Path) -> list[tuple[Plan, Path]]:
     """Lay out the studies whose networks a study probes, each as its own manifest says, on this panel.
 
     Raises what ``run_probes`` does of studies that are not there or differ, before anything is fitted.
     """
-    found: list[tuple[Plan, Store]] = []
+    found: list[tuple[Plan, Path]] = []
     for name in study.probes:
         folder = out / name
         try:
@@ -170,7 +171,7 @@ def find_probed(study: Study, panel: Panel, out: Path) -> list[tuple[Plan, Store
         plan = make_plan(Study.from_values(settings, where=str(folder / "manifest.json")), panel, device=device)
         for other, _ in found:
             _check_alike(other, plan)
-        found.append((plan, Store(folder / "units")))
+        found.append((plan, folder))
     return found
 
 
@@ -185,20 +186,25 @@ def _check_alike(first: Plan, second: Plan) -> None:
         raise OutputError(f"probes: {names} differ in lookback or split; run them with the same, to be compared")
 
 
-def _groups(neighbours: Sequence[tuple[Plan, Store]], panel: Panel) -> list[Group]:
-    """Put the networks of each ticker and fold together, by study, variant and seed, and see that all are there."""
+def _groups(neighbours: Sequence[tuple[Plan, Path]], store: Store, panel: Panel) -> list[Group]:
+    """Put the networks of each ticker and fold together, by study, variant and seed, and see that all are there.
+
+    They are where their own study keeps its units, unless it was told to keep them where this one does.
+    """
     found: dict[tuple[str, int], list[Found]] = {}
-    for plan, store in neighbours:
-        order = list(plan.models)
+    for plan, folder in neighbours:
+        order, own = list(plan.models), Store(folder / "units")
         units = [unit for unit in plan.units if _is_probed(plan.models[unit.variant])]
         missing = []
         for unit in sorted(units, key=lambda unit: order.index(unit.variant)):
-            one = Found(plan, store, unit, plan.job(unit).fingerprint())
+            key = plan.job(unit).fingerprint()
+            kept = next((one for one in (own, store) if one.holds(key)), None)
+            missing += [] if kept else [unit]
+            one = Found(folder, plan, kept or own, unit, key)
             found.setdefault((unit.ticker, unit.fold), []).append(one)
-            missing += [] if store.holds(one.key) else [unit]
         if missing:
             what = f"{len(missing)} of {len(units)} networks are not there for these bars, such as {missing[0]}"
-            raise _missing(store.folder.parent, what)
+            raise _missing(folder, what)
     if not found:
         raise StudyError(f"probes: no network in {', '.join(plan.study.name for plan, _ in neighbours) or 'no study'}")
     features, groups = compute_features(panel, TARGETS), []

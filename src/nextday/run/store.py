@@ -1,8 +1,8 @@
-"""Finished units on disk, named by their content: a run goes on where it stopped, and nothing is fitted twice.
+"""Finished units, named by their content: a run goes on where it stopped, and nothing is fitted twice.
 
 A unit is two files: ``KEY.safetensors`` with its numbers, and ``KEY.json`` with its facts and the sha256 of both. Each
-is written under another name, synced and renamed, the JSON last: a unit without it does not exist. Reading runs no
-code, whoever wrote the folder.
+is written under another name, synced and renamed (or put where a URL says), the JSON last: a unit without it does not
+exist. Reading runs no code, whoever wrote the folder.
 """
 
 import hashlib
@@ -17,9 +17,11 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from nextday.errors import OutputError
-from nextday.files import write_atomically
+from nextday.files import open_folder, write_atomically
 from nextday.models import Fitted
+from nextday.remote import RemotePath, locate
 
+Place = Path | RemotePath
 Arrays = dict[str, np.ndarray]
 Result = TypeVar("Result")
 ARRAYS = (
@@ -53,9 +55,9 @@ class Facts(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """A folder of finished units."""
+    """A folder of finished units, of one study or of several."""
 
-    folder: Path
+    folder: Place
 
     def save(self, key: str, fitted: Fitted, *, label: str) -> None:
         """Keep a finished unit under the fingerprint of its job."""
@@ -86,7 +88,7 @@ class Store:
         """Tell whether nothing was ever kept."""
         return next(self.folder.glob("*.json"), None) is None
 
-    def _paths(self, key: str) -> tuple[Path, Path]:
+    def _paths(self, key: str) -> tuple[Place, Place]:
         return self.folder / f"{key}.safetensors", self.folder / f"{key}.json"
 
     def _write(self, key: str, arrays: Mapping[str, np.ndarray], facts: Facts) -> None:
@@ -115,7 +117,7 @@ class Store:
     def _set_aside(self, key: str) -> None:
         for path in self._paths(key):
             try:
-                path.replace(path.with_name(f"{path.name}.damaged"))
+                path.replace(path.with_name(f"{path.name}.damaged"))  # type: ignore[arg-type]  # both are of one kind
             except FileNotFoundError:
                 continue  # never there, or another run was first
             except OSError as error:
@@ -126,3 +128,14 @@ def _unpack(arrays: Arrays, facts: Facts) -> Fitted:
     own = {name: arrays.pop(name) for name in ARRAYS}
     weights = {name.removeprefix("weights."): value for name, value in arrays.items()}
     return Fitted(weights=weights, best_epoch=facts.best_epoch, notes=facts.notes, seconds=facts.seconds, **own)
+
+
+def open_store(where: Path | str) -> Store:
+    """Open the folder that a user names for finished units, by a path or a URL that fsspec knows.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written to.
+    """
+    return Store(open_folder(locate(where), option="--store"))
