@@ -24,7 +24,7 @@ app = typer.Typer(
 )  # fmt: skip
 app.add_typer(data_app, name="data")
 
-DEFAULTS = {"workers": None, "store": None, "device": "auto", "fresh": False}
+DEFAULTS = {"workers": None, "cluster": None, "store": None, "device": "auto", "fresh": False}
 UsageError: Any = typer.BadParameter.__base__  # typer names its subclasses alone
 
 
@@ -53,6 +53,9 @@ def run(
     workers: Annotated[
         int | None, typer.Option(min=0, help="Processes; the cores unless given; 0 fits in this one.")
     ] = None,
+    cluster: Annotated[
+        str | None, typer.Option(metavar="auto|ADDRESS", help="Fit on this Ray cluster, in place of processes.")
+    ] = None,
     device: Annotated[DeviceName, typer.Option(help="Where networks train.")] = DeviceName.auto,
     out: Annotated[Path, typer.Option(help="Folder of all results.")] = Path("results"),
     store: Annotated[
@@ -74,7 +77,7 @@ def run(
     if folds is not None:
         changes |= {"split.scheme": "walk_forward", "split.folds": folds}
     options: dict[str, Any] = {
-        "workers": workers, "store": store, "device": device.value, "fresh": fresh,
+        "workers": workers, "cluster": cluster, "store": store, "device": device.value, "fresh": fresh,
     }  # fmt: skip
     if study in {LAST, "all"}:
         _climb(study, changes, out, options)

@@ -59,7 +59,7 @@ def compare_stages(out: Path | str = "results", *, notes: tuple[str, ...] = ()) 
 
 def run_all(
     changes: Mapping[str, object] | None = None, *, bars: "pl.DataFrame | pd.DataFrame | None" = None,
-    out: Path | str = "results", workers: int | None = None,
+    out: Path | str = "results", workers: int | None = None, cluster: str | None = None,
     store: Path | str | None = None, device: Device = "auto", fresh: bool = False,
     watch: Watch = lambda outcomes, _: outcomes, show: Callable[[Results], None] = lambda _: None,
 ) -> Comparisons:  # fmt: skip
@@ -72,7 +72,7 @@ def run_all(
     ----------
     changes
         Dotted keys of all studies and their new values.
-    bars, out, workers, store, device, fresh, watch
+    bars, out, workers, cluster, store, device, fresh, watch
         As in ``nextday.run``.
     show
         Gets the results of each stage when it is done.
@@ -83,7 +83,7 @@ def run_all(
     for study in studies:
         try:
             results = run(
-                study, bars=bars, out=out, workers=workers, store=store, device=device, fresh=fresh,
+                study, bars=bars, out=out, workers=workers, cluster=cluster, store=store, device=device, fresh=fresh,
                 watch=watch,
             )  # fmt: skip
         except MissingError as error:

@@ -41,13 +41,13 @@ from nextday.report.probes import write_probes
 from nextday.run import (
     Stacked,
     Store,
-    Workers,
     collect,
     describe_run,
     execute,
     find_probed,
     make_plan,
     open_store,
+    open_workers,
     run_probes,
     schemas,
 )
@@ -80,7 +80,7 @@ class Results:
 
 def run(
     study: Study | str | Path, *, bars: "pl.DataFrame | pd.DataFrame | None" = None, out: Path | str = "results",
-    workers: int | None = None, store: Path | str | None = None,
+    workers: int | None = None, cluster: str | None = None, store: Path | str | None = None,
     device: Device = "auto", fresh: bool = False, watch: Watch = lambda outcomes, _: outcomes,
 ) -> Results:  # fmt: skip
     """Run a study and write its files to ``out/NAME``.
@@ -95,6 +95,8 @@ def run(
         Folder of all studies' results.
     workers
         Worker processes; the number of cores unless given; 0 fits in this process.
+    cluster
+        Address of a Ray cluster that fits in their place, or ``auto``.
     store
         Folder of finished units, also of several studies, or a URL of it that fsspec knows; ``out/NAME/units`` unless
         given.
@@ -112,7 +114,7 @@ def run(
     """
     return report(
         forecast(
-            study, bars=bars, out=out, workers=workers, store=store, device=device, fresh=fresh,
+            study, bars=bars, out=out, workers=workers, cluster=cluster, store=store, device=device, fresh=fresh,
             watch=watch,
         )
     )  # fmt: skip
@@ -120,12 +122,12 @@ def run(
 
 def forecast(
     study: Study | str | Path, *, bars: "pl.DataFrame | pd.DataFrame | None" = None, out: Path | str = "results",
-    workers: int | None = None, store: Path | str | None = None,
+    workers: int | None = None, cluster: str | None = None, store: Path | str | None = None,
     device: Device = "auto", fresh: bool = False, watch: Watch = lambda outcomes, _: outcomes,
 ) -> Path:  # fmt: skip
     """Fit a study and write its tables, with the arguments of ``run``; return its folder, for ``report``."""
     started = time.time()
-    with Workers(workers) as pool:
+    with open_workers(workers, cluster) as pool:
         study = study if isinstance(study, Study) else Study.load(study)
         folder = open_folder(Path(out) / study.name)
         units = Store(folder / "units") if store is None else open_store(store)

@@ -1,5 +1,6 @@
-"""Units of work: planned, fitted on local processes, kept on disk, collected into the forecasts table."""
+"""Units of work: planned, fitted on local processes or a cluster, kept, collected into the forecasts table."""
 
+from nextday.run.cluster import open_workers
 from nextday.run.execute import Outcome, execute
 from nextday.run.manifest import describe_run
 from nextday.run.plan import POOL, Plan, Unit, make_plan
@@ -12,5 +13,5 @@ from nextday.run.workers import Workers
 
 __all__ = [
     "POOL", "Outcome", "Plan", "Stacked", "Store", "Unit", "Workers",
-    "collect", "describe_run", "execute", "find_probed", "make_plan", "open_store", "run_probes", "schemas",
+    "collect", "describe_run", "execute", "find_probed", "make_plan", "open_store", "open_workers", "run_probes", "schemas",
 ]  # fmt: skip

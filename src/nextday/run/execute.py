@@ -6,9 +6,8 @@ from dataclasses import dataclass, replace
 from nextday.files import sweep
 from nextday.models import Fitted
 from nextday.run.plan import Plan, Unit
-from nextday.run.stacked import Stacked
 from nextday.run.store import Store
-from nextday.run.workers import Workers
+from nextday.run.workers import Pool
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +21,7 @@ class Outcome:
     reused: bool = False
 
 
-def execute(plan: Plan, store: Store, engine: Workers | Stacked, *, fresh: bool = False) -> Iterator[Outcome]:
+def execute(plan: Plan, store: Store, engine: Pool, *, fresh: bool = False) -> Iterator[Outcome]:
     """Yield the outcome of every unit as it finishes; with ``fresh`` finished units are fitted again."""
     sweep(store.folder)
     keys, remarks = {}, {}

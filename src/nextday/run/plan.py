@@ -64,7 +64,7 @@ class Job:
         digest = hashlib.sha256(
             json.dumps([repr(self.model), repr(self.key), self.test.names, self.test.lookback]).encode()
         )
-        digest.update(_code_fingerprint())
+        digest.update(code_fingerprint("models"))
         for array in (self.train.windows.rows, self.train.y, self.valid.windows.rows, self.valid.y, self.test.rows):
             digest.update(str((array.shape, array.dtype)).encode())
             digest.update(np.ascontiguousarray(array).data)
@@ -72,12 +72,13 @@ class Job:
 
 
 @cache
-def _code_fingerprint() -> bytes:
-    """Digest of the code that turns a job into forecasts, and of the libraries' versions."""
+def code_fingerprint(*packages: str) -> bytes:
+    """Digest of the code of packages (``models`` turns a job into forecasts), and of the libraries' versions."""
     digest = hashlib.sha256()
-    for file in sorted((resources.files("nextday") / "models").iterdir(), key=lambda file: file.name):
-        if file.name.endswith(".py"):
-            digest.update(file.read_bytes())
+    for package in packages:
+        for file in sorted((resources.files("nextday") / package).iterdir(), key=lambda file: file.name):
+            if file.name.endswith(".py"):
+                digest.update(file.read_bytes())
     for library in ("torch", "numba", "numpy", "scikit-learn", "statsmodels", "arch"):
         digest.update(metadata.version(library).encode())
     return digest.digest()

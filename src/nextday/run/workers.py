@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Protocol, Self, TypeVar
 
 from nextday.run.worker import Task, attempt
 
@@ -20,6 +20,25 @@ THREADS = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS
 
 Unit = TypeVar("Unit")  # what names a job
 Result = TypeVar("Result")
+
+
+class Pool(Protocol):
+    """What does the jobs of units, and holds something that has to be given back."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    def start(self) -> None:
+        """Make ready, while there is other work to do."""
+
+    def map(
+        self, units: Iterable[Unit], make_job: Callable[[Unit], Task[Result]]
+    ) -> Iterator[tuple[Unit, Result | str, float]]:
+        """Give each unit, the result of its job or why there is none, and seconds."""
+        ...
 
 
 class Workers:
