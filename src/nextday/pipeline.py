@@ -39,8 +39,8 @@ from nextday.progress import Watch
 from nextday.report import draw_plots, render_report, write_csv
 from nextday.report.probes import write_probes
 from nextday.run import (
-    Stacked,
     Store,
+    choose_engine,
     collect,
     describe_run,
     execute,
@@ -138,10 +138,10 @@ def forecast(
         source = study.data if bars is None else bars
         loaded = load_bars(source, accept=study.accept, drop_bad=study.drop_bad)
         panel = align(loaded, tickers=study.tickers, market=study.market)
-        device = resolve_device(device)
+        device = resolve_device(device) if cluster is None else "cuda" if device == "cuda" else "cpu"
         plan = make_plan(study, panel, device=device)
         find_probed(study, panel, folder.parent)
-        engine = Stacked(pool, device=device) if device == "cuda" else pool
+        engine = choose_engine(pool, device)
         checks = {"causality of features": check_causality(panel, plan.features)}
         outcomes = list(watch(execute(plan, units, engine, fresh=fresh), len(plan.units)))
         tables = collect(plan, outcomes, panel.dates)

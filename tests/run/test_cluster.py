@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from chores import Die, Fail, Linger, Look
-from nextday.data import random_walk
+from nextday.data import align, random_walk
 from nextday.errors import StudyError
 from nextday.ladder import run_all
 from nextday.pipeline import forecast
 from nextday.run import cluster as module
-from nextday.run import open_workers
+from nextday.run import Packed, Stacked, Workers, make_plan, open_workers, stacked
 from nextday.run.cluster import Cluster
 from nextday.run.workers import ALLOCATOR, THREADS
 from nextday.study import Study
@@ -147,7 +147,7 @@ def test_a_pack_is_one_task_and_gives_its_results_one_by_one(cluster, tmp_path):
     assert process == again == seen[0]
     assert seen[2]["CUDA_VISIBLE_DEVICES"] == "0"
     with pytest.raises(StudyError, match="no node of it has a GPU for tasks"):
-        next(cluster.map_packs([[0]], jobs.__getitem__, gpus=2))
+        next(cluster.map_packs([[0]], jobs.__getitem__, gpus=9))  # a node that was killed counts for a while
 
 
 def test_jobs_are_made_when_there_is_room_and_cancelled_when_nobody_waits(cluster, tmp_path):
@@ -235,3 +235,22 @@ def test_workers_and_a_cluster_exclude_each_other_also_for_all_stages(tmp_path):
         open_workers(2, "auto")
     with pytest.raises(StudyError, match="give one of them"):
         run_all(out=tmp_path, workers=2, cluster="auto")
+
+
+def stacks_of_two():
+    """Make what stands for a GPU's engine, on a CPU."""
+    return Stacked(Workers(0), device="cpu", slots=2)
+
+
+def test_networks_go_to_the_gpus_in_packs_and_the_others_to_cpus(cluster, bars, quick, monkeypatch):
+    monkeypatch.setattr(stacked, "PACK", 3)
+    names = ("Zero", "LSTM-Raw", "LSTM-Feat")
+    variants = {name: quick["variants"][name] for name in names}
+    study = Study.from_values({**quick, "variants": variants, "conformal": {}, "seeds": [1, 2]})
+    plan = make_plan(study, align(bars, market="MKT"))
+    packed = Packed(cluster, make_engine=stacks_of_two, gpus=1)
+    found = results(packed.map(plan.units, plan.job))
+    assert set(found) == set(plan.units)
+    for unit, result in found.items():
+        assert result.predicted.shape == plan.job(unit).run().predicted.shape
+    assert results(packed.map(plan.units[-1:], plan.job))[plan.units[-1]].best_epoch > 0

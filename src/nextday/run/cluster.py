@@ -11,6 +11,7 @@ import pickle
 import socket
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
@@ -19,8 +20,9 @@ from typing import Any, Generic, Self, TypeVar
 from nextday.errors import StudyError, TrainingError, first_line
 from nextday.run.plan import code_fingerprint
 from nextday.run.worker import Task
-from nextday.run.workers import ALLOCATOR, THREADS, Pool, Workers
+from nextday.run.workers import ALLOCATOR, THREADS, Engine, Workers
 
+MakeEngine = Callable[[], AbstractContextManager[Engine]]
 AHEAD = 2  # packs per free place: one that runs, and one that waits for it; no job is made longer before its turn
 PATIENCE = 5  # seconds for the head to answer
 RETRIES = 3  # of what a lost node had in hand; a unit that kills whatever it runs on must not do so forever
@@ -109,7 +111,7 @@ class Cluster:
 
     def map_packs(
         self, packs: Iterable[Iterable[Unit]], make_job: Callable[[Unit], Task[Result]], *,
-        make_pool: Callable[[], Pool] = ONE_BY_ONE, gpus: float = 0,
+        make_engine: MakeEngine = ONE_BY_ONE, gpus: float = 0,
     ) -> Iterator[tuple[Unit, Result | str, float]]:  # fmt: skip
         """Do the jobs of each pack of units in one task, and give each result as it comes in.
 
@@ -117,7 +119,7 @@ class Cluster:
         ----------
         packs, make_job
             Units, and what makes the job of one; it is called when there is room for one more task.
-        make_pool
+        make_engine
             Makes what does the jobs on the node; has to be there by the same name.
         gpus
             What a task needs beside its CPU.
@@ -130,7 +132,7 @@ class Cluster:
             while todo or flying:
                 while todo and len(flying) < self._room(gpus):
                     pack = todo.popleft()
-                    flying[self._send(pack, make_job, make_pool, gpus)] = pack
+                    flying[self._send(pack, make_job, make_engine, gpus)] = pack
                 (task,), _ = self._ray.wait(list(flying), num_returns=1)
                 pack, news = flying[task], self._take(task)
                 if isinstance(news, _End):
@@ -146,13 +148,17 @@ class Cluster:
             self._cancel(flying)
 
     def _send(
-        self, pack: _Pack[Unit], make_job: Callable[[Unit], Task[Result]], make_pool: Callable[[], Pool], gpus: float
+        self,
+        pack: _Pack[Unit],
+        make_job: Callable[[Unit], Task[Result]],
+        make_engine: MakeEngine,
+        gpus: float,
     ) -> Any:  # noqa: ANN401 - Ray's generator
         """Submit a task for what is left of a pack."""
         pack.sent += 1
         jobs = pickle.dumps({at: make_job(unit) for at, unit in pack.left.items()})
         task = self._work.options(**_options(gpus), num_cpus=1, num_gpus=gpus, num_returns="streaming")
-        return task.remote(jobs, _code(), make_pool)
+        return task.remote(jobs, _code(), make_engine)
 
     def _take(self, task: Any) -> tuple[int, Any, float] | _End:  # noqa: ANN401 - Ray's generator
         """Give the next result of a task that has one ready, or say that there is none."""
@@ -222,12 +228,12 @@ def open_workers(count: int | None = None, cluster: str | None = None) -> Worker
     return Cluster(cluster)
 
 
-def _work(jobs: bytes, code: bytes, make_pool: Callable[[], Pool]) -> Iterator[bytes]:
+def _work(jobs: bytes, code: bytes, make_engine: MakeEngine) -> Iterator[bytes]:
     """Do a pack of jobs, on a node; it may have joined the cluster after the others were checked."""
     if code != _code():
         raise TrainingError("this node has other code or libraries; install the same on all")
     tasks = pickle.loads(jobs)
-    with make_pool() as pool:
+    with make_engine() as pool:
         for done in pool.map(tasks, tasks.__getitem__):
             yield pickle.dumps(done)
 

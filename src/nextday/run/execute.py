@@ -7,7 +7,7 @@ from nextday.files import sweep
 from nextday.models import Fitted
 from nextday.run.plan import Plan, Unit
 from nextday.run.store import Store
-from nextday.run.workers import Pool
+from nextday.run.workers import Engine
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class Outcome:
     reused: bool = False
 
 
-def execute(plan: Plan, store: Store, engine: Pool, *, fresh: bool = False) -> Iterator[Outcome]:
+def execute(plan: Plan, store: Store, engine: Engine, *, fresh: bool = False) -> Iterator[Outcome]:
     """Yield the outcome of every unit as it finishes; with ``fresh`` finished units are fitted again."""
     sweep(store.folder)
     keys, remarks = {}, {}

@@ -21,7 +21,7 @@ from nextday.run.plan import Plan, Unit, make_plan
 from nextday.run.probe_job import ProbeJob, Subject
 from nextday.run.probe_tables import Result, collect_probes
 from nextday.run.store import Store
-from nextday.run.workers import Pool
+from nextday.run.workers import Engine
 from nextday.samples import Fold
 from nextday.study import Study
 
@@ -85,7 +85,7 @@ class Group:
 
 
 def run_probes(
-    study: Study, panel: Panel, out: Path, store: Store, workers: Pool, *,
+    study: Study, panel: Panel, out: Path, store: Store, workers: Engine, *,
     watch: Watch = lambda outcomes, _: outcomes, fresh: bool = False,
 ) -> dict[str, pl.DataFrame]:  # fmt: skip
     """Probe every network of the studies that ``study.probes`` names, on the same panel, but those of all tickers.
@@ -138,7 +138,7 @@ def run_probes(
 
 
 def _execute(
-    groups: Sequence[Group], keys: dict[str, str], store: Store, workers: Pool, failed: list[str], *, fresh: bool
+    groups: Sequence[Group], keys: dict[str, str], store: Store, workers: Engine, failed: list[str], *, fresh: bool
 ) -> Iterator[Group]:
     """Run the jobs whose results are not in the store, and yield each group when it is done."""
     todo = {}

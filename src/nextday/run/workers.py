@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from types import TracebackType
-from typing import Protocol, Self, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
 from nextday.run.worker import Task, attempt
 
@@ -22,21 +22,12 @@ Unit = TypeVar("Unit")  # what names a job
 Result = TypeVar("Result")
 
 
-class Pool(Protocol):
-    """What does the jobs of units, and holds something that has to be given back."""
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
-
-    def start(self) -> None:
-        """Make ready, while there is other work to do."""
+class Engine(Protocol):
+    """What does the jobs of units."""
 
     def map(
-        self, units: Iterable[Unit], make_job: Callable[[Unit], Task[Result]]
-    ) -> Iterator[tuple[Unit, Result | str, float]]:
+        self, units: Iterable[Any], make_job: Callable[[Any], Any]
+    ) -> Iterator[tuple[Any, Any, float]]:  # fmt: skip
         """Give each unit, the result of its job or why there is none, and seconds."""
         ...
 
