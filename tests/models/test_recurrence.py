@@ -63,6 +63,14 @@ def test_tanh_is_within_4e_7():
     assert abs(out - np.tanh(x.astype(np.float64))).max() < 4e-7
 
 
+def test_tanh_in_place_is_the_same_to_the_last_bit():
+    values = np.linspace(-12, 12, 1001).astype(np.float32)
+    out = np.empty_like(values)
+    recurrence._tanhs(values, out)
+    recurrence._squash(values)
+    np.testing.assert_array_equal(values, out)
+
+
 @pytest.mark.parametrize(
     ("rows", "depth", "columns"), [(64, 64, 64), (1, 1, 1), (9, 3, 33), (17, 130, 70), (5, 64, 31)]
 )
