@@ -38,9 +38,9 @@ def compiled(signature: str, **options: Any) -> Callable[[Callable[..., Any]], C
 
 
 def _tile(rows: int) -> Any:
-    """Make ``tile(a, a_row, a_step, b, b_row, c, c_row, depth, add)``: ``rows`` rows of one panel of a product.
+    """Make ``tile(a, a_at, a_row, a_step, b, b_at, b_row, c, c_at, c_row, depth, add)``: rows of a panel of a product.
 
-    Arrays are flat and begin where the tile does; ``_row`` is the step from row to row, ``a_step`` that within a row.
+    Arrays are flat; the tile begins at ``_at``. ``_row`` is the step from row to row, ``a_step`` that within a row.
     With ``add`` the product is added to ``c``.
     """
     real, whole = ir.FloatType(), ir.IntType(64)
@@ -48,8 +48,11 @@ def _tile(rows: int) -> Any:
     undefined, zero = ir.Constant(vector, ir.Undefined), ir.Constant(vector, None)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        a, b, c = (context.make_array(signature.args[i])(context, builder, arguments[i]).data for i in (0, 3, 5))
-        a_row, a_step, b_row, c_row, depth, add = (arguments[i] for i in (1, 2, 4, 6, 7, 8))
+        a_row, a_step, b_row, c_row, depth, add = (arguments[i] for i in (2, 3, 6, 9, 10, 11))
+        a, b, c = (
+            builder.gep(context.make_array(signature.args[i])(context, builder, arguments[i]).data, [arguments[i + 1]])
+            for i in (0, 4, 7)
+        )
         kind = ir.FunctionType(vector, [vector] * 3)
         fma = cgutils.get_or_insert_function(builder.module, kind, f"llvm.fma.v{WIDTH}f32")
 
@@ -97,9 +100,9 @@ def _tile(rows: int) -> Any:
                     builder.store(total, place, align=4)
         return context.get_dummy_value()
 
-    def tile(typing: Any, a: Any, a_row: Any, a_step: Any, b: Any, b_row: Any, c: Any, c_row: Any, depth: Any, add: Any) -> Any:  # fmt: skip  # noqa: E501
+    def tile(typing: Any, a: Any, a_at: Any, a_row: Any, a_step: Any, b: Any, b_at: Any, b_row: Any, c: Any, c_at: Any, c_row: Any, depth: Any, add: Any) -> Any:  # fmt: skip  # noqa: E501
         i = types.intp
-        return types.void(a, i, i, b, i, c, i, i, types.boolean), generate
+        return types.void(a, i, i, i, b, i, i, c, i, i, i, types.boolean), generate
 
     return intrinsic(tile)
 
@@ -107,19 +110,20 @@ def _tile(rows: int) -> Any:
 _rows, _some, _row = _tile(ROWS), _tile(ROWS // 2), _tile(1)
 
 
-@compiled("void(f4[::1], i8, i8, f4[::1], i8, f4[::1], i8, i8, i8, b1)")
-def _tiles(
-    a: Array, a_row: int, a_step: int, b: Array, b_row: int, c: Array, c_row: int, height: int, depth: int, add: bool
-) -> None:
-    """Compute a tile; half of one, then row by row, where it is not a whole one."""
-    if height == ROWS:
-        _rows(a, a_row, a_step, b, b_row, c, c_row, depth, add)
-    else:
-        half = ROWS // 2 if height >= ROWS // 2 else 0
-        if half:
-            _some(a, a_row, a_step, b, b_row, c, c_row, depth, add)
-        for i in range(half, height):
-            _row(a[i * a_row :], a_row, a_step, b, b_row, c[i * c_row :], c_row, depth, add)
+@compiled("void(f4[::1], i8, i8, f4[::1], i8, i8, f4[::1], i8, i8, i8, i8, b1)", error_model="numpy")
+def _panel(
+    a: Array, a_row: int, a_step: int, b: Array, b_at: int, b_row: int, c: Array, c_at: int, c_row: int,
+    rows: int, depth: int, add: bool,
+) -> None:  # fmt: skip
+    """Compute a panel: tile by tile, then half a tile, then row by row."""
+    whole = rows // ROWS * ROWS
+    for row in range(0, whole, ROWS):
+        _rows(a, row * a_row, a_row, a_step, b, b_at, b_row, c, c_at + row * c_row, c_row, depth, add)
+    if rows - whole >= ROWS // 2:
+        _some(a, whole * a_row, a_row, a_step, b, b_at, b_row, c, c_at + whole * c_row, c_row, depth, add)
+        whole += ROWS // 2
+    for row in range(whole, rows):
+        _row(a, row * a_row, a_row, a_step, b, b_at, b_row, c, c_at + row * c_row, c_row, depth, add)
 
 
 @compiled("void(f4[::1], i8, i8, f4[::1], f4[::1], i8, i8, i8, b1)", error_model="numpy")
@@ -131,20 +135,16 @@ def product(
     All are flat. ``a`` has steps ``a_row`` from row to row and ``a_step`` within a row, the others are contiguous.
     Behind the values of ``b``, ``PANEL`` more must be readable.
     """
-    edge = np.zeros(ROWS * PANEL, np.float32)
-    for first in range(0, columns, PANEL):
-        count = min(PANEL, columns - first)
-        for row in range(0, rows, ROWS):
-            height = min(ROWS, rows - row)
-            source, target = a[row * a_row :], c[row * columns + first :]
-            if count == PANEL:
-                _tiles(source, a_row, a_step, b[first:], columns, target, columns, height, depth, add)
-            else:
-                _tiles(source, a_row, a_step, b[first:], columns, edge, PANEL, height, depth, False)
-                for i in range(height):
-                    for j in range(count):
-                        before = target[i * columns + j] if add else np.float32(0)
-                        target[i * columns + j] = before + edge[i * PANEL + j]
+    whole = columns // PANEL * PANEL
+    for first in range(0, whole, PANEL):
+        _panel(a, a_row, a_step, b, first, columns, c, first, columns, rows, depth, add)
+    if whole < columns:
+        edge = np.empty(rows * PANEL, np.float32)
+        _panel(a, a_row, a_step, b, whole, columns, edge, 0, PANEL, rows, depth, False)
+        for i in range(rows):
+            for j in range(columns - whole):
+                before = c[i * columns + whole + j] if add else np.float32(0)
+                c[i * columns + whole + j] = before + edge[i * PANEL + j]
 
 
 @compiled("void(f4[::1], i8, i8, f4[::1], i8, f4[::1], i8, i8, i8)")
@@ -156,8 +156,4 @@ def panels(
     The rows of ``b`` lie ``b_row`` apart. Columns beyond those that are wanted hold whatever follows in memory.
     """
     for first in range(0, c_row, PANEL):
-        for row in range(0, rows, ROWS):
-            height = min(ROWS, rows - row)
-            _tiles(
-                a[row * a_row :], a_row, a_step, b[first:], b_row, c[row * c_row + first :], c_row, height, depth, False
-            )
+        _panel(a, a_row, a_step, b, first, b_row, c, first, c_row, rows, depth, False)
