@@ -67,20 +67,25 @@ def _multiply(a: Array, b: Array, out: Array) -> None:
         out[j] = a[j] * b[j]
 
 
+# Where columns begin at an offset, a row is sliced first: Numba looks at every index that may be negative.
+
+
 @compiled("void(f4[:, ::1], f4[:, ::1], i8)")
 def _copy(values: Array, out: Array, first: int) -> None:
     """Copy values [row, column] into ``out`` from its column ``first`` on."""
-    for i in range(values.shape[0]):
-        for j in range(values.shape[1]):
-            out[i, first + j] = values[i, j]
+    for i in range(len(values)):
+        source, target = values[i], out[i][first:]
+        for j in range(len(source)):
+            target[j] = source[j]
 
 
 @compiled("void(f4[:, ::1], i8, f4[:, ::1])")
 def _copy_end(values: Array, first: int, out: Array) -> None:
     """Copy values [row, column] from column ``first`` on."""
-    for i in range(out.shape[0]):
-        for j in range(out.shape[1]):
-            out[i, j] = values[i, first + j]
+    for i in range(len(out)):
+        source, target = values[i][first:], out[i]
+        for j in range(len(target)):
+            target[j] = source[j]
 
 
 @compiled("void(f4[:, ::1], f4[:, ::1], f4[:, ::1])")
@@ -112,25 +117,28 @@ def _shut(d_h: Array, d_c: Array, gates: Array, c_before: Array, squashed: Array
         d_c[j] *= f[j]
 
 
+@compiled("void(f4[:, ::1], f4[::1])")
+def _turn(values: Array, out: Array) -> None:
+    """Lay values [row, column] out as [column, row]."""
+    rows, columns = values.shape
+    flat = values.ravel()
+    for j in range(columns):
+        source, target = flat[j:], out[j * rows : (j + 1) * rows]
+        for i in range(rows):
+            target[i] = source[i * columns]
+
+
 @compiled("f4[::1](f4[:, ::1], f4[:, ::1], f4[::1])")
 def _transposed(w_x: Array, w_h: Array, bias: Array) -> Array:
     """Lay the weights out flat, as [gate, unit before + feature + 1, unit]."""
     units, features = w_h.shape[1], w_x.shape[1]
-    out = np.zeros(4 * (units + features + 1) * units + PANEL, np.float32)
-    at = 0
+    size = (units + features + 1) * units
+    out = np.zeros(4 * size + PANEL, np.float32)
     for gate in range(4):
-        first = gate * units
-        for k in range(units):
-            for j in range(units):
-                out[at + j] = w_h[first + j, k]
-            at += units
-        for k in range(features):
-            for j in range(units):
-                out[at + j] = w_x[first + j, k]
-            at += units
-        for j in range(units):
-            out[at + j] = bias[first + j]
-        at += units
+        rows, matrix = slice(gate * units, (gate + 1) * units), out[gate * size : (gate + 1) * size]
+        _turn(w_h[rows], matrix)
+        _turn(w_x[rows], matrix[units * units :])
+        matrix[size - units :] = bias[rows]
     return out
 
 
@@ -139,9 +147,10 @@ def _beside(w_h: Array, w_x: Array, columns: int) -> Array:
     """Lay the first columns of the weights of states and of x out flat, as [4 * unit, column]."""
     rows, units = w_h.shape
     out = np.empty(rows * columns + PANEL, np.float32)
-    for row in range(rows):
-        for j in range(columns):
-            out[row * columns + j] = w_h[row, j] if j < units else w_x[row, j - units]
+    matrix = out[: rows * columns].reshape((rows, columns))
+    _copy(w_h, matrix, 0)
+    if columns > units:
+        _copy(w_x, matrix, units)
     return out
 
 
@@ -173,7 +182,8 @@ def forward(x: Array, w_x: Array, w_h: Array, bias: Array, keep: bool) -> tuple[
     h = np.empty((times, samples, units), np.float32)
     c = np.empty((kept, samples, units), np.float32)
     gates = np.empty((kept, 4 * size), np.float32)
-    inputs = np.ones((kept, samples, width), np.float32)
+    inputs = np.empty((kept, samples, width), np.float32)
+    inputs[:, :, width - 1] = 1
     weights = _transposed(w_x, w_h, bias)
     before, squashed = np.zeros(size, np.float32), np.empty(size, np.float32)
     for t in range(times):
