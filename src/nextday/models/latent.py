@@ -33,7 +33,10 @@ class Vae(Network):
         """Make the network."""
         from nextday.models.vae import VaeNetwork
 
-        return VaeNetwork(features, latent=self.latent, hidden=self.hidden, layers=self.layers, beta=self.beta)
+        return VaeNetwork(
+            features, latent=self.latent, hidden=self.hidden, layers=self.layers, beta=self.beta,
+            precision=self.precision,
+        )  # fmt: skip
 
     def fit_predict(self, train: Samples, valid: Samples, test: Windows, *, key: Key) -> Fitted:
         """Train by the evidence lower bound, place every sample, regress the targets on the places."""

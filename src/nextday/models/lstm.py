@@ -7,10 +7,12 @@ import torch
 from torch import nn
 from torch.autograd.function import once_differentiable
 
-from nextday.models import recurrence
+from nextday.errors import TrainingError
+from nextday.models import recurrence, recurrence_bf16
 from nextday.models.cells import StackedLstm
 from nextday.models.dropout import Dropout
 from nextday.models.heads import Head, Headed, PointHead
+from nextday.models.networks import NO_BF16
 
 NAMES = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
 
@@ -22,11 +24,12 @@ class LstmNetwork(Headed):
     """
 
     def __init__(
-        self, features: int, *, hidden: int, layers: int, dropout: float, head: Callable[[int], Head] = PointHead
-    ) -> None:
+        self, features: int, *, hidden: int, layers: int, dropout: float, head: Callable[[int], Head] = PointHead,
+        precision: str = "float32",
+    ) -> None:  # fmt: skip
         super().__init__()
         widths = [features] + [hidden] * (layers - 1)
-        self.layers = nn.ModuleList(LstmLayer(width, hidden) for width in widths)
+        self.layers = nn.ModuleList(LstmLayer(width, hidden, precision) for width in widths)
         self.dropout = Dropout(dropout)
         self.head = head(hidden)
 
@@ -44,34 +47,52 @@ class LstmNetwork(Headed):
 
 
 class LstmLayer(nn.LSTM):
-    """One layer of ``nn.LSTM``: its parameters, its meaning; on a CPU, in float32, a compiled kernel computes it."""
+    """One layer of ``nn.LSTM``: its parameters, its meaning; on a CPU, in float32, a compiled kernel computes it.
+
+    With precision ``bf16`` that kernel rounds the operands of its products to bfloat16.
+    """
 
     stacked = False
 
+    def __init__(self, features: int, units: int, precision: str = "float32") -> None:
+        super().__init__(features, units)
+        self.precision = precision
+
     def forward(self, x: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
         """Map inputs [time, sample, feature] to hidden states [time, sample, unit]."""
+        plain = x.device.type == "cpu" and x.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
+        if plain and not self.stacked:
+            return _Kernel.apply(self.precision, x, *self._flat_weights)  # type: ignore[no-untyped-call]
+        if self.precision != "float32":
+            raise TrainingError(NO_BF16)
         if self.stacked:
             w_x, w_h, b_x, b_h = (getattr(self, name) for name in NAMES)
             return StackedLstm.apply(x, w_x, w_h, b_x + b_h)  # type: ignore[no-untyped-call]
-        if x.device.type == "cpu" and x.dtype == torch.float32 and not torch.is_autocast_enabled("cpu"):
-            return _Kernel.apply(x, *self._flat_weights)  # type: ignore[no-untyped-call]
         return super().forward(x)[0]
 
 
 class _Kernel(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: torch.Tensor, *weights: torch.Tensor) -> torch.Tensor:  # noqa: ANN401
+    def forward(ctx: Any, precision: str, x: torch.Tensor, *weights: torch.Tensor) -> torch.Tensor:  # noqa: ANN401
+        ctx.kernel = recurrence if precision == "float32" else recurrence_bf16
         w_x, w_h, b_x, b_h = (weight.detach() for weight in weights)
         ctx.weights = w_x.numpy(), w_h.numpy()
         bias, keep = (b_x + b_h).numpy(), any(ctx.needs_input_grad)
-        h, *ctx.kept = recurrence.forward(x.detach().contiguous().numpy(), *ctx.weights, bias, keep)
+        h, *ctx.kept = ctx.kernel.forward(x.detach().contiguous().numpy(), *ctx.weights, bias, keep)
         return torch.from_numpy(h)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, d_h: torch.Tensor) -> tuple[torch.Tensor | None, ...]:  # noqa: ANN401
         inputs, *kept = ctx.kept
-        with_x = ctx.needs_input_grad[0]
-        d_x, d_w_x, d_w_h, d_bias = recurrence.backward(d_h.contiguous().numpy(), inputs, *ctx.weights, *kept, with_x)
+        with_x = ctx.needs_input_grad[1]
+        d_x, d_w_x, d_w_h, d_bias = ctx.kernel.backward(d_h.contiguous().numpy(), inputs, *ctx.weights, *kept, with_x)
         bias = torch.from_numpy(d_bias).squeeze(1)
-        return torch.from_numpy(d_x) if with_x else None, torch.from_numpy(d_w_x), torch.from_numpy(d_w_h), bias, bias
+        return (
+            None,
+            torch.from_numpy(d_x) if with_x else None,
+            torch.from_numpy(d_w_x),
+            torch.from_numpy(d_w_h),
+            bias,
+            bias,
+        )

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 DEFAULT_TRAINING = Training()
 Device = Literal["auto", "cpu", "cuda"]
+Precision = Literal["float32", "bf16"]
+NO_BF16 = "precision bf16 is for LSTM networks on a CPU: add --device cpu, or leave --precision at float32"
 LOSSES = {"point": ("squared",), "quantiles": ("pinball",), "gaussian": ("nll", "pinball"), "student": ("nll",)}
 
 
@@ -30,6 +32,7 @@ class Network(Forecaster):
 
     ``head`` says what it forecasts, ``loss`` what that is trained by; the first that fits the head unless given.
     ``pooled``: one network learns from all tickers, each in units of its own training deviation.
+    ``precision``: bf16 rounds what enters the products of LSTM layers, in training and ever after; all else is float32.
     """
 
     seeded: ClassVar[bool] = True
@@ -37,6 +40,7 @@ class Network(Forecaster):
     stackable: ClassVar[bool] = True  # ``fit_predict`` is ``prepare``, training and ``finish``, nothing else
     training: Training = DEFAULT_TRAINING
     device: Device = "cpu"
+    precision: Precision = "float32"
     levels: tuple[float, ...] = ()
     head: Literal["point", "quantiles", "gaussian", "student"] = "point"
     loss: Literal["", "squared", "pinball", "nll"] = ""
@@ -48,6 +52,8 @@ class Network(Forecaster):
             raise StudyError(f"head {self.head} is not trained by the loss {self.loss}; it is by {fit}")
         if self.head != "point" and not self.levels:
             raise StudyError(f"head {self.head} needs the study's levels, such as levels: [0.05, 0.5, 0.95]")
+        if self.precision != "float32" and self.device == "cuda":
+            raise StudyError(NO_BF16)
 
     def make_head(self) -> "Callable[[int], Head]":
         """Give what makes the head for a state of some width."""
@@ -131,8 +137,9 @@ class Lstm(Network):
         from nextday.models.lstm import LstmNetwork
 
         return LstmNetwork(
-            features, hidden=self.hidden, layers=self.layers, dropout=self.dropout, head=self.make_head()
-        )
+            features, hidden=self.hidden, layers=self.layers, dropout=self.dropout, head=self.make_head(),
+            precision=self.precision,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,6 +96,18 @@ def _add(a: Array, b: Array, out: Array) -> None:
             out[i, j] = a[i, j] + b[i, j]
 
 
+@compiled("void(f4[::1], f4[::1], f4[::1], f4[::1], f4[::1])")
+def _open(gates: Array, before: Array, squashed: Array, c: Array, h: Array) -> None:
+    """Take a day's gates through their activations, in place, and from the cells before to the cells and states now."""
+    size = len(h)
+    _sigmoids(gates[: 2 * size])
+    _squash(gates[2 * size : 3 * size])
+    _sigmoids(gates[3 * size :])
+    _mix(gates[size : 2 * size], before, gates[:size], gates[2 * size : 3 * size], c)
+    _tanhs(c, squashed)
+    _multiply(gates[3 * size :], squashed, h)
+
+
 @compiled("void(f4[::1], f4[::1], f4[::1], f4[::1], f4[::1], f4[::1])", error_model="numpy", fastmath={"contract"})
 def _shut(d_h: Array, d_c: Array, gates: Array, c_before: Array, squashed: Array, d_gates: Array) -> None:
     """Take the gradient of the states back through the activations; ``d_c`` moves one day back."""
@@ -117,7 +129,7 @@ def _shut(d_h: Array, d_c: Array, gates: Array, c_before: Array, squashed: Array
         d_c[j] *= f[j]
 
 
-@compiled("void(f4[:, ::1], f4[::1])")
+@compiled(["void(f4[:, ::1], f4[::1])", "void(u4[:, ::1], u4[::1])"])
 def _turn(values: Array, out: Array) -> None:
     """Lay values [row, column] out as [column, row]."""
     rows, columns = values.shape
@@ -194,12 +206,7 @@ def forward(x: Array, w_x: Array, w_h: Array, bias: Array, keep: bool) -> tuple[
         for gate in range(4):
             matrix = weights[gate * width * units :]
             product(inputs[at].ravel(), width, 1, matrix, now[gate * size :], samples, width, units, False)
-        _sigmoids(now[: 2 * size])
-        _squash(now[2 * size : 3 * size])
-        _sigmoids(now[3 * size :])
-        _mix(now[size : 2 * size], before, now[:size], now[2 * size : 3 * size], state)
-        _tanhs(state, squashed)
-        _multiply(now[3 * size :], squashed, h[t].ravel())
+        _open(now, before, squashed, state, h[t].ravel())
         before = state
     return h, inputs, c, gates
 

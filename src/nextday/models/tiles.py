@@ -1,4 +1,4 @@
-"""Products of the small matrices of a recurrent step, in float32 on one core.
+"""Products of the small matrices of a recurrent step, of float32 or bfloat16, summed in float32, on one core.
 
 The product is cut into tiles that stay in the vector registers for its whole depth. Numba cannot say "this array is a
 register", so the tile is written as LLVM instructions; all around it is plain Numba. Vector width and tile follow the
@@ -23,9 +23,10 @@ _FEATURES = numba.config.CPU_FEATURES or llvmlite.binding.get_host_cpu_features(
 WIDTH, ROWS = (16, 8) if "+avx512f" in _FEATURES.split(",") else (8, 4)  # values of a vector, rows of a tile
 VECTORS = 2  # of a row of a tile
 PANEL = WIDTH * VECTORS
+PAIRED = WIDTH == 16 and "+avx512bf16" in _FEATURES.split(",")  # whether one instruction adds the product of two pairs
 
 
-def compiled(signature: str, **options: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def compiled(signature: str | list[str], **options: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Compile a function with Numba, once per machine where there is a folder to keep the result in."""
 
     def compile_(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -37,15 +38,34 @@ def compiled(signature: str, **options: Any) -> Callable[[Callable[..., Any]], C
     return compile_
 
 
+class _Bfloat(ir.Type):  # type: ignore[misc]
+    """LLVM's type of a number in bfloat16, which llvmlite lacks."""
+
+    def _to_string(self) -> str:
+        return "bfloat"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Bfloat)
+
+    def __hash__(self) -> int:
+        return hash(_Bfloat)
+
+
+def _declare(builder: Any, name: str, result: Any, arguments: list[Any]) -> Any:
+    """Name one of LLVM's own functions."""
+    return cgutils.get_or_insert_function(builder.module, ir.FunctionType(result, arguments), name)
+
+
 def _tile(rows: int) -> Any:
     """Make ``tile(a, a_at, a_row, a_step, b, b_at, b_row, c, c_at, c_row, depth, add)``: rows of a panel of a product.
 
     Arrays are flat; the tile begins at ``_at``. ``_row`` is the step from row to row, ``a_step`` that within a row.
-    With ``add`` the product is added to ``c``.
+    With ``add`` the product is added to ``c``. ``a`` and ``b`` are float32; or uint32, each of them two numbers in
+    bfloat16 that follow each other in depth, the first in the low half.
     """
-    real, whole = ir.FloatType(), ir.IntType(64)
-    vector = ir.VectorType(real, WIDTH)
-    undefined, zero = ir.Constant(vector, ir.Undefined), ir.Constant(vector, None)
+    real, whole, word = ir.FloatType(), ir.IntType(64), ir.IntType(32)
+    vector, words = ir.VectorType(real, WIDTH), ir.VectorType(word, WIDTH)
+    zero = ir.Constant(vector, None)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         a_row, a_step, b_row, c_row, depth, add = (arguments[i] for i in (2, 3, 6, 9, 10, 11))
@@ -53,19 +73,35 @@ def _tile(rows: int) -> Any:
             builder.gep(context.make_array(signature.args[i])(context, builder, arguments[i]).data, [arguments[i + 1]])
             for i in (0, 4, 7)
         )
-        kind = ir.FunctionType(vector, [vector] * 3)
-        fma = cgutils.get_or_insert_function(builder.module, kind, f"llvm.fma.v{WIDTH}f32")
+        operand = words if signature.args[0].dtype == types.uint32 else vector
+        fma = _declare(builder, f"llvm.fma.v{WIDTH}f32", vector, [vector] * 3)
 
         def times(value: Any, factor: int) -> Any:
             return builder.mul(value, ir.Constant(whole, factor))
 
-        def vector_at(start: Any, index: int) -> Any:
+        def vector_at(start: Any, index: int, kind: Any = vector) -> Any:
             place = builder.gep(start, [ir.Constant(whole, index * WIDTH)])
-            return builder.bitcast(place, vector.as_pointer())
+            return builder.bitcast(place, kind.as_pointer())
 
         def broadcast(value: Any) -> Any:
-            one = builder.insert_element(undefined, value, ir.Constant(ir.IntType(32), 0))
-            return builder.shuffle_vector(one, undefined, ir.Constant(ir.VectorType(ir.IntType(32), WIDTH), None))
+            undefined = ir.Constant(operand, ir.Undefined)
+            one = builder.insert_element(undefined, value, ir.Constant(word, 0))
+            return builder.shuffle_vector(one, undefined, ir.Constant(words, None))
+
+        def multiply(value: Any, values: Any, total: Any) -> Any:
+            if operand is vector:
+                return builder.call(fma, [value, values, total])
+            if PAIRED:
+                name, pairs = "llvm.x86.avx512bf16.dpbf16ps.512", ir.VectorType(_Bfloat(), 2 * WIDTH)
+                dot = _declare(builder, name, vector, [vector, pairs, pairs])
+                return builder.call(dot, [total, builder.bitcast(value, pairs), builder.bitcast(values, pairs)])
+            (low, high), (lows, highs) = (
+                (builder.shl(pair, ir.Constant(words, 16)), builder.and_(pair, ir.Constant(words, 0xFFFF0000)))
+                for pair in (value, values)
+            )
+            for one, other in ((high, highs), (low, lows)):
+                total = builder.call(fma, [builder.bitcast(one, vector), builder.bitcast(other, vector), total])
+            return total
 
         before, body, after = builder.block, builder.append_basic_block(), builder.append_basic_block()
         a_starts = [builder.gep(a, [times(a_row, i)]) for i in range(rows)]
@@ -75,11 +111,11 @@ def _tile(rows: int) -> Any:
         k = builder.phi(whole)
         sums = [[builder.phi(vector) for _ in range(VECTORS)] for _ in range(rows)]
         b_start, a_offset = builder.gep(b, [builder.mul(k, b_row)]), builder.mul(k, a_step)
-        b_values = [builder.load(vector_at(b_start, v), align=4) for v in range(VECTORS)]
+        b_values = [builder.load(vector_at(b_start, v, operand), align=4) for v in range(VECTORS)]
         totals = []
         for start, row in zip(a_starts, sums, strict=True):
             value = broadcast(builder.load(builder.gep(start, [a_offset])))
-            totals.append([builder.call(fma, [value, *pair]) for pair in zip(b_values, row, strict=True)])
+            totals.append([multiply(value, *pair) for pair in zip(b_values, row, strict=True)])
         following = builder.add(k, ir.Constant(whole, 1))
         builder.cbranch(builder.icmp_signed("<", following, depth), body, after)
         phis = [(k, ir.Constant(whole, 0), following)]
@@ -107,10 +143,35 @@ def _tile(rows: int) -> Any:
     return intrinsic(tile)
 
 
+def _rounding() -> Any:
+    """Make ``rounded(value)``: a float32 as the nearest bfloat16, of two equally near the even one; NaN stays NaN.
+
+    In words of 32 bits, with which Numba cannot count. An instruction that rounds, where there is one, is no faster.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        word, number = ir.IntType(32), arguments[0]
+        bits = builder.bitcast(number, word)
+        high = builder.lshr(bits, word(16))
+        near = builder.add(builder.add(bits, word(0x7FFF)), builder.and_(high, word(1)))
+        quiet = builder.or_(high, word(0x40))
+        result = builder.select(builder.fcmp_unordered("uno", number, number), quiet, builder.lshr(near, word(16)))
+        return builder.trunc(result, ir.IntType(16))
+
+    def rounded(typing: Any, value: Any) -> Any:
+        return types.uint16(types.float32), generate
+
+    return intrinsic(rounded)
+
+
+rounded = _rounding()
 _rows, _some, _row = _tile(ROWS), _tile(ROWS // 2), _tile(1)
 
 
-@compiled("void(f4[::1], i8, i8, f4[::1], i8, i8, f4[::1], i8, i8, i8, i8, b1)", error_model="numpy")
+@compiled(
+    [f"void({kind}[::1], i8, i8, {kind}[::1], i8, i8, f4[::1], i8, i8, i8, i8, b1)" for kind in ("f4", "u4")],
+    error_model="numpy",
+)
 def _panel(
     a: Array, a_row: int, a_step: int, b: Array, b_at: int, b_row: int, c: Array, c_at: int, c_row: int,
     rows: int, depth: int, add: bool,
@@ -126,7 +187,9 @@ def _panel(
         _row(a, row * a_row, a_row, a_step, b, b_at, b_row, c, c_at + row * c_row, c_row, depth, add)
 
 
-@compiled("void(f4[::1], i8, i8, f4[::1], f4[::1], i8, i8, i8, b1)", error_model="numpy")
+@compiled(
+    [f"void({kind}[::1], i8, i8, {kind}[::1], f4[::1], i8, i8, i8, b1)" for kind in ("f4", "u4")], error_model="numpy"
+)
 def product(
     a: Array, a_row: int, a_step: int, b: Array, c: Array, rows: int, depth: int, columns: int, add: bool
 ) -> None:

@@ -15,12 +15,15 @@ class VaeNetwork(Headed):
     variational Bayes", ICLR; Higgins and others (2017), "beta-VAE", ICLR, for ``beta``.
     """
 
-    def __init__(self, features: int, *, latent: int, hidden: int, layers: int, beta: float) -> None:
+    def __init__(
+        self, features: int, *, latent: int, hidden: int, layers: int, beta: float, precision: str = "float32"
+    ) -> None:
         super().__init__()
-        self.encoder = nn.ModuleList(LstmLayer(width, hidden) for width in [features] + [hidden] * (layers - 1))
+        widths = [features] + [hidden] * (layers - 1)
+        self.encoder = nn.ModuleList(LstmLayer(width, hidden, precision) for width in widths)
         self.place = nn.Linear(hidden, 2 * latent)
         self.spread = nn.Linear(latent, hidden)
-        self.decoder = LstmLayer(hidden, hidden)
+        self.decoder = LstmLayer(hidden, hidden, precision)
         self.rebuild = nn.Linear(hidden, features)
         self.beta = beta
         self.noise: np.random.Generator | None = None
