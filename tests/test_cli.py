@@ -188,6 +188,8 @@ def test_options_of_the_verdict_are_heard(elsewhere, tmp_path, options, key, val
         (["run", "stage2", "--out", "{text}"], "Not a directory; name another folder with --out"),
         (["run", "stage2", "--out", "/proc/none"], "cannot be written"),
         (["run", "stage2", "--device", "tpu"], "'tpu' is not one of 'auto', 'cpu', 'cuda'"),
+        (["run", "stage2", "--precision", "fp8"], "'fp8' is not one of 'float32', 'bf16'"),
+        (["run", "stage7", "--precision", "bf16"], "stage7 compares what is in --out and takes no other option"),
         (["run", "stage2", "--bogus"], "No such option: --bogus"),
         (["run"], "Missing argument"),
         (["run", "stage2", "--folds", "0"], "split.folds: Input should be greater than or equal to 1"),
@@ -215,6 +217,16 @@ def test_a_mistake_is_answered_by_one_line_and_status_1(tmp_path, data, argument
     assert done.stderr.count("\n") == 1
     assert done.stderr.startswith("nextday: ")
     assert done.stdout == ""
+
+
+def test_precision_is_taken_from_the_command_line(climbed, data, tmp_path):
+    nextday("run", "stage2", "--data", data, *QUICK, "--precision", "bf16", "--out", tmp_path, folder=tmp_path)
+    said = json.loads((tmp_path / "stage2" / "manifest.json").read_text())
+    assert said["precision"] == "bf16"
+    narrow, wide = (
+        pl.read_parquet(one / "stage2" / "forecasts.parquet")["predicted"] for one in (tmp_path, climbed[0])
+    )
+    assert (narrow != wide).all()
 
 
 def test_list_shows_what_a_study_can_name(tmp_path):

@@ -415,16 +415,16 @@ def test_run_all_runs_each_stage_notes_those_whose_package_is_missing_and_ends_w
     ran = []
 
     def run(study, **options):
-        ran.append((study.name, study.seeds, options["out"]))
+        ran.append((study.name, study.seeds, options["precision"]))
         if study.name == "stage3":
             raise MissingError("fracast is not installed: pip install 'nextday[foundation]'")
         return study.name
 
     monkeypatch.setattr(nextday.ladder, "run", run)
     shown = []
-    found = run_all({"seeds": "7,8,9"}, out=climbed, show=shown.append)
+    found = run_all({"seeds": "7,8,9"}, out=climbed, precision="bf16", show=shown.append)
     assert [name for name, *_ in ran][:4] == ["stage1", "stage2", "stage3", "stage4"]
-    assert {seeds for _, seeds, _ in ran} == {(7, 8, 9)}
+    assert {given[1:] for given in ran} == {((7, 8, 9), "bf16")}
     assert "stage3" not in shown
     assert shown[:3] == ["stage1", "stage2", "stage4"]
     assert found.notes[0] == "stage3 was left out: fracast is not installed: pip install 'nextday[foundation]'"

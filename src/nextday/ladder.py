@@ -14,7 +14,7 @@ from nextday.evaluate.lessons import learn
 from nextday.evaluate.standings import rank
 from nextday.evaluate.wording import Lesson
 from nextday.files import open_folder, write_atomically
-from nextday.models import Device
+from nextday.models import Device, Precision
 from nextday.pipeline import Results, run
 from nextday.progress import Watch
 from nextday.report.ladder import draw_ladder, write_comparison
@@ -60,7 +60,8 @@ def compare_stages(out: Path | str = "results", *, notes: tuple[str, ...] = ()) 
 def run_all(
     changes: Mapping[str, object] | None = None, *, bars: "pl.DataFrame | pd.DataFrame | None" = None,
     out: Path | str = "results", workers: int | None = None, cluster: str | None = None,
-    store: Path | str | None = None, device: Device = "auto", fresh: bool = False,
+    store: Path | str | None = None, device: Device = "auto",
+    precision: Precision = "float32", fresh: bool = False,
     watch: Watch = lambda outcomes, _: outcomes, show: Callable[[Results], None] = lambda _: None,
 ) -> Comparisons:  # fmt: skip
     """Run every stage that ships with nextday, with the same changes, then compare them.
@@ -72,7 +73,7 @@ def run_all(
     ----------
     changes
         Dotted keys of all studies and their new values.
-    bars, out, workers, cluster, store, device, fresh, watch
+    bars, out, workers, cluster, store, device, precision, fresh, watch
         As in ``nextday.run``.
     show
         Gets the results of each stage when it is done.
@@ -83,8 +84,8 @@ def run_all(
     for study in studies:
         try:
             results = run(
-                study, bars=bars, out=out, workers=workers, cluster=cluster, store=store, device=device, fresh=fresh,
-                watch=watch,
+                study, bars=bars, out=out, workers=workers, cluster=cluster, store=store, device=device,
+                precision=precision, fresh=fresh, watch=watch,
             )  # fmt: skip
         except MissingError as error:
             notes.append(f"{study.name} was left out: {error}")

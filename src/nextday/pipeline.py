@@ -34,7 +34,7 @@ from nextday.evaluate import (
 from nextday.evaluate.probes import assess_probes, sentences
 from nextday.features import check_causality
 from nextday.files import open_folder, write_atomically, write_parquet
-from nextday.models import Device, resolve_device
+from nextday.models import Device, Precision, resolve_device
 from nextday.progress import Watch
 from nextday.report import draw_plots, render_report, write_csv
 from nextday.report.probes import write_probes
@@ -81,7 +81,8 @@ class Results:
 def run(
     study: Study | str | Path, *, bars: "pl.DataFrame | pd.DataFrame | None" = None, out: Path | str = "results",
     workers: int | None = None, cluster: str | None = None, store: Path | str | None = None,
-    device: Device = "auto", fresh: bool = False, watch: Watch = lambda outcomes, _: outcomes,
+    device: Device = "auto", precision: Precision = "float32", fresh: bool = False,
+    watch: Watch = lambda outcomes, _: outcomes,
 ) -> Results:  # fmt: skip
     """Run a study and write its files to ``out/NAME``.
 
@@ -102,6 +103,8 @@ def run(
         given.
     device
         Where networks train.
+    precision
+        ``bf16`` rounds what enters the products of LSTM layers to bfloat16, on a CPU; Transformers stay as they are.
     fresh
         Fit every unit, finished or not.
     watch
@@ -114,8 +117,8 @@ def run(
     """
     return report(
         forecast(
-            study, bars=bars, out=out, workers=workers, cluster=cluster, store=store, device=device, fresh=fresh,
-            watch=watch,
+            study, bars=bars, out=out, workers=workers, cluster=cluster, store=store, device=device,
+            precision=precision, fresh=fresh, watch=watch,
         )
     )  # fmt: skip
 
@@ -123,7 +126,8 @@ def run(
 def forecast(
     study: Study | str | Path, *, bars: "pl.DataFrame | pd.DataFrame | None" = None, out: Path | str = "results",
     workers: int | None = None, cluster: str | None = None, store: Path | str | None = None,
-    device: Device = "auto", fresh: bool = False, watch: Watch = lambda outcomes, _: outcomes,
+    device: Device = "auto", precision: Precision = "float32", fresh: bool = False,
+    watch: Watch = lambda outcomes, _: outcomes,
 ) -> Path:  # fmt: skip
     """Fit a study and write its tables, with the arguments of ``run``; return its folder, for ``report``."""
     started = time.time()
@@ -139,7 +143,7 @@ def forecast(
         loaded = load_bars(source, accept=study.accept, drop_bad=study.drop_bad)
         panel = align(loaded, tickers=study.tickers, market=study.market)
         device = resolve_device(device) if cluster is None else "cuda" if device == "cuda" else "cpu"
-        plan = make_plan(study, panel, device=device)
+        plan = make_plan(study, panel, device=device, precision=precision)
         find_probed(study, panel, folder.parent)
         engine = choose_engine(pool, device)
         checks = {"causality of features": check_causality(panel, plan.features)}
@@ -152,7 +156,9 @@ def forecast(
     )
     (folder / "report.html").unlink(missing_ok=True)  # it comes last: without it the folder is unfinished
     remarks = [f"{name}: {model.may_hold}" for name, model in plan.models.items() if model.may_hold]
-    described = describe_run(study, panel, outcomes, checks, started=started, device=device, remarks=remarks)
+    described = describe_run(
+        study, panel, outcomes, checks, started=started, device=device, precision=precision, remarks=remarks
+    )
     write_atomically(folder / "manifest.json", described)
     for name, table in tables.items():
         write_parquet(folder / f"{name}.parquet", table)

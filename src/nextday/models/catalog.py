@@ -11,7 +11,7 @@ from nextday.models.baselines import HistoricalMean, Persistence, RollingMean, Z
 from nextday.models.classical import Arima, HistGradientBoosting, LinearRegression
 from nextday.models.foundation import ChronosBolt, Fracast
 from nextday.models.latent import Vae
-from nextday.models.networks import Device, Lstm, Transformer
+from nextday.models.networks import Device, Lstm, Precision, Transformer
 from nextday.models.volatility import ConstantQuantile, Ewma, Garch
 from nextday.study import Training
 
@@ -35,8 +35,9 @@ MODELS: dict[str, type[Forecaster]] = {
 
 
 def make_model(
-    name: str, options: Mapping[str, object], *, training: Training, device: Device, levels: tuple[float, ...] = ()
-) -> Forecaster:
+    name: str, options: Mapping[str, object], *, training: Training, device: Device,
+    precision: Precision = "float32", levels: tuple[float, ...] = (),
+) -> Forecaster:  # fmt: skip
     """Build a model by its catalog name.
 
     Examples
@@ -52,7 +53,7 @@ def make_model(
     if name not in MODELS:
         raise StudyError(f"unknown model {name!r}; known: {', '.join(MODELS)}")
     kind = MODELS[name]
-    given = {"training": training, "device": device, "levels": levels}  # the study's, for models that take them
+    given = {"training": training, "device": device, "precision": precision, "levels": levels}  # for who takes them
     names = [field.name for field in fields(kind)]  # type: ignore[arg-type]
     shared = {name: value for name, value in given.items() if name in names}
     known = [name for name in names if name not in shared]

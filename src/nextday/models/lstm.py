@@ -88,11 +88,5 @@ class _Kernel(torch.autograd.Function):
         with_x = ctx.needs_input_grad[1]
         d_x, d_w_x, d_w_h, d_bias = ctx.kernel.backward(d_h.contiguous().numpy(), inputs, *ctx.weights, *kept, with_x)
         bias = torch.from_numpy(d_bias).squeeze(1)
-        return (
-            None,
-            torch.from_numpy(d_x) if with_x else None,
-            torch.from_numpy(d_w_x),
-            torch.from_numpy(d_w_h),
-            bias,
-            bias,
-        )
+        weights = torch.from_numpy(d_w_x), torch.from_numpy(d_w_h), bias, bias
+        return None, torch.from_numpy(d_x) if with_x else None, *weights

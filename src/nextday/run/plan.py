@@ -11,7 +11,7 @@ import numpy as np
 from nextday.data import Panel
 from nextday.errors import StudyError, TrainingError
 from nextday.features import Features, compute_features, resolve_sets
-from nextday.models import Device, Fitted, Forecaster, Key, make_model
+from nextday.models import Device, Fitted, Forecaster, Key, Precision, make_model
 from nextday.samples import Fold, Pool, Samples, Windows, fit_scaler, make_folds
 from nextday.samples.windows import cut_windows
 from nextday.study import Study
@@ -132,7 +132,7 @@ def _pool(cuts: list[tuple[Samples, Samples, Windows]]) -> tuple[Samples, Sample
     return train, valid, Pool.of([cut[2] for cut in cuts])
 
 
-def make_plan(study: Study, panel: Panel, *, device: Device = "cpu") -> Plan:
+def make_plan(study: Study, panel: Panel, *, device: Device = "cpu", precision: Precision = "float32") -> Plan:
     """Check a study against a panel and lay out its units, before anything is fitted.
 
     Raises
@@ -142,7 +142,7 @@ def make_plan(study: Study, panel: Panel, *, device: Device = "cpu") -> Plan:
         short.
     """
     sets = resolve_sets(study.feature_sets)
-    models = {name: _model_of(study, name, sets, device) for name in study.variants}
+    models = {name: _model_of(study, name, sets, device, precision) for name in study.variants}
     used = [feature for variant in study.variants.values() for feature in sets[variant.features]]
     features = compute_features(
         panel, dict.fromkeys([*used, *(name for own in study.feature_sets.values() for name in own)])
@@ -158,12 +158,17 @@ def make_plan(study: Study, panel: Panel, *, device: Device = "cpu") -> Plan:
     return Plan(units, study, features, {(fold.ticker, fold.split.fold): fold for fold in folds}, models, sets)
 
 
-def _model_of(study: Study, name: str, sets: dict[str, tuple[str, ...]], device: Device) -> Forecaster:
+def _model_of(
+    study: Study, name: str, sets: dict[str, tuple[str, ...]], device: Device, precision: Precision
+) -> Forecaster:
     variant = study.variants[name]
     if variant.features not in sets:
         raise StudyError(f"variants.{name}: unknown feature set {variant.features!r}; known: {', '.join(sets)}")
     try:
-        model = make_model(variant.model, variant.options, training=study.training, device=device, levels=study.levels)
+        model = make_model(
+            variant.model, variant.options, training=study.training, device=device, precision=precision,
+            levels=study.levels,
+        )  # fmt: skip
     except StudyError as error:
         raise StudyError(f"variants.{name}: {error}") from None
     lacking = [feature for feature in model.needs if feature not in sets[variant.features]]
