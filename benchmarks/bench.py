@@ -57,8 +57,10 @@ def compare(stage: int, runs: int, epochs: int) -> None:
     """Run the commands of a stage in turn and print the table."""
     limit = f"training.max_epochs={epochs}"
     loop = [*LOOP, "--stage", str(stage), "--max-epochs", str(epochs)]
+    study = [NEXTDAY, "run", f"stage{stage}", "--seeds", "42", "--set", limit]
     commands = {
-        "nextday": [NEXTDAY, "run", f"stage{stage}", "--seeds", "42", "--set", limit],
+        "nextday": study,
+        **({"nextday, bf16": [*study, "--precision", "bf16"]} if stage == 2 else {}),  # Transformers have none
         "loop, allocator tuned": [*loop, "--tuned"],
         "loop": loop,
     }
@@ -67,9 +69,9 @@ def compare(stage: int, runs: int, epochs: int) -> None:
     for turn in range(runs):
         with tempfile.TemporaryDirectory() as folder:
             for name, command in commands.items():
-                took, output, peaks[name] = timed([*command, "--out", folder] if name == "nextday" else command)
+                took, output, peaks[name] = timed([*command, "--out", f"{folder}/{name}"] if command[0] == NEXTDAY else command)
                 seconds[name].append(took)
-                detail = json.loads(output.splitlines()[-1]) if name != "nextday" else {}
+                detail = json.loads(output.splitlines()[-1]) if command[0] != NEXTDAY else {}
                 note = f"  {detail['epochs']} epochs of {detail['ms_per_epoch']:.0f} ms" if detail else ""
                 print(f"stage {stage}, run {turn + 1}: {name:22} {took:7.1f} s{note}", flush=True)
     ours = statistics.median(seconds["nextday"])
