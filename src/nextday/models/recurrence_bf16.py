@@ -6,7 +6,7 @@ ICLR; Kalamkar and others (2019), "A study of bfloat16 for deep learning trainin
 
 A product takes pairs of numbers that follow each other in depth (``tiles``), and its left side as rows or as columns.
 So rounded inputs are pairs as they lie for the gates, where depth runs along a row, and rows of gradients for what they
-give back. Only for the weights' gradients, where depth is the samples, rows are put side by side, a few days at once.
+give back. Only for the weights' gradients, where depth is the samples, rows are put side by side.
 """
 
 import numpy as np
@@ -16,7 +16,6 @@ from nextday.models.recurrence import _add, _copy_end, _open, _shut, _tanhs, _tu
 from nextday.models.tiles import PANEL, compiled, product
 
 Array = np.ndarray
-DAYS = 4  # whose part in the gradients of the weights is summed before it is added
 
 
 @compiled("u2[:, ::1](f4[:, ::1], f4[:, ::1], f4[::1], i8)")
@@ -123,9 +122,8 @@ def backward(
     d_inputs, d_state = np.zeros((samples, back), np.float32), np.empty((samples, units), np.float32)
     d_c, zero, squashed = np.zeros(size, np.float32), np.zeros(size, np.float32), np.empty(size, np.float32)
     d_gates, rounded = np.empty(4 * size + PANEL, np.float32), np.zeros((samples, row), np.uint16)
-    entered, leaving = np.empty((DAYS * half, wide), np.uint32), np.empty(DAYS * half * row + PANEL, np.uint32)
-    d_pairs = leaving[: DAYS * half * row].reshape((DAYS * half, row))
-    days = 0
+    entered, leaving = np.empty((half, wide), np.uint32), np.empty(half * row + PANEL, np.uint32)
+    d_pairs = leaving[: half * row].reshape((half, row))
     for t in range(times - 1, -1, -1):
         _add(d_h[t], d_inputs, d_state)
         _tanhs(c[t].ravel(), squashed)
@@ -136,12 +134,9 @@ def backward(
         product(pairs, row // 2, 1, weights, d_inputs.ravel(), samples, row // 2, back, False)
         if with_x:
             _copy_end(d_inputs, units, d_x[t])
-        pair_rows(rounded, d_pairs[days * half : (days + 1) * half])
-        pair_rows(inputs[t], entered[days * half : (days + 1) * half])
-        days += 1
-        if days == DAYS or t == 0:
-            product(entered.ravel(), 1, wide, leaving, d_weights.ravel(), wide, days * half, row, True)
-            days = 0
+        pair_rows(rounded, d_pairs)
+        pair_rows(inputs[t], entered)
+        product(entered.ravel(), 1, wide, leaving, d_weights.ravel(), wide, half, row, True)
     return (
         d_x,
         _stacked(d_weights, units, units, width - 1),
