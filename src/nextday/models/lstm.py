@@ -1,6 +1,7 @@
 """The LSTM of Stage 2."""
 
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any  # a context of autograd has no type
 
 import torch
@@ -8,7 +9,7 @@ from torch import nn
 from torch.autograd.function import once_differentiable
 
 from nextday.errors import TrainingError
-from nextday.models import recurrence, recurrence_bf16
+from nextday.models import recurrence
 from nextday.models.cells import StackedLstm
 from nextday.models.dropout import Dropout
 from nextday.models.heads import Head, Headed, PointHead
@@ -71,10 +72,19 @@ class LstmLayer(nn.LSTM):
         return super().forward(x)[0]
 
 
+def _kernel(precision: str) -> ModuleType:
+    """Give the code of a precision; compiling it for the first time takes seconds."""
+    if precision == "float32":
+        return recurrence
+    from nextday.models import recurrence_bf16
+
+    return recurrence_bf16
+
+
 class _Kernel(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, precision: str, x: torch.Tensor, *weights: torch.Tensor) -> torch.Tensor:  # noqa: ANN401
-        ctx.kernel = recurrence if precision == "float32" else recurrence_bf16
+        ctx.kernel = _kernel(precision)
         w_x, w_h, b_x, b_h = (weight.detach() for weight in weights)
         ctx.weights = w_x.numpy(), w_h.numpy()
         bias, keep = (b_x + b_h).numpy(), any(ctx.needs_input_grad)
