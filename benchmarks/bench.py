@@ -69,7 +69,9 @@ def compare(stage: int, runs: int, epochs: int) -> None:
     for turn in range(runs):
         with tempfile.TemporaryDirectory() as folder:
             for name, command in commands.items():
-                took, output, peaks[name] = timed([*command, "--out", f"{folder}/{name}"] if command[0] == NEXTDAY else command)
+                took, output, peaks[name] = timed(
+                    [*command, "--out", f"{folder}/{name}"] if command[0] == NEXTDAY else command
+                )
                 seconds[name].append(took)
                 detail = json.loads(output.splitlines()[-1]) if command[0] != NEXTDAY else {}
                 note = f"  {detail['epochs']} epochs of {detail['ms_per_epoch']:.0f} ms" if detail else ""

@@ -13,8 +13,8 @@ from nextday.data import align, random_walk
 from nextday.errors import StudyError
 from nextday.ladder import run_all
 from nextday.pipeline import forecast
-from nextday.run import cluster as module
 from nextday.run import Packed, Stacked, Workers, make_plan, open_workers, stacked
+from nextday.run import cluster as module
 from nextday.run.cluster import Cluster
 from nextday.run.workers import ALLOCATOR, THREADS
 from nextday.study import Study
