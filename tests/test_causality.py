@@ -63,11 +63,8 @@ def test_no_forecast_sees_past_its_origin(bars, quick, original, tmp_path, how):
 
 
 def test_no_forecast_of_a_stack_sees_past_its_origin(bars, quick, tmp_path, monkeypatch):
-    class Stacks(Workers):
-        def map(self, units, make_job):
-            return Stacked(Workers(0), device="cpu", slots=3).map(units, make_job)
-
-    monkeypatch.setattr("nextday.pipeline.Workers", Stacks)
+    stacks = Stacked(Workers(0), device="cpu", slots=3)
+    monkeypatch.setattr("nextday.pipeline.choose_engine", lambda workers, device: stacks)
     names = ("LSTM-OHLCV", "Trans-Prob", "LSTM-Pooled")
     few = {**quick, "variants": {name: quick["variants"][name] for name in names}, "conformal": {}}
     original = forecasts_of(bars.frame, few, tmp_path)
