@@ -10,7 +10,7 @@ from rich.table import Table
 
 from nextday.data import align, load_bars
 from nextday.models import resolve_device
-from nextday.run import Plan, Stacked, Workers, make_plan
+from nextday.run import Stacked, Workers, make_plan
 from nextday.run.plan import Job
 from nextday.study import Study
 
@@ -53,7 +53,9 @@ def measure_engines(*, epochs: int = 3, workers: int | None = None, device: str 
     study = Study.load("stage2", {"training.max_epochs": epochs, "training.patience": epochs, "seeds": seeds})
     plan = make_plan(study, align(load_bars(study.data), market=study.market), device="cpu")
     for one in dict.fromkeys(("cpu", found)):
-        seconds = [_seconds(partial(train_plainly, job, epochs, one)) for job in _jobs(plan, LOOPED + 1)]
+        seconds = [
+            _seconds(partial(train_plainly, job, epochs, one)) for job in map(plan.job, plan.units[: LOOPED + 1])
+        ]
         yield Timing("sequential loop", one, LOOPED, statistics.median(seconds[1:]) / epochs)
     with Workers(workers) as pool:
         warm, timed = 2 * pool.count, 6 * pool.count
@@ -77,9 +79,7 @@ def train_plainly(job: Job, epochs: int, device: str) -> None:
         TensorDataset(torch.tensor(one.windows.x.copy()), torch.tensor(one.y, dtype=torch.float32))
         for one in (job.train, job.valid)
     ]
-    train, valid = (
-        DataLoader(part, batch_size=64, shuffle=shuffle) for part, shuffle in zip(parts, (True, False), strict=True)
-    )
+    train, valid = DataLoader(parts[0], batch_size=64, shuffle=True), DataLoader(parts[1], batch_size=64)
     lstm = nn.LSTM(len(job.test.names), 64, 2, batch_first=True, dropout=0.2).to(device)
     head = nn.Sequential(nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 1)).to(device)
     weights = [*lstm.parameters(), *head.parameters()]
@@ -120,10 +120,6 @@ def _span(minutes: float) -> str:
     if minutes < 1:
         return f"{60 * minutes:.0f} s"
     return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"
-
-
-def _jobs(plan: Plan, count: int) -> Iterator[Job]:
-    return (plan.job(unit) for unit in plan.units[:count])
 
 
 def _seconds(work: Callable[[], object]) -> float:
