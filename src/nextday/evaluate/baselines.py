@@ -1,14 +1,9 @@
-"""Read forecasts back: of Stage 1 and of the rung below, to set beside a later study, and those made elsewhere."""
+"""Read forecasts back: of Stage 1 and of the study below, to set beside a later study."""
 
-import json
-from collections.abc import Mapping
 from pathlib import Path
 
 import polars as pl
 
-from nextday.errors import VerdictError, first_line
-from nextday.evaluate.contrasts import Comparison, compare
-from nextday.evaluate.losses import measure
 from nextday.evaluate.metrics import score
 
 SAME = ("ticker", "origin", "date", "actual")
@@ -46,67 +41,3 @@ def load_neighbour(folder: Path, forecasts: pl.DataFrame) -> tuple[tuple[pl.Data
     if not same:
         return None, f"{folder}: the forecasts there are of other days or tickers; run {folder.name} on these"
     return (found, folds), ""
-
-
-def compare_rungs(
-    folder: Path, forecasts: pl.DataFrame, variants: Mapping[str, str], *, loss: str, alpha: float
-) -> tuple[Comparison | None, str]:
-    """Compare each variant with those of another study that read the same feature set, on identical samples.
-
-    Parameters
-    ----------
-    folder
-        The other study's results.
-    forecasts
-        The forecasts of this one.
-    variants
-        Feature set of each variant of this study.
-    loss, alpha
-        As in ``compare``.
-
-    Returns
-    -------
-    comparison
-        One contrast per match, or None where there is nothing to compare.
-    note
-        Why not, or an empty text.
-    """
-    found, note = load_neighbour(folder, forecasts)
-    if found is None:
-        return None, note
-    try:
-        others = json.loads((folder / "manifest.json").read_text("utf-8"))["study"]["variants"]
-        features = {str(name): str(variant["features"]) for name, variant in others.items() if name not in variants}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return None, f"{folder}: its manifest cannot be read; run {folder.name} again to compare with it"
-    present = set(found[0]["variant"].unique())
-    matches = {
-        name: other
-        for name, own in variants.items()
-        for other, theirs in features.items()
-        if own == theirs and other in present
-    }
-    if not matches:
-        return None, f"{folder}: no variant there reads a feature set of this study"
-    both = pl.concat([forecasts, found[0].select(forecasts.columns).filter(pl.col("variant").is_in(matches.values()))])
-    return compare(measure(both, loss=loss, folds=found[1]), alpha=alpha, matches=matches.items()), ""
-
-
-def load_forecasts(path: Path) -> pl.LazyFrame:
-    """Open a forecasts table made anywhere, Parquet or CSV; names stay text, seeds may be text.
-
-    Raises
-    ------
-    VerdictError
-        If the file cannot be read as a table.
-    """
-    try:
-        if path.suffix.lower() == ".csv":
-            names = {"ticker": pl.String, "variant": pl.String}
-            table = pl.scan_csv(path, schema_overrides=names, try_parse_dates=True)
-        else:
-            table = pl.scan_parquet(path, hive_partitioning=False)
-        columns = table.collect_schema()
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise VerdictError(f"{path} cannot be read as a forecasts table: {first_line(error)}") from None
-    return table.cast({name: pl.Float64 for name in ("actual", "predicted") if name in columns}, strict=False)

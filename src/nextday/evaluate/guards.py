@@ -1,0 +1,236 @@
+"""What is wrong with a forecasts table though it can be computed with, one sentence each; errors where it cannot."""
+
+from collections.abc import Collection, Mapping, Sequence
+from itertools import pairwise
+
+import numpy as np
+import polars as pl
+
+from nextday.errors import VerdictError
+from nextday.evaluate.losses import Losses
+from nextday.evaluate.quantiles import columns_of
+
+PRICE = 0.2  # no ticker's daily returns are all positive with this median
+PERCENT = 0.1  # nor is its typical daily return 10 %
+SAME_FLOAT = 1e-6  # relative; float32 keeps 6e-8
+DECIMALS = range(4, 10)  # of printed returns; three decimals are too few to be the same return
+BEST_R2, BEST_HITS = 0.05, 0.6  # beyond what is known of daily returns
+ENOUGH = 20  # origins; three standard errors of a coin do the rest
+
+
+def known_pooled(pooled: Collection[str], variants: Sequence[str]) -> frozenset[str]:
+    """Strip the names of pooled variants and refuse one that the table has not."""
+    names = frozenset(name.strip() for name in pooled if name.strip())
+    unknown = sorted(names - set(variants))
+    if unknown:
+        raise VerdictError(f"pooled: {unknown[0]!r} is not in the table; it has {', '.join(variants)}")
+    return names
+
+
+def check_actual(actual: np.ndarray, tickers: Sequence[str]) -> str:
+    """Refuse actual values [ticker, date] that are prices; say so where they are percent."""
+    for ticker, row in zip(tickers, actual, strict=True):
+        values = row[~np.isnan(row)]
+        if len(values) >= 2 and values.min() > 0 and np.median(values) > PRICE:
+            raise VerdictError(
+                f"actual values look like prices ({ticker}: median {np.median(values):.1f}); log returns are expected"
+            )
+    typical = typical_size(actual)
+    if typical <= PERCENT:
+        return ""
+    return f"actual values look like percent (median size {typical:.2g}); skill does not depend on the unit"
+
+
+def typical_size(values: np.ndarray) -> float:
+    """Median size of what is neither missing nor zero; robust against a few wild values."""
+    sizes = np.abs(values[~np.isnan(values) & (values != 0)])
+    return float(np.median(sizes)) if len(sizes) else 0.0
+
+
+def say_diverged(
+    variant: str, seeds: Sequence[int | None], predicted: np.ndarray, tickers: Sequence[str], dates: np.ndarray,
+    actual: np.ndarray,
+) -> str:  # fmt: skip
+    """Name the largest forecast [seed, ticker, date] if it is beyond 100 % a day; empty if none is."""
+    sizes = np.abs(np.where(np.isnan(predicted), 0, predicted))
+    unit = 100 if typical_size(actual) > PERCENT else 1
+    if not sizes.max(initial=0) > unit:
+        return ""
+    seed, ticker, date = (int(at) for at in np.unravel_index(sizes.argmax(), sizes.shape))
+    value = predicted[seed, ticker, date]
+    percent = 100 * value / unit if abs(value) < 1e300 else value
+    written = f"{percent:,.0f} %" if abs(percent) < 1e6 else f"{percent:.3g} %"
+    who = variant if seeds[seed] is None else f"{variant}, seed {seeds[seed]}"
+    count = int((sizes > unit).sum())
+    more = f"; {count} forecasts exceed 100 % a day" if count > 1 else ""
+    return f"training diverged: {who}: {tickers[ticker]} forecasts {value:.3g} ({written}) at {day(dates[date])}{more}"
+
+
+def day(date: object) -> str:
+    """Write an origin, without the time of midnight."""
+    return str(date).removesuffix("T00:00:00.000000").removesuffix("T00:00:00.000000000")
+
+
+def distinct_seeds(variant: str, seeds: Sequence[int | None], *forecasts: np.ndarray) -> tuple[list[int], str]:
+    """Find the seeds that forecast something of their own in arrays [seed, ...], and say which do not."""
+    kept: list[int] = []
+    groups: dict[bytes, int] = {}
+    for at in range(len(seeds)):
+        key = b"".join(np.ascontiguousarray(array[at] + 0.0).tobytes() for array in forecasts)
+        if key not in groups:
+            groups[key] = at
+            kept.append(at)
+    if len(kept) == len(seeds):
+        return kept, ""
+    if len(kept) == 1:
+        way_out = f"if {variant} is not random, leave its seed empty"
+        return kept, f"{len(seeds)} seeds of {variant} forecast the same everywhere: they count as one; {way_out}"
+    repeated = [str(seed) for at, seed in enumerate(seeds) if at not in kept]
+    verb = "repeats the forecasts of another seed" if len(repeated) == 1 else "repeat the forecasts of other seeds"
+    noun = "seed" if len(repeated) == 1 else "seeds"
+    return kept, (
+        f"{noun} {', '.join(repeated)} of {variant} {verb} everywhere: its {len(seeds)} seeds count as {len(kept)}"
+    )
+
+
+def say_crossing(rows: pl.LazyFrame) -> str:
+    """Count the rows whose quantiles cross, and show the first; empty if none does or there are no quantiles."""
+    names = list(columns_of(rows.head(0).collect()).values())
+    crossed = [pl.col(low) > pl.col(high) for low, high in pairwise(names)]
+    if not crossed:
+        return ""
+    keys = [name for name in ("ticker", "seed", "origin") if name in rows.collect_schema()]
+    wrong = rows.filter(pl.any_horizontal(crossed)).select("variant", *keys, *names).collect()
+    if wrong.is_empty():
+        return ""
+    first = wrong.row(0, named=True)
+    total = rows.filter(pl.col("variant") == first["variant"]).select(pl.len()).collect().item()
+    count = wrong.filter(pl.col("variant") == first["variant"]).height
+    low, high = next((a, b) for a, b in pairwise(names) if None not in (first[a], first[b]) and first[a] > first[b])
+    where = ", ".join(f"{name} {first[name]}" for name in keys if first[name] is not None)
+    return (
+        f"{first['variant']}: quantiles cross in {count} of {total} rows; first: {where}: "
+        f"{low} {first[low]:.4g} > {high} {first[high]:.4g}; sort the quantiles of each row"
+    )
+
+
+def agreement(reference: np.ndarray, actual: np.ndarray) -> str | None:
+    """Say to what precision actual values agree; empty where they are equal, None where they do not agree."""
+    known = ~np.isnan(reference)
+    one, other = reference[known], actual[known]
+    gap = np.abs(one - other)
+    if not gap.any():
+        return ""
+    if (gap <= SAME_FLOAT * np.maximum(np.abs(one), np.abs(other))).all():
+        return "single precision"
+    printed = [decimals for decimals in DECIMALS if _printed(one, decimals) or _printed(other, decimals)]
+    if printed and (gap <= 0.5001 * 10.0 ** -printed[0]).all():
+        return f"{printed[0]} decimals"
+    return None
+
+
+def _printed(values: np.ndarray, decimals: int) -> bool:
+    return bool((np.abs(np.round(values, decimals) - values) < 1e-12).all())
+
+
+def fineness(rows: pl.LazyFrame) -> pl.DataFrame:
+    """Rank every variant and seed by the precision of its actual values, the finest first, else in order."""
+    actual = pl.col("actual")
+    shortest = [pl.when((actual.round(d) - actual).abs().max() < 1e-12).then(d) for d in DECIMALS]
+    single = pl.when((actual.cast(pl.Float32).cast(pl.Float64) == actual).all()).then(50)
+    ranked = rows.group_by("variant", "seed", maintain_order=True).agg(pl.coalesce(*shortest, single, 99).alias("rank"))
+    return ranked.collect().sort("rank", descending=True, maintain_order=True)
+
+
+def check_units(sizes: Mapping[str, Sequence[float]], actual: float, *, refuse: bool) -> str:
+    """Find a variant whose forecasts are in percent while those of the others are fractions.
+
+    Every one of its seeds is typically 5 times as large as the actual values, which persistence is not, and 30 to 300
+    times what the others forecast.
+
+    Parameters
+    ----------
+    sizes
+        Per variant the typical size of the forecasts of each seed.
+    actual
+        That of the actual values.
+    refuse
+        Whether to refuse such a table; a study's own forecasts are in the unit of its returns, so there they are just
+        wild.
+    """
+    for name, own in sizes.items():
+        others = [size for other, each in sizes.items() if other != name for size in each if size > 0]
+        if not others or not min(own, default=0.0) > 0:
+            continue
+        times = [size / float(np.median(others)) for size in own]
+        if min(own) > 5 * actual > 0 and all(30 <= ratio <= 300 for ratio in times):
+            said = (
+                f"forecasts of {name} are typically {np.median(times):.0f} times those of the others and "
+                f"{np.median(own) / actual:.2g} times the actual values"
+            )
+            if refuse:
+                raise VerdictError(f"{said}; they look like percent: divide them by 100")
+            return said
+    return ""
+
+
+def twins(losses: Losses) -> tuple[tuple[str, ...], ...]:
+    """Group the variants whose losses are equal everywhere, in the order of the table."""
+    groups: dict[bytes, list[str]] = {}
+    for name, grid in zip(losses.variants, losses.grid, strict=True):
+        groups.setdefault((grid + 0.0).tobytes(), []).append(name)
+    return tuple(tuple(names) for names in groups.values() if len(names) > 1)
+
+
+def too_good(
+    rows: pl.DataFrame | pl.LazyFrame, features: Mapping[str, Collection[str]] | None = None
+) -> tuple[str, ...]:
+    """Say which variants have a skill that nobody has had on daily returns, and what they alone read.
+
+    R2 against the zero forecast above 5 %, or more than 60 % of moving days hit, and beyond three standard errors of a
+    coin. Both are means over tickers and seeds.
+
+    Parameters
+    ----------
+    rows
+        A forecasts table as ``prepare`` gives it.
+    features
+        Per variant the columns it reads, where they are known.
+    """
+    found = _skills(rows.lazy()).with_columns(pl.struct("r2", "hits", "days").alias("skill"))
+    bad = {row["variant"]: beyond for row in found.iter_rows(named=True) if (beyond := _beyond(**row["skill"]))}
+    read = features or {}
+    honest = {column for name, columns in read.items() if name not in bad for column in columns}
+    said = []
+    for name, beyond in bad.items():
+        alone = [column for column in read.get(name, ()) if column not in honest]
+        carries = f"; it alone reads {', '.join(alone)}" if alone and honest else ""
+        said.append(
+            f"Look for a leak first: {name} {' and '.join(beyond)}; daily returns are not known to be that "
+            f"predictable{carries}."
+        )
+    return tuple(said)
+
+
+def _skills(rows: pl.LazyFrame) -> pl.DataFrame:
+    """R2 against zero and hit rate per variant, means over its units, and its number of origins."""
+    actual, predicted = pl.col("actual"), pl.col("predicted")
+    hit = pl.when(predicted == 0).then(0.5).otherwise(((predicted > 0) == (actual > 0)).cast(pl.Float64))
+    keys = [name for name in ("ticker", "seed") if name in rows.collect_schema()]
+    units = rows.group_by("variant", *keys, maintain_order=True).agg(
+        r2=1 - ((actual - predicted) ** 2).sum() / (actual**2).sum(),
+        hits=hit.filter(actual != 0).mean(),
+        days=pl.col("origin").n_unique(),
+    )
+    means = units.group_by("variant", maintain_order=True).agg(pl.col("r2", "hits").mean(), pl.col("days").max())
+    return means.collect()
+
+
+def _beyond(r2: float | None, hits: float | None, days: int) -> list[str]:
+    """Say which of the two skills is beyond what is known, and beyond chance."""
+    said = []
+    if days >= ENOUGH and r2 is not None and r2 > max(BEST_R2, 9 / days):
+        said.append(f"has an R2 of {100 * r2:.1f} % against the zero forecast")
+    if days >= ENOUGH and hits is not None and hits > max(BEST_HITS, 0.5 + 1.5 / days**0.5):
+        said.append(f"predicts {100 * hits:.1f} % of directions correctly")
+    return said
