@@ -8,6 +8,7 @@ from nextday.errors import VerdictError
 from nextday.evaluate.calibration import (
     christoffersen,
     kupiec,
+    kupiec_p_value,
     pit_bins,
     reliability,
     rolling_coverage,
@@ -56,6 +57,50 @@ def test_no_violations_and_nothing_else_have_exact_ratios():
     )
 
 
+def test_the_exact_p_value_sums_the_probabilities_that_basel_publishes():
+    """Basel Committee (1996), Supervisory framework for backtesting, table 1: 250 days at a level of 1 %.
+
+    In percent: 8.1 of no exception, 20.5 of one; 10.8 of five or more, 4.1 of six, 1.4 of seven, 0.4 of eight. No
+    exception has a ratio of 5.03, between those of six (3.56) and seven (5.50).
+    """
+    found = 100 * kupiec_p_value(np.array([0, 1, 5, 6, 7, 8]), np.full(6, 250), 0.01)
+    known = [8.1 + 1.4, 8.1 + 20.5 + 10.8, 8.1 + 10.8, 8.1 + 4.1, 1.4, 0.4]
+    assert found == pytest.approx(known, abs=0.1)
+
+
+@pytest.mark.parametrize(("level", "days"), [(0.05, 60), (0.05, 250), (0.05, 627), (0.01, 250), (0.1, 60), (0.3, 7)])
+def test_kupiecs_test_is_never_larger_than_its_level(level, days):
+    """By enumeration of all numbers of violations, beside the slow and obvious sum."""
+    violations = np.arange(days + 1)
+    number = np.full(days + 1, days)
+    probability = stats.binom.pmf(violations, days, level)
+    ratios = kupiec(violations, number, level)
+    found = kupiec_p_value(violations, number, level)
+    slow = [probability[ratios >= ratio * (1 - 1e-9)].sum() for ratio in ratios]
+    assert found == pytest.approx(slow, rel=1e-9)
+    for alpha in (0.01, 0.05, 0.1):
+        assert probability[found <= alpha].sum() <= alpha + 1e-12
+    assert found[ratios.argmin()] == pytest.approx(1)
+
+
+def test_kupiecs_asymptotic_test_would_be_too_large_in_short_samples():
+    size = {}
+    for days in (60, 250, 627):
+        violations, number = np.arange(days + 1), np.full(days + 1, days)
+        probability = stats.binom.pmf(violations, days, 0.05)
+        exact = kupiec_p_value(violations, number, 0.05) <= 0.05
+        asymptotic = stats.chi2.sf(kupiec(violations, number, 0.05), 1) <= 0.05
+        size[days] = [round(100 * float(probability[rejected].sum()), 1) for rejected in (asymptotic, exact)]
+    assert size == {60: [7.6, 4.9], 250: [5.9, 4.6], 627: [5.5, 4.3]}
+
+
+def test_exact_p_values_of_samples_of_several_lengths_keep_their_order():
+    violations, days = np.array([3, 0, 20, 0]), np.array([60, 250, 250, 60])
+    alone = [kupiec_p_value(violations[[at]], days[[at]], 0.05)[0] for at in range(4)]
+    assert kupiec_p_value(violations, days, 0.05).tolist() == alone
+    assert len(set(alone)) == 4
+
+
 def fall(pattern):
     """A table whose actual values are below the 5 % quantile where the pattern, [ticker, date], has a 1."""
     pattern = np.atleast_2d(pattern)
@@ -76,7 +121,8 @@ def test_violations_are_counted_within_a_fold_in_the_order_of_dates():
     assert whole["independence"] == pytest.approx(christoffersen(np.array([[2, 3], [2, 2]])))
     assert whole["kupiec"] == pytest.approx(kupiec(np.array(5), np.array(10), 0.05))
     assert whole["conditional"] == pytest.approx(whole["kupiec"] + whole["independence"])
-    freedom = {"kupiec": 1, "independence": 1, "conditional": 2}
+    assert whole["p_kupiec"] == kupiec_p_value(np.array([5]), np.array([10]), 0.05)[0]
+    freedom = {"independence": 1, "conditional": 2}
     assert {name: whole[f"p_{name}"] for name in freedom} == pytest.approx(
         {name: stats.chi2.sf(whole[name], degrees) for name, degrees in freedom.items()}
     )

@@ -324,13 +324,19 @@ def test_the_intervals_size_in_dependent_panels(capsys):
 
     scales = np.exp(0.1 * stats.norm.ppf((np.arange(1000) + 0.5) / 1000))
     true_of_seeds = (2 * stats.t.cdf(stats.t.ppf(0.95, FREEDOM) * scales, FREEDOM) - 1).mean()
+
+    def of_six(seed, **options):
+        return true_model(seed, tickers=6, **options)
+
     rates = {
         "true model": held(1000, 400),
+        "true model, six tickers": held(5000, 500, model=of_six),
         "true model, 5 seeds": held(1000, 200, model=seeded, truth=true_of_seeds),
         "constant quantiles": held(1000, 200, model=unconditional),
     }
     with capsys.disabled():
         print("\n" + ", ".join(f"{name} {100 * rate:.1f} %" for name, rate in rates.items()))
     assert 0.92 <= rates["true model"] <= 0.985
+    assert 0.93 <= rates["true model, six tickers"] <= 0.985
     assert rates["true model, 5 seeds"] >= 0.92
     assert rates["constant quantiles"] >= 0.78

@@ -5,7 +5,7 @@ from statsmodels.tsa.stattools import diebold_mariano_test
 
 import worlds
 from nextday.evaluate import beside, compare, measure
-from nextday.evaluate.side_tests import clark_west, holm, model_confidence_set, pesaran_timmermann
+from nextday.evaluate.side_tests import model_confidence_set, pesaran_timmermann
 
 # Forecast errors of two models of the series WWWusage, and the p-values that HypothesisTests.jl publishes for them.
 ETS = [
@@ -25,25 +25,6 @@ def test_the_librarys_diebold_mariano_gives_the_published_values(criterion, know
     zero = np.zeros(len(ETS))
     found = diebold_mariano_test(zero, ETS, ARIMA, lags=0, criterion=criterion, harvey_adj=True)
     assert found.pvalue == pytest.approx(known, abs=1e-3)
-
-
-def test_clark_west_finds_signal_that_the_loss_difference_misses():
-    """A forecast too noisy to use loses to zero, and still knows something."""
-    rng = np.random.default_rng(0)
-    known, noise = rng.standard_normal((2, 5, 800))
-    actual = known + 5 * rng.standard_normal((5, 800))
-    predicted = known + 3 * noise
-    assert ((actual - predicted) ** 2).mean() > (actual**2).mean()
-    assert clark_west(actual, predicted, lags=5)[1] < 0.01
-
-
-def test_clark_west_holds_its_size():
-    rng = np.random.default_rng(1)
-    rejected = [
-        clark_west(rng.standard_normal((4, 300)), 0.1 * rng.standard_normal((4, 300)), lags=4)[1] < 0.05
-        for _ in range(300)
-    ]
-    assert 0.02 < np.mean(rejected) < 0.09
 
 
 def test_pesaran_timmermann_has_size_power_and_an_answer_without_variation():
@@ -73,19 +54,41 @@ def test_the_confidence_set_keeps_the_best_and_survives_identical_columns():
     assert set(model_confidence_set(dead, block=5).values()) == {1.0}
 
 
-def test_holm_is_the_textbook_example():
-    found = holm({"a": 0.01, "b": 0.04, "c": 0.03, "d": 0.005})
-    assert found == pytest.approx({"a": 0.03, "b": 0.06, "c": 0.06, "d": 0.02})
-
-
 def test_everything_beside_the_verdict_is_there_for_any_table():
     world = worlds.World(days=300, tickers=4, seeds=3, signal=0.2, bias=0.0, strengths={"good": 1.0, "none": 0.0})
     rows = worlds.draw(world, 0)
     found = beside(rows, compare(measure(rows), replicates=200))
     assert found.clark_west["good"][1] < 1e-6
     assert found.clark_west["none"][1] > 0.001
+    assert found.timing["good"][1] < 1e-6
+    assert found.timing["none"][1] > 0.001
     assert found.directions["good"] == (12, 12)
     assert found.directions["none"][1] == 12
     assert [row[0] for row in found.secondary] == ["absolute", "miss"] * 3
     without_seeds = rows.filter(pl.col("seed") == 0).drop("seed")
     assert beside(without_seeds, compare(measure(without_seeds), replicates=50)).directions["good"][1] == 4
+
+
+def test_the_other_losses_repeat_only_the_contrasts_that_are_asked():
+    world = worlds.World(days=200, tickers=3, seeds=3, signal=0.1, strengths={"A": 1.0, "B": 0.5, "C": 0.0})
+    rows = worlds.draw(world, 0)
+    comparison = compare(measure(rows), replicates=200)
+    every = {row[:3]: row[3] for row in beside(rows, comparison).secondary}
+    assert len(every) == 2 * 6
+    some = beside(rows, comparison, asked=[("C", "A"), ("B", None)]).secondary
+    assert [row[:3] for row in some] == [
+        (loss, *pair) for pair in (("C", "A"), ("B", "zero forecast")) for loss in ("absolute", "miss")
+    ]
+    for loss, first, second, estimate, _ in some:
+        known = -every[loss, second, first] if first == "C" else every[loss, first, second]
+        assert estimate == pytest.approx(known, rel=1e-9)
+    assert beside(rows, comparison, asked=[]).secondary == ()
+
+
+def test_the_other_losses_keep_the_benchmark_that_the_comparison_has():
+    world = worlds.World(days=200, tickers=3, seeds=3, signal=0.1, strengths={"A": 1.0, "B": 0.5, "C": 0.0})
+    rows = worlds.draw(world, 0)
+    comparison = compare(measure(rows, benchmark="C"), replicates=200)
+    found = beside(rows, comparison, asked=[("A", None), ("A", "B")]).secondary
+    assert [row[:3] for row in found] == [(loss, "A", second) for second in ("C", "B") for loss in ("absolute", "miss")]
+    assert found[0][3] > 0

@@ -12,7 +12,7 @@ from nextday.evaluate.quantiles import UNIT, intervals_of, quantile_rows
 
 
 def kupiec(violations: np.ndarray, days: np.ndarray, level: float) -> np.ndarray:
-    r"""Likelihood ratio of unconditional coverage, chi-squared with one degree of freedom if the level is right.
+    r"""Likelihood ratio of unconditional coverage; ``kupiec_p_value`` has its distribution.
 
     .. math:: LR = 2 \log \frac{\hat p^x (1 - \hat p)^{n - x}}{p^x (1 - p)^{n - x}}, \quad \hat p = x / n
 
@@ -24,6 +24,47 @@ def kupiec(violations: np.ndarray, days: np.ndarray, level: float) -> np.ndarray
     3.91
     """
     return np.maximum(2 * (_likelihood(violations, days, violations / days) - _likelihood(violations, days, level)), 0)
+
+
+def kupiec_p_value(violations: np.ndarray, days: np.ndarray, level: float) -> np.ndarray:
+    r"""Exact p-value of Kupiec's test: how probable numbers of violations at least as unlikely are.
+
+    .. math:: P = \sum_{k : LR(k) \ge LR(x)} \binom nk p^k (1 - p)^{n - k}
+
+    The number of violations is binomial if the level is right and days are independent, so nothing needs to be
+    approximated. By the chi-squared distribution the true level of 5 % is rejected, at 5 %, in 7.6 % of samples of 60
+    days, 5.9 % of 250 and 5.5 % of 627; by this one in 4.9, 4.6 and 4.3 %.
+
+    Parameters
+    ----------
+    violations, days
+        Shape [test].
+    level
+        Probability of a violation on one day.
+
+    Returns
+    -------
+    P-values, shape [test].
+
+    References
+    ----------
+    Kupiec (1995), as in ``kupiec``.
+
+    Examples
+    --------
+    >>> kupiec_p_value(np.array([0, 20]), np.array([60, 252]), 0.05).round(3)
+    array([0.049, 0.059])
+    """
+    exact = np.ones(len(days))
+    for number in np.unique(days):
+        possible = np.arange(number + 1)
+        ratios = kupiec(possible, np.full(number + 1, number), level)
+        order = np.argsort(-ratios, kind="stable")
+        reached = np.cumsum(scipy.stats.binom.pmf(possible[order], number, level))
+        of_number = days == number
+        seen = ratios[violations[of_number]] * (1 - 1e-12)  # ties, but rounded
+        exact[of_number] = reached[np.searchsorted(-ratios[order], -seen, side="right") - 1]
+    return np.minimum(exact, 1)
 
 
 def christoffersen(transitions: np.ndarray) -> np.ndarray:
@@ -71,10 +112,10 @@ def value_at_risk(table: pl.DataFrame, level: float = 0.05) -> pl.DataFrame:
     Returns
     -------
     ``Days``, ``Violations``, ``Expected``; the likelihood ratios ``kupiec``, ``independence`` and ``conditional``, the
-    sum of the two, and their p-values by the chi-squared distribution with 1, 1 and 2 degrees of freedom.
-    The rows of tickers are dependent, and so many tests reject somewhere: count them, do not pick. With few expected
-    violations the p-values are rough: with 2.5, Kupiec's test rejects 9 % of the true models at 5 %; below 25, that of
-    independence rejects 1 to 3 %, and with 50 it rejects 8 %.
+    sum of the two; and their p-values: exact for ``kupiec`` (``kupiec_p_value``), by the chi-squared distribution with
+    1 and 2 degrees of freedom for the others. The rows of tickers are dependent, and so many tests reject somewhere:
+    count them, do not pick. With few expected violations the last two p-values are rough: below 25, that of
+    independence rejects 1 to 3 % of the true models at 5 %, and with 50 it rejects 8 %.
     """
     rows, levels = quantile_rows(table)
     near = [known for known in levels if abs(known - level) < 1e-9 and known < 0.5]
@@ -96,12 +137,13 @@ def value_at_risk(table: pl.DataFrame, level: float = 0.05) -> pl.DataFrame:
     coverage = kupiec(counts["Violations"].to_numpy(), counts["Days"].to_numpy(), near[0])
     transitions = counts.select(*pairs).to_numpy().reshape(-1, 2, 2)
     independence = christoffersen(transitions)
-    ratios = {"kupiec": (coverage, 1), "independence": (independence, 1), "conditional": (coverage + independence, 2)}
+    both = coverage + independence
+    exact = kupiec_p_value(counts["Violations"].to_numpy(), counts["Days"].to_numpy(), near[0])
     return counts.drop(*pairs).with_columns(
         (near[0] * pl.col("Days")).alias("Expected"),
-        *(pl.Series(name, ratio) for name, (ratio, _) in ratios.items()),
-        *(pl.Series(f"p_{name}", scipy.stats.chi2.sf(ratio, freedom)) for name, (ratio, freedom) in ratios.items()),
-    )
+        kupiec=coverage, independence=independence, conditional=both, p_kupiec=exact,
+        p_independence=scipy.stats.chi2.sf(independence, 1), p_conditional=scipy.stats.chi2.sf(both, 2),
+    )  # fmt: skip
 
 
 def reliability(table: pl.DataFrame, *, alpha: float = 0.05, replicates: int = 2000, seed: int = 0) -> pl.DataFrame:

@@ -1,24 +1,28 @@
-"""Tests that stand beside the verdict: is there any signal, which models cannot be told from the best."""
+"""Supplementary tests beside the verdict: signal, direction, the model confidence set, the other losses."""
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
-import scipy  # its submodules load when first used: scipy.stats takes half a second, and workers do without
 
-from nextday.evaluate.contrasts import Comparison, compare
-from nextday.evaluate.losses import POINT_LOSSES, ZERO, Losses, measure
+from nextday.evaluate.contrasts import Comparison
+from nextday.evaluate.inference import compare
+from nextday.evaluate.losses import POINT_LOSSES, ZERO, Losses
+from nextday.evaluate.signals import any_signal, holm, timing
+from nextday.evaluate.table import measure
 
 
 @dataclass(frozen=True, slots=True)
 class Beside:
-    """What stands beside a verdict and does not decide it.
+    """Supplementary tests: they inform the reader of a verdict and do not decide it.
 
     Attributes
     ----------
     clark_west
-        Per variant the statistic and p-value of any signal beside the zero forecast, averaged over seeds.
+        Per variant the statistic and p-value of ``any_signal``, against the zero forecast.
+    timing
+        Per variant the statistic and p-value of ``timing``, against the running mean of its own forecasts.
     directions
         Per variant how many of its tests per ticker and seed reject at 5 %, and how many there are.
     confidence_set
@@ -28,30 +32,40 @@ class Beside:
     """
 
     clark_west: dict[str, tuple[float, float]]
+    timing: dict[str, tuple[float, float]]
     directions: dict[str, tuple[int, int]]
     confidence_set: dict[str, float]
     secondary: tuple[tuple[str, str, str, float, float], ...]
 
 
-def beside(forecasts: pl.DataFrame, comparison: Comparison, folds: pl.DataFrame | None = None) -> Beside:
-    """Run the tests that stand beside a verdict on the forecasts it was made from."""
-    names = comparison.losses.variants
+def beside(
+    forecasts: pl.DataFrame, comparison: Comparison, folds: pl.DataFrame | None = None, *,
+    asked: Collection[tuple[str, str | None]] | None = None,
+) -> Beside:  # fmt: skip
+    """Run the supplementary tests on the forecasts of a comparison.
+
+    Parameters
+    ----------
+    forecasts, folds
+        The tables that the comparison was made from.
+    comparison
+        Gives the variants, the block length and the primary loss.
+    asked
+        The contrasts that the other losses repeat, as pairs of variants, None being the benchmark; those of the
+        comparison unless given. Forty variants have 820 of them: give those that a study asks.
+    """
+    names, block = comparison.losses.variants, comparison.block
+    if asked is None:
+        benchmark = comparison.losses.benchmark
+        pairs = [(one.first, one.second) for one in comparison.contrasts]
+        asked = [(first, None if second == benchmark else second) for first, second in pairs]
     return Beside(
-        any_signal(forecasts, names, block=comparison.block),
+        any_signal(forecasts, names, block=block),
+        timing(forecasts, names, block=block),
         {name: _directions(forecasts.filter(variant=name)) for name in names},
-        model_confidence_set(comparison.losses, block=comparison.block),
-        _by_other_losses(forecasts, comparison, folds),
+        model_confidence_set(comparison.losses, block=block),
+        _by_other_losses(forecasts, comparison, folds, asked),
     )
-
-
-def any_signal(forecasts: pl.DataFrame, names: Iterable[str], *, block: float) -> dict[str, tuple[float, float]]:
-    """Run Clark and West's test on each variant, averaged over seeds: statistic and p-value."""
-    lags = max(1, round(block))
-    signal = 2 * pl.col("actual") * pl.col("predicted") / (pl.col("actual") ** 2).mean().over("ticker")
-    daily = (
-        forecasts.with_columns(signal=signal).group_by("variant", "origin").agg(pl.col("signal").mean()).sort("origin")
-    )
-    return {name: _mean_is_positive(daily.filter(variant=name)["signal"].to_numpy(), lags) for name in names}
 
 
 def _directions(rows: pl.DataFrame) -> tuple[int, int]:
@@ -62,67 +76,34 @@ def _directions(rows: pl.DataFrame) -> tuple[int, int]:
 
 
 def _by_other_losses(
-    forecasts: pl.DataFrame, comparison: Comparison, folds: pl.DataFrame | None
-) -> tuple[tuple[str, str, str, float, float], ...]:
-    """Repeat the contrasts by the losses that are not the primary one; Holm's adjustment over those losses."""
-    benchmark = None if comparison.losses.benchmark == ZERO else comparison.losses.benchmark
-    pooled = [name for name, one in zip(comparison.losses.variants, comparison.losses.pooled, strict=True) if one]
+    forecasts: pl.DataFrame, comparison: Comparison, folds: pl.DataFrame | None,
+    asked: Collection[tuple[str, str | None]],
+) -> tuple[tuple[str, str, str, float, float], ...]:  # fmt: skip
+    """Repeat some contrasts by the losses that are not the primary one; Holm's adjustment over those losses."""
+    if not asked:
+        return ()
+    named = comparison.losses
+    benchmark = None if named.benchmark == ZERO else named.benchmark
+    pooled = [name for name, one in zip(named.variants, named.pooled, strict=True) if one]
+    used = {name for pair in asked for name in pair if name} | ({benchmark} if benchmark else set())
+    rows = forecasts.filter(pl.col("variant").cast(pl.String).is_in(used))
     others = {
-        name: compare(
-            measure(forecasts, loss=name, benchmark=benchmark, folds=folds, pooled=pooled),
-            replicates=2000,
-            other_blocks=(),
-        ).contrasts
+        name: {
+            (one.first, one.second): one
+            for one in compare(
+                measure(rows, loss=name, benchmark=benchmark, folds=folds, pooled=pooled),
+                replicates=2000, other_blocks=(), matches=asked,
+            ).contrasts
+        }
         for name in POINT_LOSSES
-        if name != comparison.losses.loss
-    }
-    rows = []
-    for at, contrast in enumerate(comparison.contrasts):
-        adjusted = holm({name: contrasts[at].p_value for name, contrasts in others.items()})
-        rows += [
-            (name, contrast.first, contrast.second, others[name][at].estimate, value)
-            for name, value in adjusted.items()
-        ]
-    return tuple(rows)
-
-
-def clark_west(actual: np.ndarray, predicted: np.ndarray, *, lags: int) -> tuple[float, float]:
-    r"""Test whether forecasts hold any signal beside the nested zero forecast; statistic and one-sided p-value.
-
-    .. math:: f_t = y_t^2 - (y_t - \hat y_t)^2 + \hat y_t^2
-
-    The mean over tickers of each date against zero, with Newey-West errors. A loss difference asks whether a forecast
-    should be used; this asks whether it knows anything.
-
-    Parameters
-    ----------
-    actual, predicted
-        Shape [ticker, date]; NaN where there is no sample.
-    lags
-        Lags of the Newey-West variance.
-
-    References
-    ----------
-    Clark and West (2007), "Approximately normal tests for equal predictive accuracy in nested models", Journal of
-    Econometrics 138(1).
-
-    Examples
-    --------
-    >>> y = np.random.default_rng(0).standard_normal((5, 400))
-    >>> clark_west(y, 0.1 * y, lags=5)[1] < 0.001
-    True
-    """
-    adjusted = np.nanmean(actual**2 - (actual - predicted) ** 2 + predicted**2, axis=0)
-    return _mean_is_positive(adjusted[~np.isnan(adjusted)], lags)
-
-
-def _mean_is_positive(series: np.ndarray, lags: int) -> tuple[float, float]:
-    from statsmodels.regression.linear_model import OLS  # half a second of start-up; statsmodels.api takes another
-
-    if np.ptp(series) == 0:
-        return 0.0, 1.0
-    fit = OLS(series, np.ones(len(series))).fit(cov_type="HAC", cov_kwds={"maxlags": lags})
-    return float(fit.tvalues[0]), float(scipy.stats.norm.sf(fit.tvalues[0]))
+        if name != named.loss
+    }  # fmt: skip
+    found = []
+    for first, second in asked:
+        pair = (first, named.benchmark if second is None else second)
+        adjusted = holm({name: contrasts[pair].p_value for name, contrasts in others.items()})
+        found += [(name, *pair, others[name][pair].estimate, value) for name, value in adjusted.items()]
+    return tuple(found)
 
 
 def pesaran_timmermann(actual: np.ndarray, predicted: np.ndarray) -> tuple[float, float]:
@@ -164,18 +145,3 @@ def model_confidence_set(losses: Losses, *, block: float, alpha: float = 0.05, s
     tested.compute()
     values = dict(zip(tested.pvalues.index, tested.pvalues["Pvalue"], strict=True))
     return {name: float(values[distinct.index(first)]) for name, first in zip(names, first_of, strict=True)}
-
-
-def holm(p_values: dict[str, float]) -> dict[str, float]:
-    """Adjust p-values for their number; Holm (1979), "A simple sequentially rejective multiple test procedure".
-
-    Examples
-    --------
-    >>> holm({"MAE": 0.01, "DirAcc": 0.04})
-    {'MAE': 0.02, 'DirAcc': 0.04}
-    """
-    adjusted, worst = {}, 0.0
-    for rank, (name, value) in enumerate(sorted(p_values.items(), key=lambda item: item[1])):
-        worst = max(worst, min(1.0, (len(p_values) - rank) * value))
-        adjusted[name] = worst
-    return {name: adjusted[name] for name in p_values}
