@@ -3,7 +3,7 @@ import pytest
 from nextday.data import align
 from nextday.errors import StudyError
 from nextday.run import make_plan
-from nextday.study import Study, presets
+from nextday.study import Study, parse_contrast, presets
 
 MINIMAL = "name: mine\nvariants:\n  A: {model: zero, features: raw}\n"
 
@@ -120,3 +120,33 @@ def test_a_feature_set_of_the_users_own_is_used(bars):
     })  # fmt: skip
     plan = make_plan(study, align(bars, market="MKT"))
     assert plan.job(plan.units[0]).test.names == ("log_return", "vol_change")
+
+
+@pytest.mark.parametrize(("name", "why"), [("", "an empty name"), ("zero forecast", "stands for the benchmark")])
+def test_a_variant_has_a_name_of_its_own(name, why):
+    with pytest.raises(StudyError, match=why):
+        Study.from_values({"name": "s", "variants": {name: {"model": "zero", "features": "raw"}}})
+
+
+def test_a_study_asks_contrasts_of_its_variants():
+    variants = {name: {"model": "lstm", "features": name} for name in ("raw", "engineered")}
+    asked = {"ask": ["engineered - raw", {"contrast": "raw - zero", "margin": "0.01"}]}
+    study = Study.from_values({"name": "s", "variants": variants, "verdict": asked})
+    assert [(one.contrast, one.margin) for one in study.verdict.ask] == [
+        ("engineered - raw", None),
+        ("raw - zero", 0.01),
+    ]
+    for wrong, why in (("ohlcv - raw", "'ohlcv' is no variant"), ("raw", "expected 'A - B'")):
+        with pytest.raises(StudyError, match=why):
+            Study.from_values({"name": "s", "variants": variants, "verdict": {"ask": wrong}})
+    with pytest.raises(StudyError, match="more than once"):
+        Study.from_values({"name": "s", "variants": variants, "verdict": {"ask": ["raw - zero", "raw - zero"]}})
+    with pytest.raises(StudyError, match="scale predicted divides squared errors"):
+        Study.from_values({"name": "s", "variants": variants, "verdict": {"loss": "absolute", "scale": "predicted"}})
+
+
+def test_names_that_hold_the_sign_are_cut_where_both_sides_are_known():
+    names = ["a - b", "a", "b - c", "c"]
+    assert parse_contrast("a - b - c", ["a - b", "c"]) == ("a - b", "-", "c")
+    assert parse_contrast("a-b", ["a", "b"]) == ("a", "-", "b")
+    assert parse_contrast("c - zero", names) == ("c", "-", None)

@@ -1,6 +1,6 @@
 """A study: everything that decides a result, read from YAML into frozen, checked values."""
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from importlib import resources
 from itertools import pairwise
 from pathlib import Path
@@ -13,6 +13,7 @@ from nextday.errors import StudyError
 
 PRESETS = resources.files("nextday") / "studies"
 LAST = "stage7"  # compares the other stages, and so is no study
+BENCHMARKS = ("zero", "zero forecast", "benchmark")  # in a contrast: what skill is measured against
 
 
 class Settings(BaseModel):
@@ -52,13 +53,42 @@ class Training(Settings):
     clip: float = Field(1.0, gt=0)
 
 
-class VerdictSettings(Settings):
-    """How variants are compared, fixed before the run: loss, benchmark, margin of equivalence, error rate."""
+class Question(Settings):
+    """A contrast that the study asks, ``A - B``, where B may be ``zero``; with a margin of its own if need be."""
 
+    contrast: str
+    margin: float | None = Field(None, gt=0, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, value: object) -> object:
+        return {"contrast": value} if isinstance(value, str) else value
+
+
+class VerdictSettings(Settings):
+    """How variants are compared, fixed before the run: contrasts, loss, benchmark, margin of equivalence, error rate.
+
+    ``scale`` says what squared errors are divided by: the variance of the ticker's training window, or the variance
+    that was predicted for the day (an EWMA known at the origin), which makes calm days count as much as wild ones.
+    """
+
+    ask: tuple[Question, ...] = ()  # answered first; none is the ablation, see ``evaluate.ask``
     loss: Literal["squared", "absolute", "miss", "pinball"] = "squared"
+    scale: Literal["training", "predicted"] = "training"
     benchmark: str = ""  # a variant; none is the zero forecast
-    margin: float | None = Field(None, gt=0)  # in units of skill; none is the default of the loss
+    margin: float | None = Field(None, gt=0, allow_inf_nan=False)  # in units of skill; none is the loss's default
     alpha: float = Field(0.05, gt=0, lt=0.5)
+
+    @field_validator("ask", mode="before")
+    @classmethod
+    def _one_or_several(cls, value: object) -> object:
+        return [value] if isinstance(value, str | dict) else value
+
+    @model_validator(mode="after")
+    def _scale_fits(self) -> Self:
+        if self.scale == "predicted" and self.loss != "squared":
+            raise ValueError(f"scale predicted divides squared errors; loss is {self.loss}")
+        return self
 
 
 class Variant(Settings):
@@ -99,6 +129,7 @@ class Study(Settings):
     lookback: int = Field(20, ge=1)
     split: SplitSettings = SplitSettings()
     feature_sets: dict[str, tuple[str, ...]] = {}
+    roles: dict[str, Literal["raw", "rich", "engineered"]] = {}  # of feature sets, to the question
     variants: dict[str, Variant] = Field(min_length=1)
     levels: tuple[float, ...] = ()  # of the quantiles that probabilistic models forecast
     interval: float | None = None  # share of days that the interval to report should hold; none is the widest
@@ -127,6 +158,25 @@ class Study(Settings):
             raise ValueError("tickers holds an empty ticker")
         if min(self.seeds) < 0:
             raise ValueError(f"seeds must not be negative, got {min(self.seeds)}")
+        return self
+
+    @model_validator(mode="after")
+    def _variants_have_names(self) -> Self:
+        for name in [*self.variants, *self.conformal]:
+            if not name.strip():
+                raise ValueError("a variant has an empty name")
+            if name in BENCHMARKS:
+                raise ValueError(f"variant {name!r}: the name stands for the benchmark in a contrast; choose another")
+        return self
+
+    @model_validator(mode="after")
+    def _asks_of_its_variants(self) -> Self:
+        asked = [question.contrast for question in self.verdict.ask]
+        if doubled := [text for text in asked if asked.count(text) > 1]:
+            raise ValueError(f"verdict.ask asks {doubled[0]!r} more than once")
+        if not self.below:  # else a contrast may name a variant of the study below
+            for text in asked:
+                parse_contrast(text, [*self.variants, *self.conformal])
         return self
 
     @model_validator(mode="after")
@@ -175,6 +225,36 @@ class Study(Settings):
             return cls.model_validate(dict(values))
         except ValidationError as error:
             raise StudyError(f"{where}: {_first_mistake(error, cls)}") from None
+
+
+def parse_contrast(text: str, names: Iterable[str], *, signs: Sequence[str] = ("-",)) -> tuple[str, str, str | None]:
+    """Read ``A - B``: the first, the sign, and the second, None being the benchmark.
+
+    Names may hold the sign themselves: of all places to cut, the one where both sides are known is taken.
+
+    Raises
+    ------
+    StudyError
+        If no cut gives two known names.
+    """
+    known = [*names, *BENCHMARKS]
+    cuts = [  # first where spaces stand around the sign
+        (text[:at].strip(), sign, text[at + len(cut) :].strip())
+        for around in (" ", "")
+        for sign in signs
+        for cut in [f"{around}{sign}{around}"]
+        for at in range(len(text))
+        if text.startswith(cut, at)
+    ]
+    fits = [cut for cut in cuts if cut[0] in known and cut[2] in known and cut[0] not in BENCHMARKS]
+    if not fits:
+        form = " or ".join(f"'A {sign} B'" for sign in signs)
+        nearest = sorted(cuts, key=lambda cut: not {cut[0], cut[2]} & {*known})  # one side known: the other is meant
+        strange = [side for cut in nearest if cut[0] and cut[2] for side in (cut[0], cut[2]) if side not in known]
+        why = f"{strange[0]!r} is no variant; " if strange else ""
+        raise StudyError(f"{text!r}: {why}expected {form}, of {', '.join(names)}, or zero as B")
+    first, sign, second = fits[0]
+    return first, sign, None if second in BENCHMARKS else second
 
 
 def presets() -> list[str]:
