@@ -2,8 +2,8 @@
 
 import polars as pl
 
-from nextday.evaluate.contrasts import MIN_SEEDS
 from nextday.evaluate.probes import CONTROLS, NAMES, VERDICTS, assess_probes, conclude, written
+from nextday.evaluate.seeds import MIN_SEEDS
 from nextday.evaluate.wording import NO, UNKNOWN, WITHHELD, YES, Lesson, join
 
 STAGE, FEATURE = "stage6", "roll_vol"

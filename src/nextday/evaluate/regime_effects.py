@@ -7,8 +7,8 @@ import numpy as np
 import polars as pl
 
 from nextday.errors import VerdictError
-from nextday.evaluate.bootstrap import FEWEST
-from nextday.evaluate.estimates import Estimates, estimate, heavy
+from nextday.evaluate.bootstrap import FEWEST, heavy
+from nextday.evaluate.estimates import Estimates, estimate
 
 SCHEMA = {
     "measure": pl.String, "variant": pl.String, "regime": pl.Int64, "value": pl.Float64, "low": pl.Float64,

@@ -5,11 +5,12 @@ from dataclasses import asdict
 
 import polars as pl
 
-from nextday.evaluate.contrasts import compare
+from nextday.evaluate.inference import may_be_best
 from nextday.evaluate.ladder import Ladder, Rung, subset
 from nextday.evaluate.metrics import score, summarise
 from nextday.evaluate.quantiles import has_quantiles, levels_of
-from nextday.evaluate.side_tests import any_signal, model_confidence_set
+from nextday.evaluate.side_tests import model_confidence_set
+from nextday.evaluate.signals import any_signal
 
 POINT = ("MAE", "RMSE", "DirAcc", "R2Zero")
 QUANTILE = ("Pinball", "CRPS", "Nominal", "Coverage", "Width")
@@ -24,7 +25,7 @@ def rank(ladder: Ladder) -> tuple[pl.DataFrame, float]:
         One row per variant, the most skilful first: the columns of ``Ladder.entries``; ``rank``; ``seeds``, their
         number, 0 for a model without randomness; ``POINT``, means over tickers, then seeds; ``skill`` with ``low`` and
         ``high``, simultaneous over all variants, and ``identical``, to the zero forecast; ``may_be_best``, whether no
-        other variant is told to be better, by intervals simultaneous over all pairs; ``confidence_set``, the p-value
+        other variant is significantly better (Hsu's comparisons with the best); ``confidence_set``, the p-value
         with which it leaves the model confidence set; ``clark_west``, the p-value of any signal; ``levels``, those of
         its quantiles, and ``QUANTILE``, missing without; pinball losses and CRPS are comparable where the levels are
         the same; ``seconds_per_unit``; ``days``.
@@ -34,14 +35,13 @@ def rank(ladder: Ladder) -> tuple[pl.DataFrame, float]:
     Notes
     -----
     The model confidence set knows about days and not about seeds: it throws out a network of skill -15 % whose
-    interval, with what another seed would change, reaches +15 %. So it stands beside, and pairs decide who may be best.
+    interval, with what another seed would change, reaches +15 %. So it is supplementary; Hsu's comparisons decide.
     """
     comparison, losses = ladder.comparison, ladder.comparison.losses
     skills = pl.DataFrame([asdict(contrast) for contrast in comparison.against_benchmark]).select(
         "low", "high", "identical", variant="first", skill="estimate"
     )
-    pairs = compare(subset(losses, _originals(ladder)), alpha=comparison.alpha, other_blocks=()).between
-    beaten = {one.second for one in pairs if one.low > 0} | {one.first for one in pairs if one.high < 0}
+    best = may_be_best(subset(losses, _originals(ladder)), alpha=comparison.alpha)
     remaining = model_confidence_set(losses, block=comparison.block, alpha=comparison.alpha)
     signals = any_signal(ladder.forecasts, losses.variants, block=comparison.block)
     tests = pl.DataFrame({
@@ -56,7 +56,7 @@ def rank(ladder: Ladder) -> tuple[pl.DataFrame, float]:
         board = board.join(table, on="variant", how="left", maintain_order="left")
     board = board.with_columns(
         pl.when("identical").then(0.0).otherwise(pl.col("skill", "low", "high")).name.keep(),
-        may_be_best=~pl.coalesce("copy_of", "variant").is_in(beaten),
+        may_be_best=pl.coalesce("copy_of", "variant").is_in([name for name, may in best.items() if may]),
         seconds_per_unit=pl.col("seconds") / pl.col("units"),
         days=len(losses.dates),
     )

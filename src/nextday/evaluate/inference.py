@@ -1,0 +1,291 @@
+"""Skill of variants and their differences, with standard errors that know about days and about seeds."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import combinations
+
+import numpy as np
+from scipy.special import stdtr, stdtrit
+
+from nextday.evaluate.ask import Ask
+from nextday.evaluate.bootstrap import (
+    COSINES,
+    REMEMBERS,
+    cosine_error,
+    heavy,
+    kept,
+    optimal_blocks,
+    resample,
+    robust_block,
+)
+from nextday.evaluate.contrasts import NORMAL, Comparison, Contrast
+from nextday.evaluate.losses import LOSSES, Losses, ratio, ratio_slope
+from nextday.evaluate.seeds import Pivot, columns_of, pivots, reason_of_seeds, seed_covariance, seed_errors
+
+TINY = 1e-9  # of skill: rounding, where two variants forecast the same
+TAIL = 25  # draws that a quantile rests on, at least
+ROUGH = 1000  # replicates, for the sensitivity to the block length
+BLOCKS = 10  # at least, of a contrast's own optimal length
+Scale = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+def compare(  # noqa: PLR0913
+    losses: Losses, *, ask: Iterable[Ask] | None = None, margin: float | None = None, alpha: float = 0.05,
+    replicates: int = 5000, seed: int = 0, other_blocks: tuple[float, ...] = (0.5, 2),
+    matches: Iterable[tuple[str, str | None]] | None = None, explore: Sequence[str] | None = None,
+) -> Comparison:  # fmt: skip
+    """Estimate contrasts of skill and their uncertainty.
+
+    Dates are resampled by the stationary bootstrap, one draw of dates for everything, in blocks of at least
+    ``1.3 sqrt(days)``; the bootstrap's shortfall of variance is made good, and draws are those of a t distribution with
+    one degree of freedom less than blocks. Seed variance comes on top by the delta method, see ``seeds``.
+
+    Parameters
+    ----------
+    ask
+        Contrasts that are asked; every pair of variants unless given, in alphabetical order.
+    margin
+        Differences of skill below it do not matter; the default of the loss unless given.
+    alpha
+        Error rate of each family of intervals.
+    matches
+        Compare these pairs and nothing else, as one family; None is the benchmark.
+    explore
+        Variants whose other contrasts are shown beside; all unless given.
+
+    Returns
+    -------
+    Families of contrasts: what is asked, all against the benchmark, all other pairs.
+    """
+    engine = _Engine(losses, alpha=alpha, replicates=replicates, seed=seed, margin=margin)
+    if matches is not None:
+        found = engine.family([Ask(first, second) for first, second in matches], other_blocks)
+        return engine.comparison(found, tuple(one for one in found if one.second == losses.benchmark), ())
+    names = list(losses.variants if explore is None else explore)
+    pairs = [Ask(one, two) for one, two in combinations(sorted(names), 2)]
+    wanted = list(ask) if ask is not None else pairs or [Ask(name, None) for name in names]
+    known = {frozenset((one.first, one.second)) for one in wanted}
+    rest = [one for one in pairs if frozenset((one.first, one.second)) not in known]
+    asked = engine.family(wanted, other_blocks)
+    return engine.comparison(asked, engine.family([Ask(name, None) for name in names]), engine.family(rest, rough=True))
+
+
+def may_be_best(losses: Losses, *, alpha: float = 0.05, replicates: int = 2000, seed: int = 0) -> dict[str, bool]:
+    """Tell which variants may be the best: those to which no other is significantly better.
+
+    Multiple comparisons with the best (Hsu 1984, "Constrained simultaneous confidence intervals for multiple
+    comparisons with the best", Annals of Statistics 12(3)): each variant against all others, one-sided. It excludes
+    more of the worse ones than two-sided intervals over all pairs, and the best one in at most ``alpha`` of studies.
+    """
+    engine = _Engine(losses, alpha=alpha, replicates=replicates, seed=seed, margin=None)
+    return {name: len(losses.variants) == 1 or not engine.beaten(name) for name in losses.variants}
+
+
+class _Engine:
+    """Everything that the families of a comparison share: skills, one draw of dates, one covariance of seeds."""
+
+    def __init__(self, losses: Losses, *, alpha: float, replicates: int, seed: int, margin: float | None) -> None:
+        chosen = LOSSES.get(losses.loss)
+        self.skill, slope = (chosen.skill, chosen.slope) if chosen else (ratio, ratio_slope)
+        self.losses, self.alpha, self.seed, self.replicates = losses, alpha, seed, replicates
+        self.margin = (chosen.margin if chosen else 0.0025) if margin is None else margin
+        columns = columns_of(losses)
+        order = [*np.argsort(columns.daily[:-1].mean(axis=1), kind="stable"), len(losses.variants)]
+        self.columns = columns.take(order)  # so that draws depend on the numbers, not on names or their order
+        self.at = {losses.variants[old]: new for new, old in enumerate(order[:-1])}
+        self.days = self.columns.daily.shape[1]
+        means = self.columns.daily.mean(axis=1)
+        self.skills = self.skill(means[:-1], means[-1])
+        self.slopes = _slopes(self.skill, slope, means)  # [variant, column]
+        self.block = 0.0
+        self.sensitivity: tuple[float, ...] = ()
+        self.shares, self.covariances = np.empty((0, 0)), (np.empty((0, 0)), np.empty((0, 0)))
+
+    def comparison(
+        self, asked: tuple[Contrast, ...], against: tuple[Contrast, ...], others: tuple[Contrast, ...]
+    ) -> Comparison:
+        return Comparison(self.losses, self.margin, self.alpha, asked, against, others, self.block, self.sensitivity)
+
+    def family(
+        self, asks: Sequence[Ask], other_blocks: Sequence[float] = (), *, rough: bool = False
+    ) -> tuple[Contrast, ...]:
+        """Estimate some contrasts, with intervals simultaneous over them; the first family decides the block.
+
+        ``rough`` takes fewer draws, for the many that nobody asked.
+        """
+        if not asks:
+            return ()
+        design = _design(asks, self.at)
+        weights = design @ self.slopes  # contrasts by losses, [contrast, column]
+        series = weights @ (self.columns.daily - self.columns.daily.mean(axis=1, keepdims=True))
+        own = optimal_blocks(series) if self.days > 1 else np.ones(len(asks))
+        if not self.block:
+            self._resample(robust_block(own, self.days) if self.days > 1 else 1.0)
+            drawn = self._by_date(self.shares, design).std(axis=0, ddof=1)
+            self.sensitivity = tuple(self._change(factor, design, drawn) for factor in other_blocks)
+        columns, noise, shapes = self._draws(design, weights, self.shares[:ROUGH] if rough else self.shares)
+        facts = zip(weights, shapes, own, columns["date_error"], columns["seed_error"], strict=True)
+        withheld = [self._withheld(*each) for each in facts]
+        judged = np.array([not reason for reason in withheld])
+        columns |= intervals(columns["estimate"], noise, columns["standard_error"], self.alpha, judged)
+        columns["slow_error"] = cosine_error(series) if self.days > 1 else np.zeros(len(asks))
+        columns["swing"] = _swings(columns, self.freedom) & (own > REMEMBERS)
+        same = (columns["standard_error"] == 0) & (np.abs(columns["estimate"]) < TINY)
+        return tuple(
+            Contrast(
+                ask.first, self.losses.benchmark if ask.second is None else ask.second,
+                margin=self.margin if ask.margin is None else ask.margin,
+                **{name: column[at].item() for name, column in columns.items()},
+                identical=bool(same[at]), withheld=withheld[at],
+            )
+            for at, ask in enumerate(asks)
+        )  # fmt: skip
+
+    def beaten(self, name: str) -> bool:
+        """Whether some other variant is significantly better, one-sided, over all others at once."""
+        asks = [Ask(other, name) for other in self.losses.variants if other != name]
+        design = _design(asks, self.at)
+        if not self.block:
+            self._resample(robust_block(np.array([1.0]), self.days))
+        columns, noise, _ = self._draws(design, design @ self.slopes, self.shares)
+        errors = np.where(columns["standard_error"] == 0, np.inf, columns["standard_error"])
+        t = noise / errors
+        up = np.maximum(np.quantile(t, 1 - self.alpha, axis=0), 1e-9)
+        critical = np.quantile((t / up).max(axis=1), 1 - self.alpha)
+        return bool((columns["estimate"] / errors > critical * up).any())
+
+    def _draws(
+        self, design: np.ndarray, weights: np.ndarray, shares: np.ndarray
+    ) -> tuple[dict[str, np.ndarray], np.ndarray, list[Pivot]]:
+        """Estimate contrasts, and draw their errors, [draw, contrast]."""
+        by_date = self._by_date(shares, design)
+        by_date = (by_date - by_date.mean(axis=0)) / np.sqrt(kept(self.days, self.block))
+        shapes = pivots(self.columns, weights)
+        date_errors, of_seeds = by_date.std(axis=0, ddof=1), seed_errors(weights, self.covariances, shapes)
+        errors = np.hypot(date_errors, of_seeds)
+        columns = {
+            "estimate": design @ self.skills, "date_error": date_errors, "seed_error": of_seeds,
+            "standard_error": np.where(errors < TINY, 0.0, errors),
+        }  # fmt: skip
+        noise = draw_noise(
+            by_date, of_seeds, shapes, self.covariances[1], weights, freedom=self.freedom, seed=self.seed
+        )
+        return columns, noise, shapes
+
+    @property
+    def freedom(self) -> float:
+        """Degrees of freedom of the errors from dates: one less than blocks."""
+        return max(self.days / self.block - 1, 2)
+
+    def _resample(self, block: float) -> None:
+        self.block, self.shares = block, self._draw(block, self.replicates)
+        self.covariances = seed_covariance(self.columns, self.shares)
+
+    def _draw(self, block: float, replicates: int) -> np.ndarray:
+        """Draw shares of dates, shape [replicate, date]."""
+        return resample(self.days, block=block, replicates=replicates, seed=self.seed) / self.days
+
+    def _by_date(self, shares: np.ndarray, design: np.ndarray) -> np.ndarray:
+        """Compute the contrasts of resampled calendars, shape [replicate, contrast]."""
+        drawn = shares @ self.columns.daily.T
+        return self.skill(drawn[:, :-1], drawn[:, -1:]) @ design.T
+
+    def _change(self, factor: float, design: np.ndarray, errors: np.ndarray) -> float:
+        draws = self._by_date(self._draw(max(factor * self.block, 1.0), min(self.replicates, ROUGH)), design)
+        ratios = draws.std(axis=0, ddof=1)[errors > 0] / errors[errors > 0]
+        return float(ratios[np.argmax(np.abs(np.log(ratios)))]) if len(ratios) else 1.0
+
+    def _withheld(self, row: np.ndarray, shape: Pivot, own: float, date_error: float, seed_error: float) -> str:
+        names = (*self.at, self.losses.benchmark)
+        used = [(names[at], len(self.columns.seeds[at])) for at in np.flatnonzero(row) if self.columns.seeds[at]]
+        if reason := reason_of_seeds(used, shape, date_error, seed_error):
+            return reason
+        if self.days < BLOCKS * own:
+            return f"too few days: {self.days}, at least ten blocks of {own:.0f} days are needed"
+        return ""
+
+
+def draw_noise(
+    by_date: np.ndarray, by_seed: np.ndarray, shapes: Sequence[Pivot], covariance: np.ndarray, weights: np.ndarray,
+    *, freedom: float, seed: int,
+) -> np.ndarray:  # fmt: skip
+    """Draw the errors of all contrasts together, each draw and its mirror image, [2 x replicate, contrast].
+
+    Parameters
+    ----------
+    by_date
+        Errors from resampled dates, shape [replicate, contrast].
+    by_seed, shapes
+        Standard error from seeds and its distribution, by contrast.
+    covariance, weights
+        Of the columns' errors from seeds, and of contrasts by columns.
+    freedom
+        Degrees of freedom of the errors from dates.
+    """
+    rng = np.random.default_rng([seed, 1])
+    by_date = by_date * heavy(rng, freedom, len(by_date))
+    if not by_seed.any():
+        return np.concatenate([by_date, -by_date])
+    values, vectors = np.linalg.eigh(covariance)
+    root = vectors * np.sqrt(np.maximum(values, 0))
+    normal = rng.standard_normal((len(by_date), len(root))) @ (root.T @ weights.T)
+    normal /= np.where(by_seed > 0, np.maximum(normal.std(axis=0), 1e-300), 1)
+    drawn = []
+    for sign in (1, -1):
+        of_seeds = np.stack([shape.of_normal(sign * z) for shape, z in zip(shapes, normal.T, strict=True)], axis=1)
+        drawn.append(sign * by_date + by_seed * of_seeds)
+    return np.concatenate(drawn)
+
+
+def intervals(
+    estimates: np.ndarray, noise: np.ndarray, errors: np.ndarray, alpha: float, judged: np.ndarray | None = None
+) -> dict[str, np.ndarray]:
+    """Simultaneous and equivalence intervals, p-values alone and adjusted; each of shape [contrast].
+
+    By max-|t| (Romano and Wolf 2005), after each side of each contrast's noise, [draw, contrast], has been brought to
+    one scale where the simultaneous interval will end: so a contrast of few seeds, whose draws are heavy or skewed,
+    does not widen the others. Those that are not ``judged`` do not count in the maximum.
+    """
+    safe = np.where(errors == 0, np.inf, errors)
+    t = noise / safe
+    beyond = min(max(alpha / 2 / len(estimates), TAIL / len(t)), alpha / 2)  # past Bonferroni's, if draws suffice
+    up, down = (np.maximum(np.quantile(side, 1 - beyond, axis=0) / NORMAL, 1e-9) for side in (t, -t))
+    level = np.where(t > 0, t / up, -t / down)  # [draw, contrast]
+    counted = level[:, judged] if judged is not None and judged.any() else level
+    largest, seen = counted.max(axis=1), estimates / safe
+    seen = np.where(seen > 0, seen / up, -seen / down)  # what puts zero at the end of an interval
+    wide, narrow = np.quantile(largest, 1 - alpha), np.quantile(level, 1 - 2 * alpha, axis=0)
+    return {
+        "low": estimates - wide * up * errors,
+        "high": estimates + wide * down * errors,
+        "equal_low": estimates - narrow * up * errors,
+        "equal_high": estimates + narrow * down * errors,
+        "p_value": (1 + (level >= seen).sum(axis=0)) / (1 + len(level)),
+        "p_adjusted": (1 + (largest[:, None] >= seen).sum(axis=0)) / (1 + len(level)),
+        "critical": np.where(errors > 0, wide * np.maximum(up, down), NORMAL),
+    }
+
+
+def _swings(columns: dict[str, np.ndarray], freedom: float) -> np.ndarray:
+    """Tell where the simultaneous interval excludes zero and that of the slowest cosines, at its level, does not."""
+    critical = stdtrit(COSINES, stdtr(freedom, columns["critical"]))
+    wide = critical * np.hypot(columns["slow_error"], columns["seed_error"])
+    resolved = (columns["low"] > 0) | (columns["high"] < 0)
+    return resolved & (np.abs(columns["estimate"]) < wide) & (columns["standard_error"] > 0)
+
+
+def _slopes(skill: Scale, slope: Scale, means: np.ndarray) -> np.ndarray:
+    """Derivatives of each variant's skill by all mean losses, the benchmark's last, [variant, column]."""
+    own = slope(means[:-1], means[-1])
+    step = 1e-6 * means[-1]
+    of_base = (skill(means[:-1], means[-1] + step) - skill(means[:-1], means[-1] - step)) / (2 * step)
+    return np.column_stack([np.diag(own), of_base])
+
+
+def _design(asks: Sequence[Ask], at: Mapping[str, int]) -> np.ndarray:
+    """Return the matrix that makes contrasts of skills, [contrast, variant]; the benchmark's skill is 0."""
+    weights = np.zeros((len(asks), len(at)))
+    for row, ask in zip(weights, asks, strict=True):
+        row[at[ask.first]] += 1
+        if ask.second is not None:
+            row[at[ask.second]] -= 1
+    return weights

@@ -1,0 +1,98 @@
+"""A difference of squared losses in two parts: the penalty for forecasts that move, and the signal in them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from nextday.evaluate.bootstrap import kept, resample
+from nextday.evaluate.contrasts import Comparison, Contrast
+from nextday.evaluate.inference import draw_noise, intervals
+from nextday.evaluate.seeds import Columns, columns_of, pivots, seed_covariance, seed_errors
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Penalty and signal of one contrast, in units of skill; they sum to its estimate.
+
+    Attributes
+    ----------
+    penalty, penalty_low, penalty_high
+        What the first variant saves by forecasting smaller moves, with the interval of this contrast alone. It is
+        measured well, as no return is in it.
+    signal, signal_low, signal_high
+        What its forecasts gain by moving with the returns.
+    """
+
+    first: str
+    second: str
+    penalty: float
+    penalty_low: float
+    penalty_high: float
+    signal: float
+    signal_low: float
+    signal_high: float
+
+
+def split(comparison: Comparison, *, replicates: int = 2000, seed: int = 0) -> tuple[Parts, ...]:
+    r"""Split every asked contrast of squared losses into penalty and signal; none for other losses.
+
+    .. math:: (y - f_1)^2 - (y - f_2)^2 = (f_1^2 - f_2^2) - 2 y (f_1 - f_2)
+
+    An identity; it needs no assumption. Each part is brought to units of skill by the slope that the whole has, so that
+    the parts sum to the estimate. Intervals are pointwise, at the comparison's ``1 - alpha``.
+    """
+    losses, asked = comparison.losses, [one for one in comparison.asked if not one.withheld]
+    if losses.penalty is None or not asked:
+        return ()
+    whole, penalty = columns_of(losses), columns_of(losses.penalty)
+    days = whole.daily.shape[1]
+    slopes, tilts = _slopes(asked, losses.variants, whole.daily.mean(axis=1))
+    shares = resample(days, block=comparison.block, replicates=replicates, seed=seed) / days
+    found = {}
+    for name, columns, weights in (("penalty", penalty, -slopes), ("signal", penalty.minus(whole), slopes)):
+        estimates = weights @ columns.daily.mean(axis=1)
+        moved = estimates[:, None] * (tilts @ whole.daily)  # what a day does to the slope
+        noise, errors = _noise(columns, weights, moved, shares, comparison.block, seed)
+        alone = [intervals(estimates[at : at + 1], noise[:, at : at + 1], errors[at : at + 1], comparison.alpha)
+                 for at in range(len(asked))]  # fmt: skip
+        found[name] = [
+            (estimate, one["low"][0], one["high"][0]) for estimate, one in zip(estimates, alone, strict=True)
+        ]
+    return tuple(
+        Parts(one.first, one.second, *map(float, (*found["penalty"][at], *found["signal"][at])))
+        for at, one in enumerate(asked)
+    )
+
+
+def _slopes(asked: list[Contrast], variants: tuple[str, ...], means: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Skill per unit of loss saved, by columns of losses, positive for the first variant; and its elasticities.
+
+    Returns
+    -------
+    slopes, tilts
+        Each of shape [contrast, column]; a tilt is the derivative of the logarithm of the slope by a mean loss.
+    """
+    at = {name: position for position, name in enumerate(variants)}
+    slopes, tilts = np.zeros((2, len(asked), len(means)))
+    base, roots = len(means) - 1, np.sqrt(means)
+    for row, tilt, one in zip(slopes, tilts, asked, strict=True):
+        first, second = at[one.first], at.get(one.second, base)
+        both = roots[first] + roots[second]
+        row[first] += 1 / (roots[base] * both)
+        row[second] -= 1 / (roots[base] * both)
+        tilt[base] -= 1 / (2 * means[base])
+        for column in (first, second):
+            tilt[column] -= 1 / (2 * roots[column] * both)
+    return slopes, tilts
+
+
+def _noise(
+    columns: Columns, weights: np.ndarray, moved: np.ndarray, shares: np.ndarray, block: float, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    days = shares.shape[1]
+    by_date = shares @ (weights @ columns.daily + moved).T
+    by_date = (by_date - by_date.mean(axis=0)) / np.sqrt(kept(days, block))
+    covariances, shapes = seed_covariance(columns, shares), pivots(columns, weights)
+    of_seeds = seed_errors(weights, covariances, shapes)
+    noise = draw_noise(by_date, of_seeds, shapes, covariances[1], weights, freedom=max(days / block - 1, 2), seed=seed)
+    return noise, np.hypot(by_date.std(axis=0, ddof=1), of_seeds)
