@@ -1,9 +1,13 @@
 import pytest
 import torch
 
+import nextday.evaluate
+import nextday.judgement
+import nextday.pipeline
 from checkpoints import save_bolt
 from nextday.data import Bars, random_walk
 from nextday.study import Study
+from verdict_schema import checked
 
 TICKERS = ("AAA", "BBB", "MKT")
 SESSIONS = 260
@@ -36,3 +40,10 @@ def quick(tmp_path_factory) -> dict[str, object]:
         "levels": (0.1, 0.5, 0.9), "conformal": stages[3]["conformal"],
         "training": {"max_epochs": 3, "patience": 2, "learning_rate": 0.01},
     }  # fmt: skip
+
+
+def pytest_configure():
+    """Before any test module is imported: every verdict that the tests make is held against the JSON Schema."""
+    judge = checked(nextday.evaluate.judge)
+    for module in (nextday.evaluate, nextday.evaluate.verdict, nextday.pipeline, nextday.judgement):
+        module.judge = judge

@@ -17,22 +17,18 @@ from nextday.evaluate import (
     Comparison,
     Regimes,
     Verdict,
-    as_dict,
     assess,
-    beside,
     calibrate,
-    compare,
-    compare_rungs,
     find_regimes,
-    judge,
     load_baselines,
     load_neighbour,
-    measure,
     score,
     summarise,
 )
+from nextday.evaluate.export import as_dict, dump
 from nextday.evaluate.probes import assess_probes, sentences
-from nextday.features import check_causality
+from nextday.evaluate.question import answer
+from nextday.features import FEATURE_SETS, check_causality
 from nextday.files import open_folder, write_atomically, write_parquet
 from nextday.models import Device, Precision, resolve_device
 from nextday.progress import Watch
@@ -69,7 +65,6 @@ class Results:
     comparison: Comparison
     verdict: Verdict
     notes: tuple[str, ...]
-    rung: Comparison | None = None
     uncertainty: pl.DataFrame = field(default_factory=pl.DataFrame)
 
     @property
@@ -177,39 +172,31 @@ def report(folder: Path) -> Results:
     forecasts, history, folds = (tables[name] for name in ("forecasts", "history", "folds"))
     scores = score(forecasts, folds, interval=study.interval)
     baselines, remark = (None, "") if study.name == "stage1" else load_baselines(folder.parent / "stage1", forecasts)
-    terms = study.verdict
-    losses = measure(
-        forecasts, loss=terms.loss, benchmark=terms.benchmark or None, folds=folds, pooled=manifest["pooled"]
-    )
-    comparison = compare(losses, margin=terms.margin, alpha=terms.alpha)
-    verdict = judge(comparison)
-    rung, missing = _rung(folder, study, forecasts)
+    judged = answer(folder, study, FEATURE_SETS | study.feature_sets, forecasts, folds, manifest["pooled"])
+    comparison, verdict = judged.comparison, judged.verdict
     write_csv(folder, study.name, forecasts=forecasts, scores=scores)
     probed = assess_probes(tables["probes"], tables["probe_days"]) if len(tables["probes"]) else pl.DataFrame()
     if len(probed):
         write_probes(folder, study.name, tables["probes"])
-    uncertainty = assess(forecasts, scores, alpha=terms.alpha)
+    uncertainty = assess(forecasts, scores, alpha=study.verdict.alpha)
     plates = draw_plots(
         folder, study.name, forecasts=forecasts, history=history, scores=scores, baselines=baselines,
-        tables=tables, below=study.below, rung=rung, regimes=_regimes(folder, study, tables),
-        probed=probed,
+        tables=tables, comparison=comparison, verdict=verdict, question=study.question,
+        regimes=_regimes(folder, study, tables), probed=probed,
     )  # fmt: skip
-    aside = beside(forecasts, comparison, folds)
     page = render_report(
-        comparison=comparison, verdict=verdict, aside=aside, scores=scores, history=history, folds=folds,
+        comparison=comparison, verdict=verdict, aside=judged.aside, scores=scores, history=history, folds=folds,
         manifest=manifest, uncertainty=uncertainty, plates=plates,
     )  # fmt: skip
-    said = as_dict(comparison, verdict) | {"beside": asdict(aside)}
-    if rung:
-        said[f"against {study.below}"] = [asdict(contrast) for contrast in rung.contrasts]
+    said = as_dict(comparison, verdict) | {"beside": asdict(judged.aside)}
     if len(probed):
         said["probes"] = sentences(probed)
     if len(uncertainty):
         said["uncertainty"] = uncertainty.to_dicts()
-    write_atomically(folder / "verdict.json", json.dumps(said, indent=1).encode())
+    write_atomically(folder / "verdict.json", dump(said).encode())
     write_atomically(folder / "report.html", page.encode())
-    notes = (*manifest["notes"], *filter(None, (remark, missing)))
-    return Results(study, folder, forecasts, history, scores, comparison, verdict, notes, rung, uncertainty)
+    notes = (*manifest["notes"], *filter(None, (remark, judged.note)))
+    return Results(study, folder, forecasts, history, scores, comparison, verdict, notes, uncertainty)
 
 
 def _regimes(folder: Path, study: Study, tables: dict[str, pl.DataFrame]) -> Regimes | None:
@@ -219,15 +206,6 @@ def _regimes(folder: Path, study: Study, tables: dict[str, pl.DataFrame]) -> Reg
     networks, _ = load_neighbour(folder.parent / "stage2", tables["forecasts"])
     others = networks[0] if networks else None
     return find_regimes(tables["latents"], tables["profile"], others, lookback=study.lookback)
-
-
-def _rung(folder: Path, study: Study, forecasts: pl.DataFrame) -> tuple[Comparison | None, str]:
-    """Compare with the rung below, where the study names one and its results are there."""
-    if not study.below:
-        return None, ""
-    features = {name: variant.features for name, variant in study.variants.items()}
-    terms = study.verdict
-    return compare_rungs(folder.parent / study.below, forecasts, features, loss=terms.loss, alpha=terms.alpha)
 
 
 def _read(folder: Path) -> tuple[Study, dict[str, Any], dict[str, pl.DataFrame]]:

@@ -1,26 +1,33 @@
 """Every wording of a lesson, on made-up figures, and the bounds it rests on."""
 
+import json
 from types import SimpleNamespace
 
 import numpy as np
 import polars as pl
 import pytest
 
+import worlds
+from nextday.evaluate.ask import Ask, Subject
 from nextday.evaluate.contrasts import Contrast
-from nextday.evaluate.lessons import _keeps_up, _summary, _tell_best
+from nextday.evaluate.export import as_dict
+from nextday.evaluate.inference import compare
+from nextday.evaluate.lessons import _features, _keeps_up, _summary, _tell_best
+from nextday.evaluate.losses import measure
+from nextday.evaluate.verdict import judge
 from nextday.evaluate.wording import Figure, answer, because, best_of, best_pair, interval
 
 MARGIN = 0.0025
 
 
-def contrast(first, low, high, second="zero forecast"):
+def contrast(first, low, high, second="zero forecast", withheld=""):
     middle = (low + high) / 2
-    return Contrast(first, second, middle, 0, 0, 0.001, low, high, low, high, 0.5, 0.5)
+    return Contrast(first, second, middle, 0, 0, 0.001, low, high, low, high, 0.5, 0.5, withheld=withheld)
 
 
-def tell(*contrasts, seen=0.0, withheld=""):
+def tell(*contrasts, seen=0.0):
     entries = pl.DataFrame({"variant": [one.first for one in contrasts], "contaminated": seen})
-    comparison = SimpleNamespace(margin=MARGIN, withheld=withheld)
+    comparison = SimpleNamespace(margin=MARGIN)
     return _tell_best(
         "stage1", "Which?", contrasts, comparison, "simple models", SimpleNamespace(entries=entries)
     )  # fmt: skip
@@ -69,9 +76,20 @@ def test_those_that_are_better_are_named_and_contamination_is_said():
 
 
 def test_what_is_withheld_says_why_and_has_no_figure():
-    (lesson,) = tell(contrast("A", 0.1, 0.2), withheld="too few days: 3")
+    (lesson,) = tell(contrast("A", 0.1, 0.2, withheld="too few days: 3"))
     assert lesson.sentence == "Withheld: too few days: 3."
     assert lesson.estimate is None
+
+
+def test_a_withheld_model_is_counted_apart_and_withholds_no_gain_of_another():
+    (lesson,) = tell(contrast("A", 0.1, 0.2, withheld="too few days: 3"), contrast("B", 0.002, 0.004))
+    assert lesson.answer == "yes"
+    assert lesson.sentence == (
+        "Yes: of 1 simple models B is better than the zero forecast; the best on these days, B: +0.30 % (+0.20 to "
+        "+0.40 %); 1 more withheld (too few days: 3)."
+    )
+    (lesson,) = tell(contrast("A", 0.1, 0.2, withheld="too few days: 3"), contrast("B", -0.002, 0.001))
+    assert lesson.answer == "withheld", "none of all cannot be said where one is not judged"
 
 
 def test_the_bounds_of_the_best_against_the_best_hold_for_any_truth_inside_all_intervals():
@@ -127,3 +145,49 @@ def test_several_pairs_that_were_named_before_are_summed_up(ends, said, head):
 
 def test_no_minus_zero_is_written():
     assert interval(-1e-9, -0.01, 0.0) == "+0.00 % (-1.00 to +0.00 %)"
+
+
+SUBJECTS = {
+    name: Subject("lstm", *role) for name, role in {"P": ("raw", "raw"), "Q": ("engineered", "engineered")}.items()
+}
+
+
+def stage2(folder, *, seeds=3, **changes):
+    """Write a verdict of two variants whose names say nothing: first against the benchmark, then of their features."""
+    world = worlds.World(strengths={"P": 0.2, "Q": 1.0}, days=900, tickers=6, signal=0.1, bias=0.02, seeds=seeds)
+    asked = compare(measure(worlds.draw(world, 0)), ask=[Ask("P", None), Ask("Q", "P")], replicates=300)
+    verdict = judge(asked, subjects=SUBJECTS)
+    (folder / "verdict.json").write_text(json.dumps(as_dict(asked, verdict) | changes))
+    return asked.asked[1], verdict, SimpleNamespace(rung=lambda _: SimpleNamespace(folder=folder))
+
+
+def test_stage_2_repeats_its_headline_with_the_figures_of_its_features_whatever_the_variants_are_called(tmp_path):
+    features, verdict, ladder = stage2(tmp_path)
+    (lesson,) = _features(ladder)
+    assert lesson.sentence == verdict.sentence
+    assert lesson.answer == verdict.code
+    assert "engineered features help" in lesson.sentence
+    assert (lesson.estimate, lesson.low, lesson.high) == (features.estimate, features.low, features.high)
+
+
+def test_a_withheld_contrast_lends_stage_2_no_figures(tmp_path):
+    _, verdict, ladder = stage2(tmp_path, seeds=1)
+    (lesson,) = _features(ladder)
+    assert lesson.sentence == verdict.sentence
+    assert lesson.answer == "withheld"
+    assert lesson.estimate is None
+
+
+@pytest.mark.parametrize("schema", [None, "nextday/verdict/1"])
+def test_a_verdict_of_another_version_says_to_run_stage_2_again(tmp_path, schema):
+    *_, ladder = stage2(tmp_path, schema=schema)
+    (lesson,) = _features(ladder)
+    assert lesson.answer == "withheld"
+    assert lesson.sentence == f"Withheld: the verdict of {tmp_path} is of another version: run stage2 again."
+    assert lesson.estimate is None
+
+
+def test_a_broken_verdict_of_stage_2_is_no_lesson(tmp_path):
+    *_, ladder = stage2(tmp_path)
+    (tmp_path / "verdict.json").write_text("{")
+    assert _features(ladder) == []

@@ -1,23 +1,45 @@
+import json
+import re
+
 import numpy as np
 import pytest
 
 import worlds
-from nextday.evaluate import as_dict, compare, judge, measure
+from nextday.evaluate import Ask, Subject, compare, judge, relation
+from nextday.evaluate.export import as_dict
 
 STAGE_2 = ("LSTM-Raw", "LSTM-OHLCV", "LSTM-Feat")
+SETS = (("raw", "raw"), ("ohlcv", "rich"), ("engineered", "engineered"))
+SUBJECTS = {name: Subject("lstm", *inputs) for name, inputs in zip(STAGE_2, SETS, strict=True)}
+ASKS = [Ask("LSTM-Feat", "LSTM-Raw"), Ask("LSTM-OHLCV", "LSTM-Raw"), Ask("LSTM-Feat", "LSTM-OHLCV")]
 STEADY = {"days": 1500, "tickers": 8, "seeds": 5, "bias": 0.01, "wiggle": 0.01, "signal": 0.1}
 TRUTHS = {
     "equal_baseline": (0.0, 0.0, 0.0),
     "features_help": (0.2, 0.5, 1.0),
     "learns_its_own": (0.2, 1.0, 1.0),
     "features_add_noise": (1.0, 0.4, 0.3),
-    "resolved": (0.5, 0.2, 1.0),
+    "resolved": (0.5, 0.2, 0.5),
 }
 
 
+def world(strengths, **changes):
+    return worlds.World(**{**STEADY, "strengths": dict(zip(STAGE_2, strengths, strict=True)), **changes})
+
+
 def verdict(strengths, seed=0, **changes):
-    world = worlds.World(**{**STEADY, "strengths": dict(zip(STAGE_2, strengths, strict=True)), **changes})
-    return judge(compare(measure(worlds.draw(world, seed)), replicates=600))
+    return judge(compare(worlds.losses(world(strengths, **changes), seed), ask=ASKS, replicates=600), subjects=SUBJECTS)
+
+
+def alone(seed=0, **changes):
+    """Judge variants of which nothing is known but their names."""
+    return judge(compare(worlds.losses(worlds.World(**{**STEADY, **changes}), seed), replicates=600))
+
+
+def words(sentence):
+    """Put F in the place of every estimate with its interval."""
+    number = r"[+-]\d+\.\d\d"
+    text = re.sub(rf"{number} % \({number} to {number} %\)", "F", sentence)
+    return re.sub(rf"\({number} %, {number} to {number} %\)", "(F)", text)
 
 
 @pytest.mark.parametrize("truth", TRUTHS)
@@ -25,81 +47,186 @@ def test_each_verdict_comes_out_where_it_is_true(truth):
     assert verdict(TRUTHS[truth]).code == truth
 
 
-def test_the_words_name_the_variants_in_their_order():
-    assert verdict(TRUTHS["features_help"]).sentence == "Features help: LSTM-Feat > LSTM-OHLCV > LSTM-Raw."
-    assert verdict(TRUTHS["learns_its_own"]).sentence == (
-        "The network learns its own features from rich raw data: LSTM-OHLCV = LSTM-Feat > LSTM-Raw."
+def test_the_sentence_answers_every_question_in_its_words():
+    said = {truth: words(verdict(TRUTHS[truth]).sentence) for truth in TRUTHS}
+    assert said["features_help"] == (
+        "LSTM: engineered features help, F; OHLCV inputs help, F; engineered features help beyond OHLCV inputs, F; "
+        "all variants beat the zero forecast."
     )
-    assert (
-        verdict(TRUTHS["features_add_noise"]).sentence
-        == "The engineered inputs add noise: LSTM-Raw > LSTM-OHLCV, LSTM-Feat."
+    assert said["learns_its_own"] == (
+        "LSTM: engineered features help, F; OHLCV inputs help, F; engineered features and OHLCV inputs are equal within "
+        "0.25 % (F); all variants beat the zero forecast."
     )
-    assert verdict(TRUTHS["resolved"]).sentence == "Resolved: LSTM-Feat > LSTM-Raw > LSTM-OHLCV."
+    assert said["features_add_noise"] == (
+        "LSTM: engineered features hurt, F; OHLCV inputs hurt, F; engineered features hurt compared with OHLCV inputs, F; "
+        "all variants beat the zero forecast."
+    )
+    assert said["resolved"] == (
+        "LSTM: engineered features help beyond OHLCV inputs, F; OHLCV inputs hurt, F; engineered features make no "
+        "difference within 0.25 % (F); all variants beat the zero forecast."
+    )
+    assert said["equal_baseline"] == (
+        "LSTM: engineered features make no difference within 0.25 % (F); OHLCV inputs make no difference within 0.25 % "
+        "(F); engineered features and OHLCV inputs are equal within 0.25 % (F); no variant beats the zero forecast."
+    )
 
 
-def test_an_order_among_losers_is_not_read_as_features_helping():
+def test_the_sign_of_the_figures_is_that_of_the_question():
+    found = verdict(TRUTHS["features_add_noise"])
+    assert [answer.finding for answer in found.answers] == ["worse", "worse", "worse"]
+    assert all("-" in re.findall(r"[+-]\d", answer.sentence)[0] for answer in found.answers)
+
+
+def test_an_order_among_losers_is_answered_and_called_less_overfitting():
     noisy = verdict((0.0, 0.0, 0.0), biases={"LSTM-Raw": 0.4, "LSTM-OHLCV": 0.2})
-    assert noisy.code == "equal_baseline"
-    assert noisy.sentence.startswith(
-        "No variant beats the zero forecast by the margin of 0.25 %; LSTM-Raw, LSTM-OHLCV and LSTM-Feat lose to it"
+    assert noisy.code == "features_help"
+    assert noisy.sentence.endswith("; no variant beats the zero forecast.")
+    assert noisy.context[0].startswith(
+        "No variant beats the zero forecast by the margin of 0.25 %. LSTM-Raw, LSTM-OHLCV and LSTM-Feat lose to it."
     )
-    assert any("means less overfitting, not that inputs help" in remark for remark in noisy.remarks)
+    assert "it overfits less; that is not skill" in noisy.context[0]
+
+
+def test_equal_variants_are_never_called_overfitting():
+    assert not any("overfit" in line for line in verdict(TRUTHS["equal_baseline"]).context)
 
 
 def test_too_little_data_is_inconclusive_and_says_what_would_settle_it():
-    found = verdict((0.3, 0.35, 0.4), days=300, bias=0.1)
+    found = verdict((0.3, 0.32, 0.34), days=200, bias=0.15)
     assert found.code == "inconclusive"
-    assert found.sentence.startswith("Inconclusive: the data cannot tell LSTM-Raw from LSTM-OHLCV")
-    text = " ".join(found.remarks)
-    assert "equivalence would hold at a margin of" in text
-    assert "more seeds are needed first" in text or "days (now 300) would settle it" in text
+    assert found.sentence.startswith(
+        "Inconclusive. LSTM: cannot tell whether engineered features help, OHLCV inputs help or engineered features help"
+    )
+    assert any(
+        remark.startswith("LSTM-Feat - LSTM-Raw: if the true difference is as estimated") for remark in found.remarks
+    )
+    assert any(remark.startswith("This study could have seen a difference of") for remark in found.remarks)
+
+
+def test_what_is_answered_is_not_hidden_by_what_is_not():
+    found = verdict((0.3, 0.35, 0.4), days=300, bias=0.1)
+    assert {answer.finding for answer in found.answers} == {"better", "cannot tell"}
+    assert found.code == "features_help"
+    assert words(found.sentence).startswith("LSTM: engineered features help, F;")
+    assert "cannot tell whether OHLCV inputs help (F)" in words(found.sentence)
+
+
+def test_too_few_seeds_withhold_what_they_carry():
+    actual, forecasts = worlds.sample(world(TRUTHS["features_help"]), 0)
+    forecasts["LSTM-OHLCV"] = forecasts["LSTM-OHLCV"][:2]
+    found = judge(compare(worlds.losses_of(actual, forecasts), ask=ASKS, replicates=600), subjects=SUBJECTS)
+    assert [answer.finding for answer in found.answers] == ["better", "withheld", "withheld"]
+    assert found.code == "features_help"
+    assert (
+        "withheld: whether OHLCV inputs help and whether engineered features help beyond OHLCV inputs" in found.sentence
+    )
+    nothing = judge(
+        compare(worlds.losses_of(actual, {name: one[:2] for name, one in forecasts.items()}), ask=ASKS, replicates=100)
+    )
+    assert nothing.code == "withheld"
+
+
+@pytest.mark.parametrize("names", [("x", "y", "z"), ("LSTM-Feat", "LSTM-Raw", "LSTM-OHLCV"), ("b - a", "a - b", "c")])
+@pytest.mark.parametrize("truth", TRUTHS)
+def test_other_names_give_the_same_code(truth, names):
+    new = dict(zip(STAGE_2, names, strict=True))
+    actual, forecasts = worlds.sample(world(TRUTHS[truth]), 1)
+    renamed = judge(
+        compare(
+            worlds.losses_of(actual, {new[name]: one for name, one in forecasts.items()}),
+            ask=[Ask(new[one.first], new[one.second]) for one in ASKS], replicates=600,
+        ),
+        subjects={new[name]: subject for name, subject in SUBJECTS.items()},
+    )  # fmt: skip
+    plain = verdict(TRUTHS[truth], seed=1)
+    assert renamed.code == plain.code
+    assert renamed.sentence == plain.sentence  # questions about features name no variant
+
+
+def test_without_roles_nothing_is_said_of_features():
+    strengths = dict(zip(STAGE_2, TRUTHS["features_help"], strict=True))
+    found = alone(strengths=strengths)
+    assert found.code == "resolved"
+    assert "features" not in found.sentence
+
+
+def test_the_order_of_the_variants_changes_nothing():
+    actual, forecasts = worlds.sample(world(TRUTHS["learns_its_own"]), 2)
+    turned = dict(reversed(forecasts.items()))
+    one, two = (
+        judge(compare(worlds.losses_of(actual, each), ask=ASKS, replicates=2000), subjects=SUBJECTS)
+        for each in (forecasts, turned)
+    )
+    assert one.code == two.code
+    assert words(one.sentence) == words(two.sentence)
 
 
 def test_any_number_and_names_of_variants_are_ordered():
-    world = worlds.World(**{**STEADY, "strengths": {"x": 0.1, "y": 0.4, "z": 1.0, "<w>": 0.7}, "days": 2500})
-    assert judge(compare(measure(worlds.draw(world, 0)), replicates=600)).sentence == "Resolved: z > <w> > y > x."
+    found = alone(strengths={"X": 0.1, "Y": 0.4, "Z": 1.0, "<w>": 0.7})
+    assert words(found.sentence) == (
+        "<w> is better than X, F; <w> is better than Y, F; Z is better than <w>, F; "
+        "3 more contrasts are resolved; all variants beat the zero forecast."
+    )
+    assert found.code == "resolved"
 
 
 def test_one_variant_alone_is_held_against_the_benchmark():
-    world = worlds.World(**{**STEADY, "strengths": {"only": 1.0}})
-    assert judge(compare(measure(worlds.draw(world, 0)), replicates=300)).sentence == "Resolved: only > zero forecast."
-    short = worlds.World(**{**STEADY, "strengths": {"only": 0.1}, "bias": 0.1, "days": 200})
-    assert (
-        "cannot tell only from zero forecast" in judge(compare(measure(worlds.draw(short, 0)), replicates=300)).sentence
-    )
+    assert words(alone(strengths={"One": 1.0}).sentence) == "One beats the zero forecast, F."
+    short = alone(strengths={"One": 0.1}, bias=0.1, days=200)
+    assert words(short.sentence) == "Inconclusive. Cannot tell whether One beats the zero forecast (F)."
+
+
+def test_two_models_are_answered_apart_and_one_code_needs_both():
+    names = {f"{model}-{inputs}": (model, inputs) for model in ("lstm", "gru") for inputs in ("raw", "engineered")}
+    roles = {name: Subject(model, inputs, inputs) for name, (model, inputs) in names.items()}
+    asks = [Ask("lstm-engineered", "lstm-raw"), Ask("gru-engineered", "gru-raw")]
+
+    def judged(*strengths):
+        mixed = worlds.World(**{**STEADY, "strengths": dict(zip(names, strengths, strict=True))})
+        return judge(compare(worlds.losses(mixed, 0), ask=asks, replicates=600), subjects=roles)
+
+    agreed, torn = judged(0.2, 1.0, 0.2, 1.0), judged(0.2, 1.0, 1.0, 0.2)
+    assert (agreed.code, torn.code) == ("features_help", "resolved")
+    assert words(torn.sentence).startswith("LSTM: engineered features help, F. GRU: engineered features hurt, F")
 
 
 def test_the_json_holds_everything_and_is_plain():
-    import json
-
-    world = worlds.World(**{**STEADY, "days": 200, "strengths": {"A": 0.0, "B": 0.5}})
-    comparison = compare(measure(worlds.draw(world, 0)), replicates=100)
-    found = json.loads(json.dumps(as_dict(comparison, judge(comparison))))
-    assert found["counts"] == {"variants": 2, "tickers": 8, "days": 200, "pairs": 1600, "seeds": {"A": 5, "B": 5}}
-    assert {"first", "second", "estimate", "standard_error", "low", "high", "p_value", "relation"} <= set(
-        found["contrasts"][0]
+    comparison = compare(
+        worlds.losses(worlds.World(**{**STEADY, "days": 200, "strengths": {"A": 0.0, "B": 0.5}}), 0), replicates=100
     )
+    found = json.loads(json.dumps(as_dict(comparison, judge(comparison)), allow_nan=False))
+    assert found["schema"] == "nextday/verdict/2"
+    assert found["counts"] == {"variants": 2, "tickers": 8, "days": 200, "pairs": 1600, "seeds": {"A": 5, "B": 5}}
+    wanted = {"first", "second", "estimate", "standard_error", "low", "high", "p_value", "relation", "withheld"}
+    assert wanted <= set(found["asked"][0])
+    assert [one["first"] for one in found["against_benchmark"]] == ["A", "B"]
     assert np.isfinite(found["minimum_detectable_difference"])
 
 
-WRONG = {
-    "equal_baseline": {"features_help", "learns_its_own", "features_add_noise", "resolved"},
-    "features_help": {"equal_baseline", "learns_its_own", "features_add_noise", "resolved"},
-    "learns_its_own": {"equal_baseline", "features_help", "features_add_noise", "resolved"},
-    "features_add_noise": {"equal_baseline", "features_help", "learns_its_own", "resolved"},
-    "resolved": {"equal_baseline", "features_help", "learns_its_own", "features_add_noise"},
-}
+def wrong(found, comparison, true):
+    """Whether any answer says what is not so."""
+    lies = []
+    for one in comparison.asked:
+        gap = true[one.first] - true[one.second]
+        lies.append({">": gap <= 0, "<": gap >= 0, "=": abs(gap) >= one.margin, "?": False}[relation(one)])
+    return any(lies)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("truth", TRUTHS)
 def test_the_wrong_verdict_is_rare(truth, capsys):
-    """Under each truth, with so few days that the answer is not obvious, at most 5 % of verdicts are wrong ones."""
-    replications = 200
-    found = [verdict(TRUTHS[truth], seed=seed, days=350, bias=0.06, wiggle=0.05).code for seed in range(replications)]
-    wrong = sum(code in WRONG[truth] for code in found) / replications
+    """Under each truth, with so few days that the answer is not obvious, at most 5 % of verdicts hold a wrong answer."""
+    draws = 200
+    short = world(TRUTHS[truth], days=350, bias=0.06, wiggle=0.05)
+    true = {name: worlds.truth(short, name) for name in STAGE_2}
+    codes, lies = [], 0
+    for seed in range(draws):
+        comparison = compare(worlds.losses(short, seed), ask=ASKS, replicates=600, other_blocks=())
+        found = judge(comparison, subjects=SUBJECTS)
+        codes.append(found.code)
+        lies += wrong(found, comparison, true)
     with capsys.disabled():
         print(
-            f"\n{truth}: wrong {100 * wrong:.1f} %, right {100 * found.count(truth) / replications:.1f} %, else inconclusive"
+            f"\n{truth}: a wrong answer {100 * lies / draws:.1f} %, the code {100 * codes.count(truth) / draws:.1f} %"
         )
-    assert wrong <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / replications)
+    assert lies / draws <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / draws)

@@ -1,37 +1,50 @@
 """From the forecasts table to scores and the verdict; no model is imported."""
 
+from nextday.evaluate.answers import Answer
+from nextday.evaluate.ask import Ask, Subject, asked_by, subjects_of
 from nextday.evaluate.assess import assess
-from nextday.evaluate.baselines import compare_rungs, load_baselines, load_forecasts, load_neighbour
+from nextday.evaluate.baselines import load_baselines, load_neighbour
 from nextday.evaluate.conformal import calibrate
-from nextday.evaluate.contrasts import Comparison, Contrast, compare
-from nextday.evaluate.losses import LOSSES, Losses, measure
+from nextday.evaluate.contrasts import Comparison, Contrast, relation
+from nextday.evaluate.guards import too_good, twins
+from nextday.evaluate.inference import compare
+from nextday.evaluate.losses import LOSSES, Losses
 from nextday.evaluate.metrics import METRICS, score, summarise
+from nextday.evaluate.reading import Prepared, load_forecasts, prepare
 from nextday.evaluate.regimes import Regimes, find_regimes
 from nextday.evaluate.side_tests import Beside, beside
-from nextday.evaluate.verdict import Verdict, as_dict, judge, relation
+from nextday.evaluate.table import measure
+from nextday.evaluate.verdict import Verdict, judge
 
 __all__ = [
     "LOSSES",
     "METRICS",
+    "Answer",
+    "Ask",
     "Beside",
     "Comparison",
     "Contrast",
     "Losses",
+    "Prepared",
     "Regimes",
+    "Subject",
     "Verdict",
-    "as_dict",
+    "asked_by",
     "assess",
     "beside",
     "calibrate",
     "compare",
-    "compare_rungs",
     "find_regimes",
     "judge",
     "load_baselines",
     "load_forecasts",
     "load_neighbour",
     "measure",
+    "prepare",
     "relation",
     "score",
+    "subjects_of",
     "summarise",
+    "too_good",
+    "twins",
 ]  # fmt: skip

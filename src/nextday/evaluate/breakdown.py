@@ -23,6 +23,8 @@ class Breakdown:
     saved
         Cumulative loss that each variant saves against the benchmark, in shares of the benchmark's whole loss,
         shape [variant, date].
+    contrasts
+        What is asked, then the other contrasts with the benchmark; exploratory pairs are left out.
     left_out
         Each contrast without one ticker, shape [contrast, ticker].
     agree
@@ -35,6 +37,7 @@ class Breakdown:
     by_year: np.ndarray
     by_seed: tuple[np.ndarray, ...]
     saved: np.ndarray
+    contrasts: tuple[Contrast, ...]
     left_out: np.ndarray
     agree: np.ndarray
 
@@ -48,10 +51,10 @@ def break_down(comparison: Comparison) -> Breakdown:
     years = sorted({int(year) for year in calendar[present.any(axis=0)]})
     in_year = [(calendar == year) & present.any(axis=0) for year in years]
     by_ticker = _skill(losses, average(losses.grid, axis=2), average(losses.base, axis=1))
-    each = by_ticker - np.stack([_of_second(c, losses, by_ticker) for c in comparison.contrasts])[:, None]
-    at = [losses.variants.index(contrast.first) for contrast in comparison.contrasts]
-    gaps = np.stack([each[row, first] for row, first in enumerate(at)])  # [contrast, ticker]
-    signs = np.array([[np.sign(contrast.estimate)] for contrast in comparison.contrasts])
+    contrasts = comparison.contrasts[: len(comparison.contrasts) - len(comparison.others)]
+    at = [losses.variants.index(contrast.first) for contrast in contrasts]
+    gaps = np.stack([by_ticker[a] - _of_second(c, losses, by_ticker) for a, c in zip(at, contrasts, strict=True)])
+    signs = np.array([[np.sign(contrast.estimate)] for contrast in contrasts])
     seed_base = np.nan_to_num(average(losses.base, axis=1)).mean()
     without = _without_one(losses)
     return Breakdown(
@@ -59,7 +62,8 @@ def break_down(comparison: Comparison) -> Breakdown:
         np.stack([_skill(losses, average(daily[:, days], axis=1), base[days].mean()) for days in in_year], axis=1),
         tuple(_skill(losses, seeds.mean(axis=1), seed_base) for seeds in losses.by_seed),
         np.nancumsum(base - daily, axis=1) / (np.nansum(base) or np.nan),
-        np.stack([without[a] - _of_second(c, losses, without) for a, c in zip(at, comparison.contrasts, strict=True)]),
+        contrasts,
+        np.stack([without[a] - _of_second(c, losses, without) for a, c in zip(at, contrasts, strict=True)]),
         average(np.where(np.isnan(gaps), np.nan, np.sign(gaps) == signs), axis=1),
     )  # fmt: skip
 

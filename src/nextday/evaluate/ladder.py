@@ -12,8 +12,10 @@ import polars as pl
 from polars import selectors as cs
 
 from nextday.errors import OutputError, VerdictError, first_line
-from nextday.evaluate.contrasts import Comparison, compare
-from nextday.evaluate.losses import Losses, measure
+from nextday.evaluate.contrasts import Comparison
+from nextday.evaluate.inference import compare
+from nextday.evaluate.losses import Losses
+from nextday.evaluate.table import measure
 
 STAGES = tuple(f"stage{number}" for number in range(1, 7))
 KEYS = ("ticker", "fold", "seed", "origin", "date", "actual", "predicted")

@@ -10,13 +10,16 @@ from collections.abc import Callable, Sequence
 
 import polars as pl
 
-from nextday.evaluate.contrasts import Comparison, Contrast, compare
+from nextday.evaluate.contrasts import Comparison, Contrast
+from nextday.evaluate.export import SCHEMA
+from nextday.evaluate.inference import compare
 from nextday.evaluate.ladder import Ladder, subset
 from nextday.evaluate.rediscovery import rediscovery
 from nextday.evaluate.spread_lessons import uncertainty
 from nextday.evaluate.wording import (
     NO,
     UNKNOWN,
+    WITHHELD,
     YES,
     Figure,
     Lesson,
@@ -27,7 +30,6 @@ from nextday.evaluate.wording import (
     best_of,
     best_pair,
     figures,
-    interval,
     join,
     percent,
     whichever,
@@ -78,8 +80,9 @@ def _tell_best(
     """Tell of the best of several whether it beats the zero forecast."""
     if not contrasts:
         return []
-    if comparison.withheld:
-        return [withhold(stage, question, comparison)]
+    contrasts, withheld = _judged(contrasts)
+    if withheld and not any(one.low > 0 for one in contrasts):  # a gain stands alone, "none" does not
+        return [Lesson(stage, question, WITHHELD, f"Withheld: {withheld[0].withheld}.")]
     top, margin, many = best_of(contrasts), percent(comparison.margin), len(contrasts)
     said = answer(top, comparison.margin)
     ahead = [one.first for one in contrasts if one.low > 0]
@@ -91,8 +94,18 @@ def _tell_best(
         who = f"Cannot tell whether any of {many} {what} beats the zero forecast"
     reach = f"{figures(top)}{whichever(many)}{_contamination(ladder, top.first)}"
     why = "" if said == NO else because(top, comparison.margin)
-    text = f"{who}; the best on these days, {top.first}: {reach}{why}."
+    text = f"{who}; the best on these days, {top.first}: {reach}{why}{_left_out(withheld)}."
     return [Lesson(stage, question, said, text, top.estimate, top.low, top.high)]
+
+
+def _judged(contrasts: Sequence[Contrast]) -> tuple[list[Contrast], list[Contrast]]:
+    """Tell the contrasts that are judged from those that are withheld; each stands alone."""
+    return [one for one in contrasts if not one.withheld], [one for one in contrasts if one.withheld]
+
+
+def _left_out(withheld: Sequence[Contrast]) -> str:
+    """Say how many contrasts are withheld, and why the first is."""
+    return f"; {len(withheld)} more withheld ({withheld[0].withheld})" if withheld else ""
 
 
 def _some(names: Sequence[str]) -> str:
@@ -154,23 +167,22 @@ def _keeps_up(contrast: Figure, margin: float) -> tuple[str, str]:
 
 
 def _features(ladder: Ladder) -> list[Lesson]:
-    """Repeat the verdict of Stage 2, with its contrast of engineered and raw inputs."""
+    """Repeat the headline of Stage 2, with the figures of its first contrast between features of one model."""
     rung, question = ladder.rung("stage2"), "Does feature engineering matter?"
     if rung is None:
         return []
     try:
         said = json.loads((rung.folder / "verdict.json").read_text("utf-8"))
-        sentence, code, contrasts = str(said["verdict"]["sentence"]), str(said["verdict"]["code"]), said["contrasts"]
-        found = [one for one in contrasts if one["first"].endswith("-Raw") and one["second"].endswith("-Feat")]
-        if not found or code == "withheld":
-            return [Lesson("stage2", question, code, sentence)]
-        estimate, low, high = (-float(found[0][key]) for key in ("estimate", "high", "low"))
-        reach = interval(estimate, low, high, "pp" if said["loss"] == "miss" else "%")
-        names = f"{found[0]['second']} less {found[0]['first']}"
+        if said.get("schema") != SCHEMA:
+            way_out = f"the verdict of {rung.folder} is of another version: run stage2 again"
+            return [Lesson("stage2", question, WITHHELD, f"Withheld: {way_out}.")]
+        sentence, code = str(said["verdict"]["sentence"]), str(said["verdict"]["code"])
+        of_features = {(one["first"], one["second"]) for one in said["verdict"]["answers"] if one["model"]}
+        found = [one for one in said["asked"] if (one["first"], one["second"]) in of_features and not one["withheld"]]
+        figures = [float(found[0][key]) for key in ("estimate", "low", "high")] if found else []
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return []
-    text = f"{sentence} {names}: {reach}{at_once(len(contrasts), 'contrasts of that stage')}."
-    return [Lesson("stage2", question, code, text, estimate, low, high)]
+    return [Lesson("stage2", question, code, sentence, *figures)]
 
 
 def _attention(ladder: Ladder) -> list[Lesson]:
@@ -183,12 +195,12 @@ def _attention(ladder: Ladder) -> list[Lesson]:
     question, every = "Does attention add value over an LSTM?", ladder.comparison
     names = list(dict.fromkeys([first for first, _ in pairs] + [second for _, second in pairs]))
     comparison = compare(subset(every.losses, names), alpha=every.alpha, matches=pairs)
-    if comparison.withheld:
-        return [withhold("stage3", question, comparison)]
-    contrasts = comparison.contrasts
+    contrasts, withheld = _judged(comparison.contrasts)
+    if withheld and not any(one.low > 0 for one in contrasts):
+        return [Lesson("stage3", question, WITHHELD, f"Withheld: {withheld[0].withheld}.")]
     said, head = _summary(contrasts, comparison.margin)
     each = "; ".join(f"{one.first} less {one.second} {figures(one)}" for one in contrasts)
-    text, main = f"{head}: {each}{at_once(len(pairs), 'pairs')}.", best_of(contrasts)
+    text, main = f"{head}: {each}{at_once(len(pairs), 'pairs')}{_left_out(withheld)}.", best_of(contrasts)
     return [Lesson("stage3", question, said, text, main.estimate, main.low, main.high)]
 
 

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from nextday.evaluate.contrasts import MIN_SEEDS, compare
+from nextday.evaluate.inference import compare
 from nextday.evaluate.ladder import Ladder, Rung
-from nextday.evaluate.losses import measure
 from nextday.evaluate.quantiles import coverage_intervals, intervals_of, levels_of
+from nextday.evaluate.seeds import MIN_SEEDS
+from nextday.evaluate.table import measure
 from nextday.evaluate.wording import (
     NO,
     UNKNOWN,

@@ -1,16 +1,21 @@
-"""From intervals to words: the verdict, generated from the numbers, for any number and names of variants."""
+"""From intervals to words: the verdict answers what was asked in one sentence, generated from the numbers."""
 
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from itertools import pairwise
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-import numpy as np
+from nextday.evaluate.answers import FINDINGS, MOST_NAMED, Answer, answer_of, headline_of
+from nextday.evaluate.ask import Subject
+from nextday.evaluate.contrasts import Comparison, relation
+from nextday.evaluate.parts import Parts, split
+from nextday.evaluate.remarks import remarks_on
+from nextday.evaluate.signals import Signal
+from nextday.evaluate.wording import begin, join, sign_of, the
 
-from nextday.evaluate.contrasts import Comparison, Contrast
-from nextday.evaluate.wording import join
-
-MOST_KNOWN = 8  # orders to name one by one
-ROLES = {"raw": "-Raw", "rich": "-OHLCV", "engineered": "-Feat"}
+CODES = {
+    "withheld": "withheld", "equal_baseline": "no better than the benchmark", "features_help": "features help",
+    "learns_its_own": "learns its own features", "features_add_noise": "features hurt", "resolved": "resolved",
+    "equal": "equal within the margin", "inconclusive": "inconclusive",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,200 +25,143 @@ class Verdict:
     Attributes
     ----------
     code
-        ``withheld``, ``equal_baseline``, ``features_help``, ``learns_its_own``, ``features_add_noise``, ``resolved``
-        or ``inconclusive``.
+        ``features_help``, ``learns_its_own``, ``features_add_noise``: what the features of a model do, where all models
+        agree; ``resolved``: another order; ``equal_baseline``: all that is asked is equal, and nothing beats the
+        benchmark; ``equal``: all that is asked is equal; ``inconclusive``: nothing that is asked is answered;
+        ``withheld``: nothing that is asked can be judged.
     sentence
-        The verdict in one sentence.
+        The answers in one sentence.
+    answers
+        One for each contrast that is asked.
+    context
+        Whether anything beats the benchmark, whether there is any signal, whether a simpler model finds it.
     remarks
         What has to be said beside it: how sure, under which condition, what would settle it.
+    parts
+        Penalty and signal of each asked contrast, where the loss is squared.
     """
 
     code: str
     sentence: str
+    answers: tuple[Answer, ...]
+    context: tuple[str, ...]
     remarks: tuple[str, ...]
+    parts: tuple[Parts, ...] = ()
+
+    def __str__(self) -> str:
+        """Return the answers, then their context, line by line."""
+        return "\n".join((self.sentence, *self.context))
 
 
-def judge(comparison: Comparison) -> Verdict:
-    """Put a comparison into words; the first rule that fits decides."""
-    if comparison.withheld:
-        return Verdict("withheld", f"Withheld: {comparison.withheld}.", _conditions(comparison))
-    for rule in (_equal_baseline, _ablation, _resolved):
-        found = rule(comparison)
-        if found is not None:
-            return Verdict(found[0], found[1], (*found[2:], *_conditions(comparison)))
-    return Verdict("inconclusive", *_inconclusive(comparison))
+def judge(
+    comparison: Comparison, *, subjects: Mapping[str, Subject] | None = None, signal: Signal | None = None,
+    beside: Sequence[str] = (), notes: Sequence[str] = (),
+) -> Verdict:  # fmt: skip
+    """Put a comparison into words.
 
-
-def relation(contrast: Contrast, margin: float) -> str:
-    """Say ``>`` or ``<`` where the simultaneous interval excludes zero, ``=`` by two one-sided tests, else ``?``.
-
-    A difference that is both resolved and inside the margin is ``=``: it is too small to matter.
+    Parameters
+    ----------
+    comparison
+        What was compared.
+    subjects
+        What each variant is to the question; names of variants say nothing.
+    signal
+        Whether Clark and West's test finds any signal.
+    beside
+        Further lines of context, such as what a simpler model finds.
+    notes
+        Remarks that the table gave rise to.
     """
-    if contrast.identical or (-margin < contrast.equal_low and contrast.equal_high < margin):
-        return "="
-    if contrast.low > 0:
-        return ">"
-    return "<" if contrast.high < 0 else "?"
-
-
-def _equal_baseline(comparison: Comparison) -> tuple[str, ...] | None:
-    """Checked first: an order among models that lose to the baseline says nothing about features."""
-    if not all(contrast.high < comparison.margin for contrast in comparison.against_benchmark):
-        return None
-    worse = [contrast.first for contrast in comparison.against_benchmark if contrast.high < 0]
-    better = [contrast.first for contrast in comparison.against_benchmark if contrast.low > 0]
-    loses = f"; {join(worse)} {'loses' if len(worse) == 1 else 'lose'} to it" if worse else ""
-    beats = f"; {join(better)} beat it by less than the margin" if better else ""
-    sentence = (
-        f"No variant beats the {comparison.losses.benchmark} by the margin of {_amount(comparison.margin, comparison)}"
-        f"{loses}{beats}: there is no skill here that features could add to."
+    subjects = subjects or {}
+    answers = tuple(answer_of(one, comparison, subjects) for one in comparison.asked)
+    code = _code(answers, comparison, subjects)
+    clause, line = _against_benchmark(comparison)
+    of_pairs = any(one.second != comparison.losses.benchmark for one in comparison.asked)
+    sentence = headline_of(answers, comparison)
+    if code == "inconclusive":
+        sentence = f"Inconclusive. {begin(sentence, comparison.losses)}"
+    if of_pairs and clause and code != "withheld":
+        sentence += f"; {clause}"
+    parts = split(comparison)
+    found = [_reconciled(signal, comparison)] if signal else []
+    context = (*((line,) if line and of_pairs else ()), *found, *beside)
+    return Verdict(
+        code, f"{begin(sentence, comparison.losses)}.", answers, context, remarks_on(comparison, parts, notes), parts
     )
-    ordered = [_compared(contrast, comparison.margin) for contrast in comparison.between]
-    resolved = [text for text in ordered if text]
-    remark = f"Among them {'; '.join(resolved)}: that means less overfitting, not that inputs help." if resolved else ""
-    return ("equal_baseline", sentence, *([remark] if remark else []))
 
 
-def _ablation(comparison: Comparison) -> tuple[str, ...] | None:
-    """The four orders that answer the question of Stage 2, where the variants are its three."""
-    names = {role: [name for name in comparison.losses.variants if name.endswith(end)] for role, end in ROLES.items()}
-    if len(comparison.losses.variants) != 3 or any(len(found) != 1 for found in names.values()):
-        return None
-    raw, rich, engineered = (names[role][0] for role in ROLES)
-    order = _relations(comparison)
-    if order(engineered, rich) == order(rich, raw) == order(engineered, raw) == ">":
-        return "features_help", f"Features help: {engineered} > {rich} > {raw}."
-    if order(rich, engineered) == "=" and order(rich, raw) == order(engineered, raw) == ">":
-        return (
-            "learns_its_own",
-            f"The network learns its own features from rich raw data: {rich} = {engineered} > {raw}.",
+def _code(answers: Sequence[Answer], comparison: Comparison, subjects: Mapping[str, Subject]) -> str:
+    """Name the outcome, by the findings of each model and the roles of its feature sets."""
+    found = {one.finding for one in answers}
+    if found == {"withheld"}:
+        return "withheld"
+    if not found & {"better", "worse", "equal"}:
+        return "inconclusive"
+    if not found & {"better", "worse"} and found <= {"equal"}:
+        beaten = all(one.high < one.margin or one.identical for one in comparison.against_benchmark)
+        return "equal_baseline" if beaten else "equal"
+    of_features = [one for one in answers if one.of_features]
+    models = {subjects[one.first].model for one in of_features}
+    codes = {_of_model([one for one in of_features if subjects[one.first].model == name], subjects) for name in models}
+    return codes.pop() if len(codes) == 1 and len(of_features) == len(answers) else "resolved"
+
+
+def _of_model(answers: Sequence[Answer], subjects: Mapping[str, Subject]) -> str:
+    """Name what the features of one model do; findings of the same two roles have to agree."""
+    found: dict[tuple[str, str], set[str]] = {}
+    for one in answers:
+        found.setdefault((subjects[one.first].role, subjects[one.second].role), set()).add(one.finding)
+
+    def said(first: str, second: str) -> str:
+        findings, mirrored = found.get((first, second), set()), found.get((second, first), set())
+        findings = findings | {FINDINGS[word].mirror for word in mirrored}
+        return findings.pop() if len(findings) == 1 else ""
+
+    engineered = said("engineered", "raw")
+    if said("rich", "raw") == "better" and said("engineered", "rich") in {"equal", "worse"}:
+        return "learns_its_own"
+    return {"better": "features_help", "worse": "features_add_noise"}.get(engineered, "resolved")
+
+
+def _reconciled(signal: Signal, comparison: Comparison) -> str:
+    """Say whether there is any signal, and how that agrees with no gain against the benchmark."""
+    gains = any(relation(one) == ">" for one in comparison.against_benchmark)
+    why = {
+        "timing": ""
+        if gains
+        else "; what it knows of the next return is less than estimation costs, so no loss is saved",
+        "drift": "" if gains else "; that is the mean of the returns, not their timing",
+        "none": "; a gain without a signal deserves a second look" if gains else "",
+    }[signal.kind]
+    return f"{signal.sentence}{why}."
+
+
+def _named(names: Sequence[str], all_of_them: int) -> str:
+    """Name some variants, or say how many they are."""
+    return join(names) if len(names) <= MOST_NAMED else f"{len(names)} of {all_of_them} variants"
+
+
+def _against_benchmark(comparison: Comparison) -> tuple[str, str]:
+    """Say whether anything beats the benchmark: a clause for the headline, and a line of context."""
+    known = [one for one in comparison.against_benchmark if not one.withheld]
+    bench = the(comparison.losses.benchmark)
+    if not known:
+        why = next((one.withheld for one in comparison.against_benchmark), "")
+        return "", f"Whether any variant beats {bench} is withheld: {why}." if why else ""
+    better = [one.first for one in known if relation(one) == ">"]
+    if better:
+        verb = "beats" if len(better) == 1 else "beat"
+        names = "all variants" if len(better) == len(known) > 1 else _named(better, len(known))
+        return f"{names} {verb} {bench}", ""
+    if all(one.high < one.margin or one.identical for one in known):
+        worse = [one.first for one in known if one.high < 0]
+        loses = f" {_named(worse, len(known))} {'loses' if len(worse) == 1 else 'lose'} to it." if worse else ""
+        resolved = any(relation(one) in "<>" for one in comparison.asked if not one.withheld)
+        reading = (
+            " Where one variant is better than another here, it overfits less; that is not skill." if resolved else ""
         )
-    if order(raw, rich) == order(raw, engineered) == ">":
-        return "features_add_noise", f"The engineered inputs add noise: {raw} > {rich}, {engineered}."
-    return None
-
-
-def _resolved(comparison: Comparison) -> tuple[str, ...] | None:
-    """Name any order in which every neighbour is resolved and every pair agrees with it."""
-    if len(comparison.against_benchmark) == 1:
-        (only,) = comparison.against_benchmark
-        text = f"Resolved: {only.first} > {only.second}."
-        return ("resolved", text) if relation(only, comparison.margin) == ">" else None
-    order = _relations(comparison)
-    ranked = sorted(comparison.against_benchmark, key=lambda contrast: -contrast.estimate)
-    names = [contrast.first for contrast in ranked]
-    pairs = [order(a, b) for at, a in enumerate(names) for b in names[at + 1 :]]
-    if not pairs or any(pair not in (">", "=") for pair in pairs):
-        return None
-    text = names[0] + "".join(f" {order(a, b)} {b}" for a, b in pairwise(names))
-    return "resolved", f"Resolved: {text}."
-
-
-def _inconclusive(comparison: Comparison) -> tuple[str, tuple[str, ...]]:
-    open_ones = [contrast for contrast in comparison.between if relation(contrast, comparison.margin) == "?"]
-    open_ones = open_ones or [
-        contrast for contrast in comparison.against_benchmark if relation(contrast, comparison.margin) == "?"
-    ]
-    remarks = [_what_would_settle(contrast, comparison) for contrast in open_ones]
-    known = _known(comparison)
-    if known:
-        remarks.insert(0, f"Resolved: {'; '.join(known)}.")
-    pairs = join(_first([f"{contrast.first} from {contrast.second}" for contrast in open_ones], 3))
-    sentence = f"Inconclusive: the data cannot tell {pairs}, nor show that they are equal."
-    return sentence, (*remarks, *_conditions(comparison))
-
-
-def _what_would_settle(contrast: Contrast, comparison: Comparison) -> str:
-    days = len(comparison.losses.dates)
-    needed = contrast.days_to_settle(days, comparison.margin)
-    smallest = max(abs(contrast.equal_low), abs(contrast.equal_high))
-    if needed == float("inf"):
-        way = "no number of days would settle it with these seeds: more seeds are needed first"
-    else:
-        margin = _amount(comparison.margin, comparison)
-        way = f"about {needed:,.0f} days (now {days:,}) would settle it at the margin of {margin}"
-    estimate, low, high = (
-        _amount(value, comparison, signed=True) for value in (contrast.estimate, contrast.low, contrast.high)
-    )
-    return (
-        f"{contrast.first} - {contrast.second}: {estimate}, interval {low} to {high}; equivalence would hold at a "
-        f"margin of {_amount(smallest, comparison)}; {way}."
-    )
-
-
-def _conditions(comparison: Comparison) -> tuple[str, ...]:
-    losses = comparison.losses
-    tickers = f"{len(losses.tickers)} ticker{'s' if len(losses.tickers) > 1 else ''}"
-    twins = [f"{c.first} and {c.second} forecast the same everywhere" for c in comparison.contrasts if c.identical]
-    return (
-        *(f"{text}." for text in twins),
-        f"Minimum detectable difference of this study: {_amount(comparison.detectable, comparison)} (80 % power).",
-        f"The claim is about the listed {tickers} and these {len(losses.dates):,} days.",
-    )
-
-
-def _relations(comparison: Comparison) -> Callable[[str, str], str]:
-    known = {}
-    for contrast in comparison.between:
-        found = relation(contrast, comparison.margin)
-        known[contrast.first, contrast.second] = found
-        known[contrast.second, contrast.first] = {">": "<", "<": ">"}.get(found, found)
-    return lambda first, second: known[first, second]
-
-
-def _known(comparison: Comparison) -> list[str]:
-    """Say what is resolved; of many, the benchmark's in one, and how many are equal."""
-    known = [text for contrast in comparison.contrasts if (text := _compared(contrast, comparison.margin))]
-    if len(known) <= MOST_KNOWN:
-        return known
-    sides = {sign: [one.first for one in comparison.against_benchmark if relation(one, comparison.margin) == sign]
-             for sign in (">", "=", "<")}  # fmt: skip
-    found = [f"{join(names)} {sign} {comparison.losses.benchmark}" for sign, names in sides.items() if names]
-    pairs = [text for contrast in comparison.between if (text := _compared(contrast, comparison.margin))]
-    ordered, equal = [text for text in pairs if " > " in text], sum(" = " in text for text in pairs)
-    found += _first(ordered, MOST_KNOWN)
-    return found + ([f"{equal} pairs of variants are equal within the margin"] if equal else [])
-
-
-def _first(pairs: list[str], most: int) -> list[str]:
-    """Name some pairs, and say how many more there are; never one more, which takes no more room than its name."""
-    return pairs if len(pairs) <= most + 1 else [*pairs[:most], f"{len(pairs) - most} more pairs"]
-
-
-def _compared(contrast: Contrast, margin: float) -> str:
-    found = relation(contrast, margin)
-    if found == "<":
-        return f"{contrast.second} > {contrast.first}"
-    return "" if found == "?" else f"{contrast.first} {found} {contrast.second}"
-
-
-def _amount(value: float, comparison: Comparison, *, signed: bool = False) -> str:
-    """Write a skill or a difference in its unit: percent of the benchmark's loss, or points of days hit."""
-    unit = "pp" if comparison.losses.loss == "miss" else "%"
-    return f"{100 * value:+.2f} {unit}" if signed else f"{100 * value:.2f} {unit}"
-
-
-def as_dict(comparison: Comparison, verdict: Verdict) -> dict[str, object]:
-    """Lay out a verdict and all it rests on as plain values, for JSON."""
-    losses = comparison.losses
-    return {
-        "verdict": asdict(verdict),
-        "loss": losses.loss,
-        "benchmark": losses.benchmark,
-        "margin": comparison.margin,
-        "alpha": comparison.alpha,
-        "counts": {
-            "variants": len(losses.variants),
-            "tickers": len(losses.tickers),
-            "days": len(losses.dates),
-            "pairs": int((~np.isnan(losses.base)).sum()),
-            "seeds": dict(zip(losses.variants, map(len, losses.seeds), strict=True)),
-        },
-        "index_hash": losses.index_hash,
-        "block": comparison.block,
-        "sensitivity": {"half_block": comparison.sensitivity[0], "twice_block": comparison.sensitivity[1]},
-        "minimum_detectable_difference": comparison.detectable,
-        "contrasts": [
-            asdict(contrast) | {"relation": relation(contrast, comparison.margin)} for contrast in comparison.contrasts
-        ],
-    }
+        margin = f"the margin of {100 * comparison.margin:g} {sign_of(comparison.losses)}"
+        return f"no variant beats {bench}", f"No variant beats {bench} by {margin}.{loses}{reading}"
+    top = max(known, key=lambda one: one.estimate)
+    reach = f"{100 * top.estimate:+.2f} {sign_of(comparison.losses)} ({100 * top.low:+.2f} to {100 * top.high:+.2f})"
+    return "", f"No variant is significantly better than {bench}; best in sample: {top.first}, {reach}."

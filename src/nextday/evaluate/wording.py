@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nextday.evaluate.contrasts import Comparison, Contrast
+from nextday.evaluate.losses import ZERO, Losses
 
 YES, NO, UNKNOWN, WITHHELD = "yes", "no", "cannot tell", "withheld"
 
@@ -122,6 +123,21 @@ def percent(share: float) -> str:
     return f"{100 * share:g} %"
 
 
-def join(names: Sequence[str]) -> str:
+def join(names: Sequence[str], word: str = "and") -> str:
     """Write names as a list."""
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} {word} {names[-1]}"
+
+
+def sign_of(losses: Losses) -> str:
+    """Unit of skill: percent of the benchmark's loss, or percentage points of days."""
+    return "pp" if losses.loss == "miss" else "%"
+
+
+def the(name: str) -> str:
+    """Write the name of a variant or of the zero forecast in a sentence."""
+    return f"the {name}" if name == ZERO else name
+
+
+def begin(text: str, losses: Losses) -> str:
+    """Begin a sentence with a capital letter, unless it begins with the name of a variant."""
+    return text if text.startswith(losses.variants) else f"{text[0].upper()}{text[1:]}"

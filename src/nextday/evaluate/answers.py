@@ -1,0 +1,198 @@
+"""One answer per question, in the field's words, and the headline that joins them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from nextday.evaluate.ask import Subject
+from nextday.evaluate.contrasts import Comparison, Contrast, relation
+from nextday.evaluate.wording import begin, interval, join, sign_of, the
+
+MODELS = {
+    "lstm": "LSTM", "gru": "GRU", "transformer": "Transformer", "linear_regression": "linear regression",
+    "hist_gradient_boosting": "gradient boosting", "arima": "ARIMA", "vae": "VAE", "garch": "GARCH", "ewma": "EWMA",
+}  # fmt: skip
+INPUTS = {"raw": "raw returns", "ohlcv": "OHLCV inputs", "engineered": "engineered features", "lags": "lagged features"}
+MOST_NAMED = 3  # answers of one kind that a headline spells out
+MOST_BESIDE = 6  # variants that a headline names in one breath
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A finding: its mirror image when the two variants are swapped, and its word in a table."""
+
+    mirror: str
+    word: str
+
+
+FINDINGS = {
+    "better": Finding("worse", "better"), "worse": Finding("better", "worse"), "equal": Finding("equal", "equal"),
+    "cannot tell": Finding("cannot tell", "cannot tell"), "withheld": Finding("withheld", "withheld"),
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The answer to one asked contrast.
+
+    Attributes
+    ----------
+    first, second
+        What was compared; ``second`` may be the benchmark.
+    finding
+        ``better``, ``worse``, ``equal``, ``cannot tell`` or ``withheld``: of ``first`` against ``second``.
+    sentence
+        The answer with its estimate and interval; without the model, which ``model`` names.
+    model
+        The model that both share, where the question is about its features; else empty.
+    clause
+        The answer without figures.
+    """
+
+    first: str
+    second: str
+    finding: str
+    sentence: str
+    model: str = ""
+    clause: str = ""
+
+    @property
+    def of_features(self) -> bool:
+        """Whether the two differ in their features alone."""
+        return bool(self.model)
+
+
+def answer_of(contrast: Contrast, comparison: Comparison, subjects: Mapping[str, Subject]) -> Answer:
+    """Answer one contrast."""
+    finding = finding_of(contrast)
+    first, second = subjects.get(contrast.first), subjects.get(contrast.second)
+    same = first is not None and second is not None and first.model == second.model and first.inputs != second.inputs
+    if same and first is not None and second is not None:
+        clause = _of_features(finding, first, second)
+        model = MODELS.get(first.model, first.model)
+    else:
+        clause, model = _of_variants(finding, contrast, comparison), ""
+    if finding == "withheld":
+        return Answer(contrast.first, contrast.second, finding, f"{clause} ({contrast.withheld})", model, clause)
+    if contrast.identical:
+        return Answer(contrast.first, contrast.second, finding, clause, model, clause)
+    if finding == "equal":
+        clause = f"{clause} within {100 * contrast.margin:g} {sign_of(comparison.losses)}"
+    sign = -1 if finding == "worse" and not model and contrast.second != comparison.losses.benchmark else 1
+    ends = sorted((sign * contrast.low, sign * contrast.high))
+    figures = interval(sign * contrast.estimate, ends[0], ends[1], sign_of(comparison.losses))
+    text = f"{clause}, {figures}" if finding in {"better", "worse"} else f"{clause} ({_plain(figures)})"
+    return Answer(contrast.first, contrast.second, finding, text, model, clause)
+
+
+def finding_of(contrast: Contrast) -> str:
+    """Judge a contrast by its interval and its margin."""
+    if contrast.withheld:
+        return "withheld"
+    return {">": "better", "<": "worse", "=": "equal", "?": "cannot tell"}[relation(contrast)]
+
+
+def headline_of(answers: Sequence[Answer], comparison: Comparison) -> str:
+    """Join the answers, grouped by model; what is resolved first, with figures."""
+    if all(one.finding == "withheld" for one in answers):
+        reasons = dict.fromkeys(one.withheld for one in comparison.asked)
+        return f"withheld: {'; '.join(reasons)}"
+    parts = []
+    for model, group in groupby(sorted(answers, key=lambda one: one.model != ""), lambda one: one.model):
+        found = list(group)
+        said = _of_benchmark(found, comparison) if not model else []
+        rest = [one for one in found if model or one.second != comparison.losses.benchmark]
+        said += _spelled(rest)
+        parts.append(f"{model}: {'; '.join(said)}" if model else "; ".join(said))
+    return ". ".join((parts[0], *(begin(part, comparison.losses) for part in parts[1:])))
+
+
+def _spelled(answers: Sequence[Answer]) -> list[str]:
+    """Spell out what is answered, and join what is not."""
+    said, of_features = [], bool(answers and answers[0].model)
+    kinds = {"better": ["better"], "worse": ["worse"]} if of_features else {"resolved": ["better", "worse"]}
+    for word, findings in kinds.items():
+        mine = [one for one in answers if one.finding in findings]
+        said += [one.sentence for one in mine[:MOST_NAMED]]
+        said += _counted(len(mine) - MOST_NAMED, word, "more ")
+    equal = [one for one in answers if one.finding == "equal"]
+    said += [one.sentence for one in equal] if len(equal) <= MOST_NAMED else _counted(len(equal), "equal")
+    whether = "whether " if of_features else ""
+    for finding, start in (("cannot tell", f"cannot tell {whether}"), ("withheld", "withheld: ")):
+        mine = [one for one in answers if one.finding == finding]
+        if len(mine) == 1:
+            said.append(mine[0].sentence)
+        elif mine:
+            names = [one.clause.removeprefix(start) for one in mine[:MOST_NAMED]]
+            more = [f"{len(mine) - MOST_NAMED} more contrasts"] if len(mine) > MOST_NAMED else []
+            said.append(start + join([*names, *more], "or" if finding == "cannot tell" else "and"))
+    return said
+
+
+def _counted(number: int, word: str, more: str = "") -> list[str]:
+    """Say how many contrasts are not spelled out."""
+    return [f"{number} {more}contrast{'s are' if number > 1 else ' is'} {word}"] if number > 0 else []
+
+
+def _of_benchmark(answers: Sequence[Answer], comparison: Comparison) -> list[str]:
+    """Join the answers against the benchmark by their finding; one alone keeps its figures."""
+    mine = [one for one in answers if one.second == comparison.losses.benchmark]
+    bench, said = the(comparison.losses.benchmark), []
+    for finding, verb in {"better": "beat", "worse": "lose to", "equal": "equal"}.items():
+        found = [one for one in mine if one.finding == finding]
+        if len(found) == 1:
+            said.append(found[0].sentence)
+        elif found:
+            said.append(f"{_names(found)} {verb} {bench}")
+    unknown = [one for one in mine if one.finding == "cannot tell"]
+    if len(unknown) == 1:
+        said.append(unknown[0].sentence)
+    elif unknown:
+        said.append(f"cannot tell whether {_names(unknown, 'or')} beats {bench}")
+    return said + [one.sentence for one in mine if one.finding == "withheld"]
+
+
+def _names(answers: Sequence[Answer], word: str = "and") -> str:
+    """Name the first of each contrast, some of many."""
+    names = [one.first for one in answers]
+    more = [f"{len(names) - MOST_BESIDE} more"] if len(names) > MOST_BESIDE else []
+    return join([*names[: len(names) if not more else MOST_BESIDE], *more], word)
+
+
+def _of_features(finding: str, first: Subject, second: Subject) -> str:
+    """Say what richer inputs do to a model; against raw returns there is no need to name them."""
+    inputs, other = (INPUTS.get(one.inputs, f"{one.inputs} features") for one in (first, second))
+    plain = second.role == "raw"
+    return {
+        "better": f"{inputs} help" if plain else f"{inputs} help beyond {other}",
+        "worse": f"{inputs} hurt" if plain else f"{inputs} hurt compared with {other}",
+        "equal": f"{inputs} make no difference" if plain else f"{inputs} and {other} are equal",
+        "cannot tell": f"cannot tell whether {inputs} help{'' if plain else f' beyond {other}'}",
+        "withheld": f"withheld: whether {inputs} help{'' if plain else f' beyond {other}'}",
+    }[finding]
+
+
+def _of_variants(finding: str, contrast: Contrast, comparison: Comparison) -> str:
+    """Say which of two variants is better, the better one first."""
+    one, two = contrast.first, contrast.second
+    if two == comparison.losses.benchmark:
+        bench = the(two)
+        if contrast.identical:
+            return f"{one} is identical to {bench}"
+        return {
+            "better": f"{one} beats {bench}", "worse": f"{one} loses to {bench}", "equal": f"{one} equals {bench}",
+            "cannot tell": f"cannot tell whether {one} beats {bench}", "withheld": f"withheld: {one} against {bench}",
+        }[finding]  # fmt: skip
+    if contrast.identical:
+        return f"{one} and {two} forecast the same everywhere"
+    return {
+        "better": f"{one} is better than {two}", "worse": f"{two} is better than {one}",
+        "equal": f"{one} and {two} are equal", "cannot tell": f"cannot tell {one} from {two}",
+        "withheld": f"withheld: {one} against {two}",
+    }[finding]  # fmt: skip
+
+
+def _plain(figures: str) -> str:
+    """Write an estimate and its interval inside brackets."""
+    estimate, _, reach = figures.partition(" (")
+    return f"{estimate}, {reach.removesuffix(')')}"

@@ -1,0 +1,161 @@
+"""The question of a study, ready to be answered: its contrasts, and the forecasts that they need."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from nextday.errors import NextdayError, StudyError
+from nextday.evaluate.ask import Ask, Subject, asked_by, subjects_of
+from nextday.evaluate.baselines import load_neighbour
+from nextday.evaluate.contrasts import Comparison, relation
+from nextday.evaluate.guards import too_good
+from nextday.evaluate.inference import compare
+from nextday.evaluate.losses import ZERO
+from nextday.evaluate.side_tests import Beside, beside
+from nextday.evaluate.signals import signal
+from nextday.evaluate.table import measure
+from nextday.evaluate.verdict import Verdict, judge
+from nextday.evaluate.wording import figures
+from nextday.study import Question, Study
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a study asks.
+
+    Attributes
+    ----------
+    asks
+        The contrasts, in order.
+    subjects
+        What each variant is to the question, those of the study below too.
+    forecasts
+        The forecasts of the study, and below them those of the variants of the study below that are asked about.
+    pooled
+        Variants of which one network forecasts all tickers.
+    note
+        Why some contrast cannot be answered; empty if all can.
+    """
+
+    asks: tuple[Ask, ...]
+    subjects: Mapping[str, Subject]
+    forecasts: pl.DataFrame
+    pooled: tuple[str, ...]
+    note: str = ""
+
+
+def gather(
+    folder: Path, study: Study, feature_sets: Mapping[str, Sequence[str]], forecasts: pl.DataFrame,
+    pooled: Sequence[str] = (),
+) -> Asked:  # fmt: skip
+    """Gather what the question of a study needs; ``folder`` is that of the study, its neighbours are beside it.
+
+    Contrasts with variants of a study below that is not there, or is of other samples, are left out, with a note; where
+    none is left, the study's own ablation is asked.
+    """
+    subjects, asked = subjects_of(study, feature_sets), study.verdict.ask
+    other, rows, more, note = (
+        _below(folder.parent / study.below, forecasts) if study.below and asked else (None, None, (), "")
+    )
+    theirs = {} if other is None else subjects_of(other, feature_sets)
+    asks: list[Ask] = []
+    for question in asked:
+        try:
+            asks += asked_by(_asking(study, (question,)), feature_sets, theirs)
+        except StudyError as error:
+            note = note or str(error)
+    asks = asks or asked_by(_asking(study, ()), feature_sets)
+    borrowed = {one.second for one in asks if one.second is not None} - set(subjects)
+    if rows is None or not borrowed:
+        return Asked(tuple(asks), subjects, forecasts, tuple(pooled), note)
+    both = pl.concat([forecasts, rows.filter(pl.col("variant").is_in(borrowed))], how="diagonal_relaxed")
+    return Asked(tuple(asks), theirs | subjects, both, (*pooled, *(name for name in more if name in borrowed)), note)
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What a study's forecasts say of its question; ``note`` says why some contrast cannot be answered."""
+
+    comparison: Comparison
+    verdict: Verdict
+    aside: Beside
+    note: str
+
+
+def answer(
+    folder: Path, study: Study, feature_sets: Mapping[str, Sequence[str]], forecasts: pl.DataFrame,
+    folds: pl.DataFrame, pooled: Sequence[str] = (),
+) -> Judged:  # fmt: skip
+    """Answer the question of a study from its tables; ``folder`` is its own, its neighbours are beside it."""
+    asked, terms = gather(folder, study, feature_sets, forecasts, pooled), study.verdict
+    losses = measure(
+        asked.forecasts, loss=terms.loss, benchmark=terms.benchmark or None, folds=folds, pooled=asked.pooled,
+        scale=terms.scale, parts=terms.loss == "squared",
+    )  # fmt: skip
+    own = [name for name in losses.variants if name in study.variants or name in study.conformal]
+    comparison = compare(losses, ask=asked.asks, margin=terms.margin, alpha=terms.alpha, explore=own)
+    aside = beside(asked.forecasts, comparison, folds, asked=[(one.first, one.second) for one in asked.asks])
+    read = {name: feature_sets.get(variant.features, ()) for name, variant in study.variants.items()}
+    simple = simpler(folder.parent / "stage1", comparison, forecasts) if study.name != "stage1" else ""
+    notes = (*too_good(forecasts, read), *losses.notes)
+    if terms.scale == "predicted":
+        notes += (_by_training_scale(asked, comparison, folds),)
+    verdict = judge(
+        comparison, subjects=asked.subjects, signal=signal(aside.clark_west, aside.timing, alpha=terms.alpha),
+        beside=tuple(filter(None, (simple,))), notes=notes,
+    )  # fmt: skip
+    return Judged(comparison, verdict, aside, asked.note)
+
+
+def _by_training_scale(asked: Asked, comparison: Comparison, folds: pl.DataFrame) -> str:
+    """Set the loss that is scaled by the training variance beside that which is scaled by predicted variance."""
+    benchmark = None if comparison.losses.benchmark == ZERO else comparison.losses.benchmark
+    plain = measure(asked.forecasts, benchmark=benchmark, folds=folds, pooled=asked.pooled)
+    beside = compare(plain, ask=asked.asks, alpha=comparison.alpha, explore=()).asked
+    each = "; ".join(f"{one.first} - {one.second} {figures(one)}" for one in beside)
+    return f"The verdict divides squared errors by the day's predicted variance. Divided by training variance: {each}."
+
+
+def _asking(study: Study, questions: tuple[Question, ...]) -> Study:
+    """Return the study with other questions."""
+    return study.model_copy(update={"verdict": study.verdict.model_copy(update={"ask": questions})})
+
+
+def _below(folder: Path, forecasts: pl.DataFrame) -> tuple[Study | None, pl.DataFrame | None, tuple[str, ...], str]:
+    """Read the study below: what it is, its forecasts, its pooled variants; else why they cannot be compared with."""
+    found, note = load_neighbour(folder, forecasts)
+    if found is None:
+        return None, None, (), note or f"{folder} does not exist yet: run {folder.name} first, to compare with it"
+    try:
+        manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
+        return Study.from_values(manifest["study"]), found[0], tuple(manifest.get("pooled", ())), ""
+    except (OSError, ValueError, KeyError, TypeError, NextdayError):
+        return None, None, (), f"{folder}: its manifest cannot be read; run {folder.name} again to compare with it"
+
+
+def simpler(folder: Path, comparison: Comparison, forecasts: pl.DataFrame) -> str:
+    """Say that a model without seeds of the folder's simple models finds a signal where no variant here does.
+
+    ``folder`` holds the simple models. Empty where a variant here beats the zero forecast, too, or where none does.
+    """
+    losses = comparison.losses
+    if (
+        losses.benchmark != ZERO
+        or losses.loss != "squared"
+        or any(relation(one) == ">" for one in comparison.against_benchmark)
+    ):
+        return ""
+    found, _ = load_neighbour(folder, forecasts)
+    if found is None:
+        return ""
+    against = compare(measure(found[0], folds=found[1]), alpha=comparison.alpha, replicates=2000).against_benchmark
+    better = [one for one in against if relation(one) == ">" and not one.withheld]
+    if not better:
+        return ""
+    top = max(better, key=lambda one: one.estimate)
+    return (
+        f"A simpler model finds what these do not: {top.first} ({folder.name}) beats the zero forecast, {figures(top)}."
+    )

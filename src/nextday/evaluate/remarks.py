@@ -1,0 +1,178 @@
+"""What has to be said beside a verdict: how sure, under which condition, what would settle it."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from nextday.evaluate.contrasts import Comparison, Contrast, Needs, relation
+from nextday.evaluate.parts import Parts
+from nextday.evaluate.wording import begin, join, sign_of
+
+MOST = 3  # contrasts that are spelled out
+FAR = 2.0  # what is estimated of days and seeds scatters by this factor
+UNREACHABLE = 100.0  # times the days or seeds of the study
+
+
+def remarks_on(comparison: Comparison, parts: Sequence[Parts] = (), notes: Sequence[str] = ()) -> tuple[str, ...]:
+    """Collect the remarks on a comparison, the most important first."""
+    judged = [one for one in comparison.asked if not (one.withheld or one.identical)]
+    swings = [one for one in judged if one.swing and relation(one) in "<>"]
+    equal = {(one.first, one.second) for one in judged if relation(one) == "="}
+    unknown = [one for one in judged if relation(one) == "?"]
+    return (
+        *(f"{begin(note, comparison.losses).removesuffix('.')}." for note in notes),
+        *_twins(comparison),
+        *(_swing(one) for one in swings[:MOST]),
+        *(_parts(one, comparison) for one in sorted(parts, key=lambda one: (one.first, one.second) in equal)[:MOST]),
+        *(what_would_settle(one, comparison) for one in unknown[:MOST]),
+        *_seen(judged, comparison),
+        *_accidents(comparison),
+        _claim(comparison),
+    )
+
+
+def what_would_settle(contrast: Contrast, comparison: Comparison) -> str:
+    """Say how many days or seeds would settle a contrast, either way, if the difference is as estimated."""
+    days, seeds = len(comparison.losses.dates), seeds_of(contrast, comparison)
+    order = _ways(contrast.needs_for_order(), days, seeds)
+    equal = _ways(contrast.needs_for_equality(), days, seeds)
+    if abs(contrast.estimate) >= contrast.margin:
+        equal = ""  # the estimate lies outside the margin
+    said = [f"an order takes {order}" if order else "", f"equality takes {equal}" if equal else ""]
+    head = f"{contrast.first} - {contrast.second}: if the true difference is as estimated, "
+    return f"{head}{' and '.join(filter(None, said)) or 'nothing within reach would settle it'}."
+
+
+def _ways(needs: Needs, days: int, seeds: int) -> str:
+    """Name the range of days, the number of seeds, or of both, that suffice; empty where all are out of reach."""
+    ways = []
+    if needs.days < UNREACHABLE:
+        ways.append(f"about {_spread(needs.days * days)} days (now {days:,})")
+    if seeds and needs.seeds < UNREACHABLE:
+        ways.append(f"about {max(math.ceil(needs.seeds * seeds), seeds + 1):,} seeds (now {seeds})")
+    if not ways and seeds and needs.both < UNREACHABLE:
+        ways.append(f"about {_spread(needs.both)} times as many days and seeds")
+    return " or ".join(ways)
+
+
+def _spread(value: float) -> str:
+    """Write what is estimated with an error of a factor of two as a range."""
+    low, high = (_round(value * factor) for factor in (FAR**-0.5, FAR**0.5))
+    return f"{low:,} to {high:,}"
+
+
+def _round(value: float) -> float:
+    """Round to two digits, small numbers to one place."""
+    if value < 10:
+        return round(value, 1)
+    digits = math.floor(math.log10(value)) - 1
+    return round(value / 10**digits) * 10**digits
+
+
+def seeds_of(contrast: Contrast, comparison: Comparison) -> int:
+    """Fewest seeds behind a contrast; 0 where no model is random."""
+    losses = comparison.losses
+    of_benchmark = losses.base_cells.seeds if losses.base_cells else ()
+    known = dict(zip((*losses.variants, losses.benchmark), (*losses.seeds, of_benchmark), strict=True))
+    return min((len(known[name]) for name in (contrast.first, contrast.second) if known[name]), default=0)
+
+
+def _twins(comparison: Comparison) -> list[str]:
+    twins = [one for one in comparison.contrasts if one.identical]
+    said = [f"{one.first} and {one.second} forecast the same everywhere." for one in twins[:MOST]]
+    return said + ([f"{len(twins) - MOST} more pairs forecast the same everywhere."] if len(twins) > MOST else [])
+
+
+def _swing(contrast: Contrast) -> str:
+    better = contrast.first if contrast.estimate > 0 else contrast.second
+    return (
+        f"{contrast.first} - {contrast.second} is resolved, but a slow swing in favour of {better} that lasts for "
+        "months explains it as well: its slowest movements do not exclude zero."
+    )
+
+
+def _parts(parts: Parts, comparison: Comparison) -> str:
+    unit = sign_of(comparison.losses)
+
+    def figures(name: str) -> str:
+        estimate, low, high = (100 * getattr(parts, f"{name}{end}") for end in ("", "_low", "_high"))
+        return f"{estimate:+.2f} {unit} ({low:+.2f} to {high:+.2f})"
+
+    return (
+        f"{parts.first} - {parts.second} in parts (each alone): penalty for the size of the forecasts "
+        f"{figures('penalty')}, {_told(parts.penalty_low, parts.penalty_high, 'a saving', 'a cost')}; "
+        f"signal {figures('signal')}, {_told(parts.signal_low, parts.signal_high, 'a gain', 'a loss')}."
+    )
+
+
+def _told(low: float, high: float, gain: str, loss: str) -> str:
+    if low > 0:
+        return gain
+    return loss if high < 0 else "not significant"
+
+
+def _seen(judged: Sequence[Contrast], comparison: Comparison) -> list[str]:
+    """Say which differences the study could have seen, and at which margin it could have shown equality."""
+    if not judged:
+        return []
+    unit, power = sign_of(comparison.losses), "(80 % power)"
+
+    def reach(values: list[float]) -> str:
+        low, high = (f"{100 * value:.2f}" for value in (min(values), max(values)))
+        return f"{low} {unit}" if low == high else f"{low} to {high} {unit}"
+
+    detectable, equal = [one.detectable for one in judged], [one.equality for one in judged]
+    seen = f"This study could have seen a difference of {reach(detectable)} {power}"
+    remark = f"{seen}, and equality at a margin of {reach(equal)}"
+    margin = max(one.margin for one in judged)
+    if min(equal) > margin:
+        times = (min(equal) / margin) ** 2
+        remark += f"; at {100 * margin:g} {unit} equality takes about {times:,.0f} times the days and seeds"
+    return [f"{remark}."]
+
+
+def _accidents(comparison: Comparison) -> list[str]:
+    """Say which trainings the claim is about, and what medians over seeds say where one of them went far astray."""
+    losses = comparison.losses
+    trainings = sum(by_seed.size for by_seed, seeds in zip(losses.by_seed, losses.seeds, strict=True) if seeds)
+    if not trainings:
+        return []
+    unseen = 100 * (1 - 0.05 ** (1 / trainings))
+    said = [
+        f"The claim is about trainings like these {trainings:,}: failures in up to {_round(unseen):g} % of trainings "
+        "could have gone unseen."
+    ]
+    astray = [name for name, seeds, by_seed in zip(losses.variants, losses.seeds, losses.by_seed, strict=True)
+              if len(seeds) > 2 and _goes_astray(by_seed)]  # fmt: skip
+    if astray:
+        said.append(
+            f"Single trainings of {join(astray)} went far astray and carry much of the mean; "
+            f"by medians over seeds the skill is {join([f'{name} {_by_median(comparison, name)}' for name in astray])}."
+        )
+    return said
+
+
+def _goes_astray(by_seed: np.ndarray) -> bool:
+    """Whether a training's loss lies ten robust deviations above the median of its ticker's seeds, and twice above."""
+    middle = np.median(by_seed, axis=0)
+    spread = 1.4826 * np.median(np.abs(by_seed - middle), axis=0)
+    return bool(((by_seed > middle + 10 * np.maximum(spread, 1e-12)) & (by_seed > 1.25 * middle)).any())
+
+
+def _by_median(comparison: Comparison, name: str) -> str:
+    from nextday.evaluate.losses import LOSSES, average, ratio
+
+    losses = comparison.losses
+    middle = np.median(losses.by_seed[losses.variants.index(name)], axis=0).mean()
+    chosen = LOSSES.get(losses.loss)
+    skill = (chosen.skill if chosen else ratio)(
+        np.array([middle]), np.array([np.nanmean(average(losses.base, axis=1))])
+    )
+    return f"{100 * float(skill[0]):+.2f} {sign_of(losses)}"
+
+
+def _claim(comparison: Comparison) -> str:
+    losses = comparison.losses
+    tickers = f"{len(losses.tickers)} ticker{'s' if len(losses.tickers) > 1 else ''}"
+    return f"The claim is about the listed {tickers} and these {len(losses.dates):,} days."
