@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from nextday.evaluate import score
+from nextday.evaluate import compare, judge, measure, score
 from nextday.report import draw_plots
 from nextday.report.plots import ablation, comparison, curves, finite, heatmap, per_ticker, predictions, zero_forecast
 from nextday.report.style import STYLE, focus, looks, plain, shorten
@@ -50,9 +50,10 @@ def make_history(forecasts, epochs=12, best=3):
 def draw(forecasts, *, history=None, baselines=None):
     """Draw everything; return the files by name."""
     written = {}
+    asked = compare(measure(forecasts), replicates=50)
     draw_plots(
         Path("results"), "stage2", forecasts=forecasts, history=make_history(forecasts) if history is None else history,
-        scores=make_scores(forecasts), baselines=baselines,
+        scores=make_scores(forecasts), baselines=baselines, comparison=asked, verdict=judge(asked), question="Which?",
         write=lambda path, content: written.update({str(path): content}),
     )  # fmt: skip
     return written
@@ -90,12 +91,12 @@ FILES = {
     f"results/stage2_{name}.png"
     for name in (
         "ablation_bars", "ablation_per_ticker", "ablation_curves", "ablation_predictions", "ablation_heatmap",
-        "full_comparison",
+        "full_comparison", "verdict",
     )
 }  # fmt: skip
 
 
-def test_all_six_plots_are_handed_to_write_as_png():
+def test_all_plots_and_the_verdict_are_handed_to_write_as_png():
     trained = make_forecasts(TICKERS[:3], VARIANTS[:2], seeds=(1, 2))
     forecasts = pl.concat([make_forecasts(TICKERS[:3], ("Zero",), seeds=(None,)), trained])
     written = draw(forecasts, history=make_history(trained), baselines=make_baselines(TICKERS[:3]))
@@ -111,13 +112,13 @@ def test_without_history_there_are_no_curves_and_without_baselines_no_comparison
 
 def test_sixty_tickers_are_drawn():
     names = [f"T{at:03}" for at in range(60)]
-    assert len(draw(make_forecasts(names, days=25))) == 5
+    assert len(draw(make_forecasts(names, days=25))) == 6
 
 
 def test_names_are_drawn_and_never_interpreted():
-    names = ("$x_{", "A_B", "<b>", "_lead", "$\\frac{1}{2}$", "two\nlines", "%s {0}", "")
+    names = ("$x_{", "A_B", "<b>", "_lead", "$\\frac{1}{2}$", "two\nlines", "%s {0}")
     forecasts = make_forecasts(names, ("$\\alpha_{$", "_hidden", "x" * 200))
-    assert len(draw(forecasts)) == 5
+    assert len(draw(forecasts)) == 6
     labels = heatmap(make_scores(forecasts), looks(forecasts["variant"].unique())).axes[0].get_yticklabels()
     assert [label._preprocess_math(label.get_text()) for label in labels if "frac" in label.get_text()] == [
         ("$\\frac{1}{2}$", False)
@@ -181,7 +182,7 @@ def test_reference_lines_are_where_a_hand_calculation_puts_them():
     assert reference(mae, "zero forecast") == pytest.approx(np.mean([np.mean(np.abs(y)) for y in returns]))
     assert reference(rmse, "zero forecast") == pytest.approx(np.mean([np.sqrt(np.mean(y**2)) for y in returns]))
     assert reference(accuracy, "50 %") == 50
-    assert reference(accuracy, "always up") == pytest.approx(100 * np.mean([np.mean(y > 0) for y in returns]))
+    assert reference(accuracy, "always long") == pytest.approx(100 * np.mean([np.mean(y > 0) for y in returns]))
     for ax in figure.axes:
         low, high = ax.get_xlim()
         assert all(low < x < high for line in ax.lines if line.get_label()[0] != "_" for x in line.get_xdata())

@@ -4,26 +4,17 @@ import polars as pl
 import pytest
 from matplotlib.colors import to_rgba
 
-from nextday.evaluate.contrasts import compare
-from nextday.evaluate.losses import measure
-from nextday.report.rungs import attention, differences
+from nextday.report.rungs import attention
 from nextday.report.style import COLOURS, STYLE, png
-from report.test_plots import assert_apart, make_forecasts, tick_labels
+from report.test_plots import assert_apart, tick_labels
 
 LAGS, TRAININGS = 6, 5
-MATCHES = {"Trans-Raw": "LSTM-Raw", "Trans-Feat": "LSTM-Feat", "Trans-All": "LSTM-All"}
 
 
 @pytest.fixture(scope="module", autouse=True)
 def report_style():
     with mpl.rc_context(STYLE):
         yield
-
-
-def make_comparison(matches=MATCHES, **options):
-    variants = [name for pair in matches.items() for name in pair]
-    forecasts = make_forecasts(variants=tuple(variants), tickers=("AAPL", "GS"), seeds=(1, 2, 3), days=60, size=0.5)
-    return compare(measure(forecasts), matches=matches.items(), replicates=200, **options)
 
 
 def make_attention(variants=("Trans-Raw", "Trans-Feat"), *, layers=2, heads=4, trainings=TRAININGS):
@@ -44,51 +35,6 @@ def of_head(ax, head, line):
     """The line of a head in a panel."""
     (found,) = (one for one in ax.lines if one.get_color() == COLOURS[head] and one.get_linestyle() == line)
     return found
-
-
-def test_differences_are_the_contrasts_in_percent_with_both_intervals():
-    comparison = make_comparison()
-    (ax,) = differences(comparison, "stage3", "stage2").axes
-    estimates = [line for line in ax.lines if line.get_marker() not in {"", "None", None}]
-    assert [line.get_xdata()[0] for line in estimates] == pytest.approx(
-        [100 * c.estimate for c in comparison.contrasts]
-    )
-    assert [line.get_ydata()[0] for line in estimates] == [0, 1, 2]
-    spans = [drawn for drawn in ax.collections if drawn.get_linewidth()[0] > 1]
-    ends = [tuple(drawn.get_segments()[0][:, 0]) for drawn in spans]
-    expected = [(c.low, c.high, c.equal_low, c.equal_high) for c in comparison.contrasts]
-    assert np.array(ends).reshape(-1, 4) == pytest.approx(100 * np.array(expected))
-    assert [drawn.get_linewidth()[0] for drawn in spans] == [1.5, 6] * 3
-    texts = [f"{100 * c.estimate:+.2f}".replace("-", "−") for c in comparison.contrasts]
-    assert [text.get_text() for text in ax.texts] == texts
-
-
-def test_differences_name_the_pairs_the_studies_and_the_shaded_margin():
-    figure = differences(make_comparison(margin=0.004, alpha=0.1), "stage3", "stage2")
-    (ax,) = figure.axes
-    assert [label.get_text() for label in ax.get_yticklabels()] == [f"{a} − {b}" for a, b in MATCHES.items()]
-    caption = figure.get_suptitle().replace("\n", " ")
-    assert "each network of stage3 less that of the one in stage2" in caption
-    assert "Thin: 90 % interval" in caption
-    assert "thick: 80 % interval" in caption
-    (margin,) = ax.patches
-    assert (margin.get_x(), margin.get_x() + margin.get_width()) == pytest.approx((-0.4, 0.4))
-    (zero,) = (line for line in ax.lines if line.get_color() == "black")
-    assert set(zero.get_xdata()) == {0}
-    assert ax.yaxis_inverted()
-
-
-@pytest.mark.parametrize(
-    "matches", [{"a": "b"}, {"<b>$x_1^2$&": "_hidden", "$\\alpha_{$": "two\nlines", "x" * 60: "y" * 60}]
-)
-def test_a_single_difference_and_hostile_names_are_drawn(matches):
-    figure = differences(make_comparison(matches), "$\\frac", "_stage2")
-    assert png(figure).startswith(b"\x89PNG")
-    (ax,) = figure.axes
-    labels = ax.get_yticklabels()
-    assert len(labels) == len(matches)
-    assert not any(label._preprocess_math(label.get_text())[1] for label in [*labels, figure._suptitle])
-    assert all(box.x0 >= 0 for box in tick_labels(ax.yaxis))
 
 
 def test_attention_is_the_mean_over_trainings_by_lag_of_each_head_and_layer():

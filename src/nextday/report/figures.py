@@ -5,7 +5,7 @@ light and dark.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,16 +15,13 @@ import polars as pl
 from nextday.evaluate.breakdown import Breakdown
 from nextday.evaluate.contrasts import Comparison
 from nextday.evaluate.losses import Losses, average, unit_of
-from nextday.evaluate.verdict import relation
 from nextday.report.style import COLOURS, Look, focus, looks, shorten
 
 SYMBOLS = dict(zip("os^Dv", ("circle", "square", "triangle-up", "diamond", "triangle-down"), strict=True))
 DASHES = {"-": "solid", "--": "dash", ":": "dot"}
-FINDINGS = {">": "first is better", "<": "first is worse", "=": "equal within the margin", "?": "cannot tell"}
-SHADES = {">": "@2", "<": "@1", "=": "@0", "?": "@muted", "": "@muted"}
 UNIT = ("variant", "ticker", "fold", "seed")
 MOST_BANDS, MOST_TICKERS = 4, 60  # what can be told apart
-AROUND, ROW = 100, 46  # pixels above and below all rows, and for each
+AROUND, ROW, LOW_ROW = 100, 46, 36  # pixels above and below all rows, and for each, where there are few or many
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,72 +34,6 @@ class Picture:
     height: int
     data: list[dict[str, Any]]
     layout: dict[str, Any]
-
-
-def draw_contrasts(comparison: Comparison) -> Picture:
-    """Draw all contrasts as intervals beside the margin, those with the benchmark first."""
-    losses = comparison.losses
-    names = [*losses.variants, losses.benchmark]
-    label = dict(zip(names, _labels([_clip(name) for name in names]), strict=True))
-    heads = {0: f"<b>Against the benchmark ({label[losses.benchmark]})</b>"}
-    heads |= {len(comparison.against_benchmark): "<b>Between variants</b>"} if comparison.between else {}
-    texts, rows = [], {}
-    for at, contrast in enumerate(comparison.contrasts):
-        texts += [heads[at]] if at in heads else []
-        rows[at] = len(texts)
-        pair = [contrast.first] if contrast.second == losses.benchmark else [contrast.first, contrast.second]
-        texts.append(" - ".join(label[name] for name in pair))
-    found = {
-        at: "" if comparison.withheld else relation(c, comparison.margin) for at, c in enumerate(comparison.contrasts)
-    }
-    data: list[dict[str, Any]] = []
-    for kind, name in {"": "estimate", **FINDINGS}.items():
-        mine = [at for at in rows if found[at] == kind]
-        data += (
-            _intervals(comparison, name, SHADES[kind], {at: (rows[at], texts[rows[at]]) for at in mine}) if mine else []
-        )
-    layout = _rows_layout(texts, f"skill ({unit_of(losses)})")
-    layout["shapes"] += [_band(100 * comparison.margin)]
-    sure, equal, margin = 100 * (1 - comparison.alpha), 100 * (1 - 2 * comparison.alpha), 100 * comparison.margin
-    reading = (
-        f"A thin line is the simultaneous {sure:g} % interval: where it misses zero, the difference is real; a thick "
-        f"line is the {equal:g} % interval for equivalence: where it lies inside the shaded margin of ±{margin:g}, the "
-        "difference is too small to matter. Right of zero, the first is better."
-    )
-    return Picture("contrasts", "All contrasts of skill", reading, _height(texts), data, layout)
-
-
-def _intervals(
-    comparison: Comparison, name: str, shade: str, rows: Mapping[int, tuple[int, str]]
-) -> list[dict[str, Any]]:
-    """Make a thick line, and a dot on a thin line, for each of some contrasts."""
-    chosen, y = [comparison.contrasts[at] for at in rows], [row for row, _ in rows.values()]
-    thick: dict[str, list[float | None]] = {"x": [], "y": []}
-    for contrast, row in zip(chosen, y, strict=True):
-        thick["x"] += [100 * contrast.equal_low, 100 * contrast.equal_high, None]
-        thick["y"] += [row, row, None]
-    hover = [
-        f"<b>{text}</b><br>{100 * c.estimate:+.3f}<br>simultaneous: {100 * c.low:+.3f} to {100 * c.high:+.3f}<br>"
-        f"equivalence: {100 * c.equal_low:+.3f} to {100 * c.equal_high:+.3f}"
-        for c, (_, text) in zip(chosen, rows.values(), strict=True)
-    ]
-    above, below = (
-        [100 * reach for reach in ends]
-        for ends in zip(*((c.high - c.estimate, c.estimate - c.low) for c in chosen), strict=True)
-    )
-    error = {"type": "data", "array": above, "arrayminus": below, "symmetric": False, "color": shade, "thickness": 1.5}
-    line = {"mode": "lines", "line": {"color": f"{shade}/0.55", "width": 8}, "hoverinfo": "skip", "showlegend": False}
-    dots = {
-        "mode": "markers",
-        "marker": {"color": shade, "size": 9},
-        "text": hover,
-        "hovertemplate": "%{text}<extra></extra>",
-    }
-    common = {"name": name, "legendgroup": name}
-    return [
-        common | line | thick,
-        common | dots | {"x": [100 * c.estimate for c in chosen], "y": y, "error_x": {**error, "width": 4}},
-    ]
 
 
 def draw_saved(losses: Losses, numbers: Breakdown) -> Picture:
@@ -344,4 +275,4 @@ def _tall(height: int, losses: Losses) -> int:
 
 
 def _height(texts: Sequence[str]) -> int:
-    return AROUND + ROW * len(texts)
+    return AROUND + (ROW if len(texts) <= 16 else LOW_ROW) * len(texts)

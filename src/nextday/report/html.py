@@ -10,10 +10,11 @@ import polars as pl
 
 from nextday.evaluate import Beside
 from nextday.evaluate.breakdown import Breakdown, break_down
-from nextday.evaluate.contrasts import POWER_80, Comparison
-from nextday.evaluate.losses import LOSSES, unit_of
-from nextday.evaluate.verdict import Verdict
-from nextday.report import figures
+from nextday.evaluate.contrasts import Comparison
+from nextday.evaluate.losses import LOSSES
+from nextday.evaluate.verdict import CODES, Verdict
+from nextday.report import figures, forest
+from nextday.report.findings import lines_of, unit
 from nextday.report.html_tables import NAMES, NOTHING, lay_out, number, share
 from nextday.report.style import COLOURS
 
@@ -21,11 +22,6 @@ if TYPE_CHECKING:
     from jinja2 import Environment
     from markupsafe import Markup
 
-BADGES = {
-    "withheld": "withheld", "equal_baseline": "no better than the baseline", "features_help": "features help",
-    "learns_its_own": "learns its own features", "features_add_noise": "features add noise",
-    "resolved": "a resolved order", "inconclusive": "inconclusive",
-}  # fmt: skip
 PLATES = {
     "attention": "What the networks attend to", "context": "Loss on valid by context",
     "latent_map": "The latent space", "regimes": "Regimes through time", "profile": "What the regimes are",
@@ -59,12 +55,18 @@ def render_report(
         What ``assess`` says of quantile forecasts, and the plots, as PNG, that belong to this rung of the ladder.
     """
     numbers = break_down(comparison)
-    drawn = _pictures(comparison, numbers, history)
+    drawn = _pictures(comparison, verdict, numbers, history)
+    study = manifest.get("study", {})
     return environment().get_template("report.html").render(
-        comparison=comparison, losses=comparison.losses, verdict=verdict, badge=BADGES.get(verdict.code, verdict.code),
-        study=manifest.get("study", {}), manifest=manifest, nothing=NOTHING, colours=COLOURS, dark=DARK,
-        unit=unit_of(comparison.losses), text=_texts(comparison, scores, folds), pictures=drawn,
-        tables=lay_out(comparison, numbers, scores, history, folds, manifest, aside, uncertainty),
+        comparison=comparison, losses=comparison.losses, verdict=verdict, badge=CODES.get(verdict.code, verdict.code),
+        title=study.get("question") or study.get("name") or "study", answers=_answers(comparison, verdict),
+        notes=[line for line in lines_of(comparison.asked, comparison, verdict) if line.note],
+        study=study, manifest=manifest, nothing=NOTHING, colours=COLOURS, dark=DARK,
+        unit=unit(comparison), text=_texts(comparison, scores, folds), pictures=drawn,
+        tables=lay_out(
+            comparison, verdict, numbers, scores=scores, history=history, folds=folds, manifest=manifest, aside=aside,
+            uncertainty=uncertainty,
+        ),
         plates={name: b64encode(content).decode() for name, content in (plates or {}).items()}, captions=PLATES,
         version=manifest.get("versions", {}).get("nextday", ""), **scripts(drawn),
     )  # fmt: skip
@@ -97,10 +99,28 @@ def _embed(value: object) -> str:
     return text.replace("&", r"\u0026").replace("<", r"\u003c").replace(">", r"\u003e")  # other than ASCII is escaped
 
 
-def _pictures(comparison: Comparison, numbers: Breakdown, history: pl.DataFrame) -> dict[str, figures.Picture]:
+def _answers(comparison: Comparison, verdict: Verdict) -> list[tuple[str, str]]:
+    """Give one line per answer with its finding, in the order of the table; none where the headline says it all."""
+    known = {(one.first, one.second): one for one in verdict.answers}
+    lines = [
+        known.get((line.contrast.first, line.contrast.second))
+        for line in lines_of(comparison.asked, comparison, verdict)
+    ]
+    said = [one for one in lines if one is not None]
+    texts = [f"{one.model}: {one.sentence}" if one.model else one.sentence for one in said]
+    found = [
+        (one.finding.replace(" ", "-"), f"{text[0].upper()}{text[1:]}.") for one, text in zip(said, texts, strict=True)
+    ]
+    return found if len(found) > 1 else []
+
+
+def _pictures(
+    comparison: Comparison, verdict: Verdict, numbers: Breakdown, history: pl.DataFrame
+) -> dict[str, figures.Picture]:
     losses = comparison.losses
     drawn = [
-        figures.draw_contrasts(comparison), figures.draw_saved(losses, numbers), figures.draw_tickers(losses, numbers),
+        forest.draw_contrasts(comparison, verdict), forest.draw_others(comparison, verdict),
+        figures.draw_saved(losses, numbers), figures.draw_tickers(losses, numbers),
         figures.draw_years(losses, numbers), figures.draw_curves(losses, history),
         figures.draw_seeds(comparison, numbers),
     ]  # fmt: skip
@@ -114,7 +134,7 @@ def _texts(comparison: Comparison, scores: pl.DataFrame, folds: pl.DataFrame) ->
     change, loss = comparison.sensitivity, LOSSES.get(comparison.losses.loss)
     return {
         "margin": f"{100 * comparison.margin:g}",
-        "detectable": number(100 * comparison.detectable, comparison, signed=False),
+        "detectable": _seen(comparison, "detectable"), "equality": _seen(comparison, "equality"),
         "confidence": f"{100 * (1 - comparison.alpha):g} %",
         "equivalence": f"{100 * (1 - 2 * comparison.alpha):g} %",
         "first": first, "last": last,
@@ -126,7 +146,28 @@ def _texts(comparison: Comparison, scores: pl.DataFrame, folds: pl.DataFrame) ->
         "up": share(scores["AlwaysUp"].mean()),
         "zero_days": f"{int(scores['ZeroDays'].max() or 0):,}",  # type: ignore[arg-type]
         "block": f"{comparison.block:.1f}",
-        "half": f"{change[0]:.2f}", "twice": f"{change[1]:.2f}", "power": f"{POWER_80:g}",
+        "half": f"{change[0]:.2f}", "twice": f"{change[1]:.2f}",
+        "survivors": _survivors(comparison),
         "loss": NAMES.get(comparison.losses.loss, comparison.losses.loss),
         "scaled": (loss.scale or "").replace("_", " ") if loss else "",
     }  # fmt: skip
+
+
+def _seen(comparison: Comparison, what: str) -> str:
+    """Write the range over what is asked and judged of what the study could have seen; nothing if nothing is."""
+    known = [getattr(one, what) for one in comparison.asked if not (one.withheld or one.identical)]
+    if not known:
+        return NOTHING
+    low, high = (number(100 * value, comparison, signed=False) for value in (min(known), max(known)))
+    return low if low == high else f"{low} to {high}"
+
+
+def _survivors(comparison: Comparison) -> str:
+    """Say what the data show of companies that failed: tickers without samples at the end."""
+    losses = comparison.losses
+    end, known = losses.dates[-1], [np.flatnonzero(~np.isnan(row)) for row in losses.base]
+    last = losses.dates[[days[-1] for days in known if len(days)]]
+    gone, day = int((last < end - np.timedelta64(30, "D")).sum()), str(end.astype("datetime64[D]"))
+    if gone:
+        return f"{gone} of the {len(losses.tickers)} tickers end{'s' if gone == 1 else ''} over 30 days before {day}."
+    return f"No ticker is delisted before {day}: results are subject to survivorship bias."

@@ -10,24 +10,38 @@ import polars as pl
 
 from nextday.evaluate import Beside, summarise
 from nextday.evaluate.breakdown import Breakdown
-from nextday.evaluate.contrasts import POWER_80, Comparison, Contrast
-from nextday.evaluate.losses import unit_of
-from nextday.evaluate.verdict import relation
+from nextday.evaluate.contrasts import Comparison, Contrast
+from nextday.evaluate.parts import Parts
+from nextday.evaluate.verdict import Verdict
+from nextday.evaluate.wording import sign_of
+from nextday.report.findings import Line, exploratory, lines_of, unasked, unit
 from nextday.report.tables import spread, uncertainty_cells, uncertainty_headers
 
 NOTHING = "–"
+LONGEST = 24  # letters of a word that is not broken
 NAMES = {"squared": "squared error", "absolute": "absolute error", "miss": "share of days missed",
     "pinball": "pinball loss",
 }  # fmt: skip
-FINDINGS = {">": "{first} is better", "<": "{second} is better", "=": "equal within the margin", "?": "cannot tell"}
+MOST_OTHERS = 100  # rows of exploratory pairs
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """What a table shows, and the number that it is sorted by; without one it is text."""
+    """What a table shows, and the number that it is sorted by; without one it is text. ``kind`` is a class of CSS."""
 
     text: str
     value: float | None = None
+    kind: str = ""
+
+    @property
+    def words(self) -> tuple[tuple[str, bool], ...]:
+        """The words of a name, and whether each is short enough to be kept on one line."""
+        return tuple((word, len(word) <= LONGEST) for word in self.text.split(" "))
+
+    @property
+    def whole(self) -> bool:
+        """Whether a wide screen can show the text on one line."""
+        return len(self.text) <= 2 * LONGEST
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,52 +58,80 @@ class Table:
         return tuple(any(row[at].value is not None for row in self.rows) for at in range(len(self.columns)))
 
 
-def lay_out(
-    comparison: Comparison, numbers: Breakdown, scores: pl.DataFrame, history: pl.DataFrame, folds: pl.DataFrame,
-    manifest: dict[str, Any], aside: Beside | None, uncertainty: pl.DataFrame | None,
+def lay_out(  # noqa: PLR0913 - what a report is made of
+    comparison: Comparison, verdict: Verdict, numbers: Breakdown, *, scores: pl.DataFrame, history: pl.DataFrame,
+    folds: pl.DataFrame, manifest: dict[str, Any], aside: Beside | None, uncertainty: pl.DataFrame | None,
 ) -> dict[str, Table]:  # fmt: skip
-    """Lay out every table."""
+    """Lay out every table; those that would be empty are left out."""
     return (
         _aside(comparison, aside)
         | _uncertainty(uncertainty)
+        | _contrasts(comparison, verdict)
+        | _parts(comparison, verdict.parts)
         | {
-            "contrasts": _contrasts(comparison),
             "variants": _variants(comparison, manifest),
             "folds": _folds(folds),
-            "skill": _skill(comparison),
             "metrics": _metrics(scores, comparison),
             "tickers": _by_ticker(comparison, numbers),
             "robust": _robust(comparison, numbers),
             "years": _by_year(comparison, numbers),
             "curves": _trainings(history),
             "seeds": _by_seed(comparison, numbers),
-            "detectable": _detectable(comparison),
+            "detectable": _detectable(comparison, verdict),
         }
     )
 
 
-def _contrasts(comparison: Comparison) -> Table:
+def _contrasts(comparison: Comparison, verdict: Verdict) -> dict[str, Table]:
+    """Lay out the families of contrasts, each contrast once: what is asked, others with the benchmark, other pairs."""
+    of, chosen = unit(comparison), exploratory(comparison, MOST_OTHERS)
+    few = f", the {len(chosen)} of {len(comparison.others)} with the smallest adjusted p"
+    found = {
+        "asked": (f"Asked contrasts: difference of skill, {of}", comparison.asked),
+        "benchmark": (f"Not asked: skill against the {comparison.losses.benchmark}, {of}", unasked(comparison)),
+        "others": (f"Not asked: other pairs{few if len(chosen) < len(comparison.others) else ''}; {of}", chosen),
+    }
+    return {
+        key: _family(caption, lines_of(contrasts, comparison, verdict), comparison)
+        for key, (caption, contrasts) in found.items()
+        if contrasts
+    }
+
+
+def _family(caption: str, lines: Sequence[Line], comparison: Comparison) -> Table:
+    """Lay out contrasts with the finding beside the name, where a narrow screen shows it."""
+    sign, noted = sign_of(comparison.losses), any(line.note for line in lines)
+    sure, equal = 100 * (1 - comparison.alpha), 100 * (1 - 2 * comparison.alpha)
     rows = [
         (
-            Cell(_name(c)), _percent(c.estimate, comparison), _range(c.low, c.high, comparison),
-            _range(c.equal_low, c.equal_high, comparison), _p(c.p_value), _p(c.p_adjusted),
-            Cell(_finding(c, comparison)),
+            Cell(line.name), Cell(line.word, kind=f"finding {line.finding.replace(' ', '-')}"),
+            _percent(c.estimate, comparison),
+            _range(c.low, c.high, comparison), _range(c.equal_low, c.equal_high, comparison), _p(c.p_value),
+            _p(c.p_adjusted), *([Cell(line.note or NOTHING, kind="note")] if noted else []),
         )
-        for c in comparison.contrasts
+        for line in lines
+        for c in [line.contrast]
     ]  # fmt: skip
-    columns = ("contrast", "skill", "simultaneous interval", "equivalence interval", "p alone", "p adjusted", "finding")
-    return _table(f"Every contrast of skill, {unit_of(comparison.losses)}", columns, rows)
+    columns = (
+        "contrast", "finding", f"estimate,\u00a0{sign}", f"simultaneous {sure:g}\u00a0% interval",
+        f"equivalence, {equal:g}\u00a0% interval", "p", "p (adjusted)", *(["note"] if noted else []),
+    )  # fmt: skip
+    return _table(caption, columns, rows)
 
 
-def _finding(contrast: Contrast, comparison: Comparison) -> str:
-    if comparison.withheld:
-        return "withheld"
-    if contrast.identical:
-        return "the two forecast the same"
-    text = FINDINGS[relation(contrast, comparison.margin)]
-    return text.format(
-        first=contrast.first, second=f"the {contrast.second}" if contrast.second == "zero forecast" else contrast.second
-    )
+def _parts(comparison: Comparison, parts: Sequence[Parts]) -> dict[str, Table]:
+    """Lay out penalty and signal of what is asked."""
+    rows = [
+        (
+            Cell(f"{one.first} - {one.second}"), _percent(one.penalty, comparison),
+            _range(one.penalty_low, one.penalty_high, comparison), _percent(one.signal, comparison),
+            _range(one.signal_low, one.signal_high, comparison),
+        )
+        for one in parts
+    ]  # fmt: skip
+    sure = f"{100 * (1 - comparison.alpha):g}\u00a0% interval, alone"
+    columns = ("contrast", "penalty", sure, "signal", sure)
+    return {"parts": _table(f"Penalty and signal, {unit(comparison)}", columns, rows)} if rows else {}
 
 
 def _variants(comparison: Comparison, manifest: dict[str, Any]) -> Table:
@@ -117,28 +159,6 @@ def _folds(folds: pl.DataFrame) -> Table:
         rows.append((_count(fold), _count(tickers), *spans))
     columns = [name for part in parts for name in (f"{part} origins", f"{part} samples")]
     return _table("How time was split: samples of all tickers together", ("fold", "tickers", *columns), rows)
-
-
-def _skill(comparison: Comparison) -> Table:
-    rows = [
-        (
-            Cell(c.first), _percent(c.estimate, comparison), _range(c.low, c.high, comparison),
-            _range(c.equal_low, c.equal_high, comparison), _percent(c.standard_error, comparison, signed=False),
-            _p(c.p_adjusted), Cell(_finding(c, comparison)),
-        )
-        for c in comparison.against_benchmark
-    ]  # fmt: skip
-    columns = (
-        "variant",
-        "skill",
-        "simultaneous interval",
-        "equivalence interval",
-        "standard error",
-        "p adjusted",
-        "finding",
-    )
-    caption = f"Skill against the {comparison.losses.benchmark}, {unit_of(comparison.losses)}"
-    return _table(caption, columns, rows)
 
 
 def _metrics(scores: pl.DataFrame, comparison: Comparison) -> Table:
@@ -175,13 +195,13 @@ def _by_ticker(comparison: Comparison, numbers: Breakdown) -> Table:
         (Cell(name), _count(int(count)), *(_percent(skill, comparison) for skill in column))
         for name, count, column in zip(comparison.losses.tickers, days, numbers.by_ticker.T, strict=True)
     ]
-    caption = f"Skill by ticker, {unit_of(comparison.losses)}"
+    caption = f"Skill by ticker, {unit(comparison)}"
     return _table(caption, ("ticker", "days", *comparison.losses.variants), rows)
 
 
 def _robust(comparison: Comparison, numbers: Breakdown) -> Table:
     rows = []
-    for c, agree, without in zip(comparison.contrasts, numbers.agree, numbers.left_out, strict=True):
+    for c, agree, without in zip(numbers.contrasts, numbers.agree, numbers.left_out, strict=True):
         known = without[np.isfinite(without)]
         low, high = (float(known.min()), float(known.max())) if len(known) else (math.nan, math.nan)
         rows.append(
@@ -201,7 +221,7 @@ def _by_year(comparison: Comparison, numbers: Breakdown) -> Table:
         (Cell(str(year), year), _count(days), *(_percent(skill, comparison) for skill in column))
         for year, days, column in zip(numbers.years, numbers.days, numbers.by_year.T, strict=True)
     ]
-    caption = f"Skill by calendar year, {unit_of(comparison.losses)}"
+    caption = f"Skill by calendar year, {unit(comparison)}"
     return _table(caption, ("year", "days", *comparison.losses.variants), rows)
 
 
@@ -241,29 +261,20 @@ def _by_seed(comparison: Comparison, numbers: Breakdown) -> Table:
             )
         )
     columns = ("variant", "mean", "standard deviation", *(f"seed {seed}" for seed in seeds))
-    return _table(f"Skill by seed, {unit_of(losses)}; a variant without seeds is not random", columns, rows)
+    return _table(f"Skill by seed, {unit(comparison)}; a variant without seeds is not random", columns, rows)
 
 
-def _detectable(comparison: Comparison) -> Table:
-    days = len(comparison.losses.dates)
+def _detectable(comparison: Comparison, verdict: Verdict) -> Table:
     rows = []
-    for c in comparison.contrasts:
-        needed = c.days_to_settle(days, comparison.margin) if c.standard_error > 0 else math.nan
-        wait = Cell("more seeds first", math.inf) if math.isinf(needed) else _count(needed)
-        errors = [
-            _percent(e, comparison, signed=False)
-            for e in (c.date_error, c.seed_error, c.standard_error, POWER_80 * c.standard_error)
-        ]
-        rows.append((Cell(_name(c)), *errors, wait))
+    for line in lines_of(comparison.asked, comparison, verdict):
+        c = line.contrast
+        values = (c.detectable, c.equality, c.margin, c.standard_error, c.date_error, c.seed_error)
+        rows.append((Cell(line.name), *(_percent(value, comparison, signed=False) for value in values)))
     columns = (
-        "contrast",
-        "error from dates",
+        "contrast", "could see", "could show equality at", "margin", "standard error", "error from dates",
         "error from seeds",
-        "standard error",
-        "detectable difference",
-        "days to settle",
-    )
-    return _table(f"What this study can detect, {unit_of(comparison.losses)}", columns, rows)
+    )  # fmt: skip
+    return _table(f"What this study could have seen, in four studies of five; {unit(comparison)}", columns, rows)
 
 
 def _table(caption: str, columns: Sequence[str], rows: Iterable[tuple[Cell, ...]]) -> Table:
@@ -331,11 +342,13 @@ def _aside(comparison: Comparison, aside: Beside | None) -> dict[str, Table]:
         for name in comparison.losses.variants
     ]
     columns = ("variant", "Clark-West", "p", "directions found", "confidence set, p")
+    asked = {frozenset((one.first, one.second)) for one in comparison.asked}
     others = [
         (Cell(f"{first} - {second}"), Cell(NAMES[loss]), Cell(f"{100 * value:+.2f}", value), Cell(f"{p:.3f}", p))
         for loss, first, second, value, p in aside.secondary
+        if frozenset((first, second)) in asked
     ]
     return {
         "aside": _table("Is there any signal, and which variants may be the best", columns, rows),
-        "secondary": _table("The same contrasts by other losses", ("contrast", "loss", "skill, %", "p, Holm"), others),
+        "secondary": _table("What was asked, by other losses", ("contrast", "loss", "skill, %", "p (Holm)"), others),
     }

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from nextday.evaluate import METRICS, Comparison, Regimes, summarise
+from nextday.evaluate import METRICS, Comparison, Regimes, Verdict, summarise
 from nextday.files import write_atomically
 from nextday.report import latent, probes, rungs, style, uncertainty
 from nextday.report import regimes as regime_plots
 from nextday.report.style import Limits, Look, Row, focus, looks, new_figure, plain, shorten, upright
+from nextday.report.verdict_plot import draw_verdict
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,9 +29,9 @@ MOST_TICKERS, MOST_LINES = 40, 15  # what can be told apart; beyond it a distrib
 
 def draw_plots(
     out: Path, name: str, *, forecasts: pl.DataFrame, history: pl.DataFrame, scores: pl.DataFrame,
-    baselines: pl.DataFrame | None = None, tables: Mapping[str, pl.DataFrame] | None = None, below: str = "",
-    rung: Comparison | None = None, regimes: Regimes | None = None, probed: pl.DataFrame | None = None,
-    write: Write = write_atomically,
+    baselines: pl.DataFrame | None = None, tables: Mapping[str, pl.DataFrame] | None = None,
+    comparison: Comparison | None = None, verdict: Verdict | None = None, question: str = "",
+    regimes: Regimes | None = None, probed: pl.DataFrame | None = None, write: Write = write_atomically,
 ) -> dict[str, bytes]:  # fmt: skip
     """Draw the plots of a study, and hand each to ``write`` as a PNG; return those that the report shows as they are.
 
@@ -44,8 +45,8 @@ def draw_plots(
         The scores of Stage 1 on the same days; without them nothing is compared.
     tables
         Further tables of the study, by name: what networks attended to, the contexts that were tried.
-    below, rung
-        The study of the rung below, and the comparison with it.
+    comparison, verdict, question
+        What the study asks, what the answer is, and the question in words; ``name`` unless given.
     regimes
         Those of the study's latent space.
     probed
@@ -56,9 +57,12 @@ def draw_plots(
     import matplotlib as mpl
 
     with mpl.rc_context(style.STYLE):
+        if comparison is not None and verdict is not None and comparison.asked:
+            figure = draw_verdict(comparison, verdict, question or name)
+            write(out / f"{name}_verdict.png", style.png(figure))
         for suffix, figure in _figures(name, forecasts, history, scores, baselines):
             write(out / f"{name}_{suffix}.png", style.png(figure))
-        found = _plates(name, forecasts, tables or {}, below, rung, regimes, probed)
+        found = _plates(forecasts, tables or {}, regimes, probed)
         plates = {suffix: style.png(figure) for suffix, figure in found}
     for suffix, content in plates.items():
         write(out / f"{name}_{suffix}.png", content)
@@ -66,12 +70,9 @@ def draw_plots(
 
 
 def _plates(
-    name: str, forecasts: pl.DataFrame, tables: Mapping[str, pl.DataFrame], below: str, rung: Comparison | None,
-    regimes: Regimes | None, probed: pl.DataFrame | None,
-) -> Iterator[tuple[str, "Figure"]]:  # fmt: skip
-    """Make the figures that belong to single rungs of the ladder."""
-    if rung is not None:
-        yield f"vs_{below}", rungs.differences(rung, name, below)
+    forecasts: pl.DataFrame, tables: Mapping[str, pl.DataFrame], regimes: Regimes | None, probed: pl.DataFrame | None
+) -> Iterator[tuple[str, "Figure"]]:
+    """Make the figures that belong to single stages."""
     for suffix, table, draw in (("attention", "attention", rungs.attention), ("context", "sweep", rungs.contexts)):
         if not tables.get(table, pl.DataFrame()).is_empty():
             yield suffix, draw(tables[table])
@@ -317,9 +318,9 @@ def _nothing(zero: pl.DataFrame, scores: pl.DataFrame, metric: str) -> dict[str,
 
 
 def _coin(scores: pl.DataFrame) -> dict[str, float]:
-    """Give the references of a hit rate, in percent: a coin, and the share of days that went up."""
+    """Give the references of a hit rate, in percent: a coin, and that of an always-long forecast."""
     up = scores.group_by("ticker").agg(pl.col("AlwaysUp").mean())["AlwaysUp"].drop_nulls().to_numpy()
-    return {"50 %": 50.0} | ({f"always up {100 * up.mean():.1f} %": 100 * float(up.mean())} if len(up) else {})
+    return {"50 %": 50.0} | ({f"always long {100 * up.mean():.1f} %": 100 * float(up.mean())} if len(up) else {})
 
 
 def _tickers(scores: pl.DataFrame, of_many: str = "") -> str:

@@ -1,44 +1,16 @@
-"""Plots that a rung of the ladder adds to those of every study: the rung below, and what a network attends to."""
+"""Plots that single stages add to those of every study: what a network attends to, contexts that were tried."""
 
 from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 
-from nextday.evaluate import Comparison
-from nextday.evaluate.losses import unit_of
 from nextday.report import style
-from nextday.report.style import looks, new_figure, plain, shorten
+from nextday.report.style import looks, new_figure, shorten
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-
-def differences(comparison: Comparison, name: str, below: str) -> "Figure":
-    """Draw the difference of skill of each match, with its simultaneous interval and its interval for equivalence."""
-    contrasts = comparison.contrasts
-    title = f"Skill of each network of {plain(name)} less that of the one in {plain(below)} with the same features"
-    sure, equal = 100 * (1 - comparison.alpha), 100 * (1 - 2 * comparison.alpha)
-    details = (
-        f"Thin: {sure:g} % interval of all at once; thick: {equal:g} % interval for equivalence; shaded: differences "
-        "too small to matter. Right of zero the first is better."
-    )
-    figure = new_figure(9, 1.5 + 0.5 * len(contrasts), title, details)
-    ax = figure.subplots()
-    ax.axvspan(-100 * comparison.margin, 100 * comparison.margin, color=style.GREY, alpha=0.25, lw=0)
-    ax.axvline(0, color="black", lw=1)
-    for at, (contrast, look) in enumerate(zip(contrasts, looks([c.first for c in contrasts]).values(), strict=True)):
-        ax.hlines(at, 100 * contrast.low, 100 * contrast.high, color=look.colour, lw=1.5)
-        ax.hlines(at, 100 * contrast.equal_low, 100 * contrast.equal_high, color=look.colour, lw=6, alpha=0.4)
-        ax.plot(100 * contrast.estimate, at, look.marker, ms=7, color=look.colour)
-        text = f"{100 * contrast.estimate:+.2f}".replace("-", "−")
-        ax.text(1.02, at, text, transform=ax.get_yaxis_transform(), va="center", fontsize=8)
-    pairs = [f"{first} − {second}" for first, second in (shorten([c.first, c.second]) for c in contrasts)]
-    style.name_rows(ax, pairs, 8)
-    ax.set_xlabel(f"difference of skill ({plain(unit_of(comparison.losses))})")
-    ax.grid(axis="x")
-    return figure
 
 
 def attention(table: pl.DataFrame) -> "Figure":
@@ -50,8 +22,8 @@ def attention(table: pl.DataFrame) -> "Figure":
     variants, depth = list(table["variant"].unique(maintain_order=True)), table["layer"].n_unique()
     title = "What the networks attend to: attention by lag, averaged over test days and the days that attend"
     details = (
-        f"Solid: mean over trainings, one colour per head. Dotted: the same heads untrained; what they share is no "
-        f"finding. Band: the middle 80 % of trainings. Dashed: 1/{lags}, no preference."
+        "Solid: mean over trainings, one colour per head. Dotted: untrained heads (control). Structure present in both "
+        f"is not learned. Band: the middle 80 % of trainings. Dashed: 1/{lags}, no preference."
     )
     figure = new_figure(max(6.5, 3.4 * len(variants)), 1.2 + 2.5 * depth, title, details)
     panels = figure.subplots(depth, len(variants), sharex=True, sharey=True, squeeze=False)

@@ -1,6 +1,8 @@
 """The files of a study, and the summary on the terminal."""
 
 import math
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,12 +10,12 @@ import polars as pl
 from rich.table import Table
 from rich.text import Text
 
-from nextday.evaluate import Comparison, relation, summarise
-from nextday.evaluate.losses import unit_of
+from nextday.evaluate import Comparison, Verdict, summarise
 from nextday.evaluate.quantiles import levels_of
 from nextday.files import write_atomically
+from nextday.report.findings import Line, lines_of, unit
 
-MOST_CONTRASTS = 20  # on a terminal
+MOST_ROWS = 30  # of asked contrasts: with headline and remarks, sixty lines of a terminal
 
 
 def write_csv(out: Path, name: str, *, forecasts: pl.DataFrame, scores: pl.DataFrame) -> None:
@@ -43,12 +45,15 @@ def summary_table(scores: pl.DataFrame, title: str) -> Table:
     table = Table(
         title=title,
         title_justify="left",
-        caption="mean over tickers ± standard deviation between seeds; up %: the hit rate of always up",
         caption_justify="left",
     )
     table.add_column("variant", no_wrap=True)
-    headers = ["MAE", "RMSE", "DirAcc %", "R2 vs zero %", "R2 vs mean %", "up %", "days", "seeds"]
+    headers = ["MAE", "RMSE", "DirAcc %", "R2 vs zero %", "R2 vs mean %", "base %", "days", "seeds"]
     seen = "Contaminated" in scores.columns and scores["Contaminated"].max() > 0  # type: ignore[operator]
+    table.caption = (
+        "mean over tickers ± standard deviation between seeds; base: base rate of positive returns, the hit rate of an "
+        f"always-long forecast{'; seen: test days that the training data may overlap' if seen else ''}"
+    )
     for header in [*headers, "seen %"] if seen else headers:
         table.add_column(header, justify="right", no_wrap=True)
     for row in summarise(scores, by=["variant"]).iter_rows(named=True):
@@ -105,27 +110,51 @@ def spread(row: dict[str, Any], name: str, factor: float, digits: int, *, nothin
     return f"{factor * mean:.{digits}f}" + (f" ±{factor * deviation:.{digits}f}" if known else "")
 
 
-def contrasts_table(comparison: Comparison, what: str = "skill") -> Table:
-    """Lay out every contrast with its simultaneous interval."""
-    losses = comparison.losses
-    title = (
-        f"{what} by {losses.loss} loss, {unit_of(losses)}; margin {100 * comparison.margin:g}; "
-        f"intervals hold for all at once at {100 * (1 - comparison.alpha):.0f} %"
-    )
-    table = Table(title=title, title_justify="left")
-    for header in ("contrast", "estimate", "interval", "from days", "from seeds", "p alone", "p of all", "is"):
-        table.add_column(header, justify="left" if header == "contrast" else "right", no_wrap=True)
-    shown = comparison.contrasts if len(comparison.contrasts) <= MOST_CONTRASTS else comparison.against_benchmark
-    if len(shown) < len(comparison.contrasts):
-        table.caption = f"{len(comparison.between)} contrasts between variants are in report.html"
-    for contrast in shown:
-        numbers = [f"{100 * contrast.estimate:+.2f}", f"{100 * contrast.low:+.2f} to {100 * contrast.high:+.2f}"]
-        errors = [f"{100 * error:.2f}" for error in (contrast.date_error, contrast.seed_error)]
-        chances = [f"{value:.3f}" for value in (contrast.p_value, contrast.p_adjusted)]
-        name = Text(f"{contrast.first} - {contrast.second}")
-        found = "-" if comparison.withheld else relation(contrast, comparison.margin)
-        table.add_row(name, *numbers, *errors, *chances, found)
+def contrasts_table(comparison: Comparison, verdict: Verdict | None = None, *, most: int = MOST_ROWS) -> Table:
+    """Lay out what is asked, one line each with the finding first; with the verdict, features help or hurt.
+
+    Of more than ``most`` contrasts those with the largest adjusted p are left out, and their findings counted.
+    """
+    sure = 100 * (1 - comparison.alpha)
+    title = f"skill, {unit(comparison)}; margin {100 * comparison.margin:g}; {sure:g} % simultaneous intervals"
+    table = Table(title=title, title_justify="left", caption_justify="left", box=None, padding=(0, 1, 0, 0))
+    asked = comparison.asked
+    order = sorted(range(len(asked)), key=lambda at: (asked[at].p_adjusted, asked[at].p_value))
+    lines = lines_of([asked[at] for at in sorted(order[:most])], comparison, verdict)
+    head, names = _short_names(lines)
+    headers = ("finding", "estimate", "interval", "p (adj.)", "could see")
+    rows = [_figures(line) for line in lines]
+    taken = sum(max(len(cell) for cell in column) + 1 for column in zip(headers, *rows, strict=True))
+    table.add_column(Text(head), overflow="fold", min_width=len(title) - taken)  # the title stays on one line
+    for header in headers:
+        table.add_column(header, justify="left" if header == "finding" else "right", no_wrap=True)
+    for name, row in zip(names, rows, strict=True):
+        table.add_row(Text(name), *row)
+    left = Counter(line.word for line in lines_of([asked[at] for at in order[most:]], comparison, verdict))
+    others = len(comparison.contrasts) - len(asked)
+    more = [f"{sum(left.values())} more asked ({', '.join(f'{n} {word}' for word, n in left.items())})"] if left else []
+    more += [f"{others} other contrast{'s' if others > 1 else ''}, not asked"] if others else []
+    if more:
+        table.caption = "; ".join(more)
     return table
+
+
+def _figures(line: Line) -> tuple[str, ...]:
+    """Write the finding of a contrast, its estimate and interval, its adjusted p, what could have been seen."""
+    one = line.contrast
+    chance = "< 0.001" if one.p_adjusted < 0.001 else f"{one.p_adjusted:.3f}"
+    interval = f"({100 * one.low:+.2f} to {100 * one.high:+.2f})"
+    return line.word, f"{100 * one.estimate:+.2f}", interval, chance, f"{100 * one.detectable:.2f}"
+
+
+def _short_names(lines: Sequence[Line]) -> tuple[str, list[str]]:
+    """Give the head of the column of names, and the names without what all of them share."""
+    firsts = {line.contrast.first for line in lines}
+    if all(line.alone for line in lines):
+        return "variant", [line.contrast.first for line in lines]
+    if len(firsts) == 1 and len(lines) > 1:
+        return f"{firsts.pop()} - ...", [line.contrast.second for line in lines]
+    return "contrast", [line.name for line in lines]
 
 
 def bars_table(bars: pl.DataFrame, title: str) -> Table:

@@ -53,10 +53,12 @@
   const draw = () => {
     const known = JSON.parse(figures, colour);
     for (const place of document.querySelectorAll(".plot")) {
+      if (place.closest("details:not([open])")) continue; // it has no width yet
       const { data, layout } = known[place.dataset.figure];
       Plotly.react(place, data, { ...common(), ...layout }, config);
     }
   };
   draw();
+  for (const one of document.querySelectorAll("details")) if (one.querySelector(".plot")) one.addEventListener("toggle", draw);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
 })();
