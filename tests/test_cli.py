@@ -16,6 +16,7 @@ import pytest
 
 import worlds
 from nextday.data import random_walk
+from verdict_schema import check
 
 NEXTDAY = [str(Path(sys.executable).parent / "nextday")]
 QUICK = ["--set", "training.max_epochs=1", "--set", "lookback=5", "--market", "MKT", "--workers", "1"]
@@ -46,14 +47,14 @@ def test_a_study_prints_its_summary_and_where_its_files_are(climbed):
     _, (first, second) = climbed
     for variant in ("Zero", "HistoricalMean", "Persistence", "RollingMean", "LinearReg", "HistGB", "ARIMA"):
         assert variant in first
-    for variant in ("LSTM-Raw", "LSTM-OHLCV", "LSTM-Feat", "always up", "R2 vs zero", "results/stage2"):
+    for variant in ("LSTM-Raw", "LSTM-OHLCV", "LSTM-Feat", "always-long", "R2 vs zero", "results/stage2"):
         assert variant in second
 
 
 def test_a_study_writes_the_documented_files(climbed):
     results, _ = climbed
     plots = ("bars", "per_ticker", "curves", "predictions", "heatmap")
-    expected = {f"stage2_ablation_{plot}.png" for plot in plots} | {"stage2_full_comparison.png"}
+    expected = {f"stage2_ablation_{plot}.png" for plot in plots} | {"stage2_full_comparison.png", "stage2_verdict.png"}
     expected |= {"stage2_results.csv", "stage2_results_by_seed.csv", "stage2_all_predictions.csv"}
     expected |= {"forecasts.parquet", "history.parquet", "folds.parquet", "attention.parquet", "manifest.json", "units"}
     expected |= {f"{name}.parquet" for name in ("valid", "sweep", "latents", "profile", "probes", "probe_days", "cka")}
@@ -96,13 +97,34 @@ def test_the_manifest_says_what_was_run(climbed):
     assert "are the same without the bars after it" in manifest["checks"]["causality of features"]
 
 
-def test_the_verdict_is_printed_with_every_contrast(climbed):
+def test_the_verdict_is_printed_with_what_is_asked_and_is_in_the_json_with_all_else(climbed):
     shown = climbed[1][1]
-    said = json.loads((climbed[0] / "stage2" / "verdict.json").read_text())
-    assert said["verdict"]["sentence"] in shown
-    for pair in ("LSTM-Raw - zero forecast", "LSTM-Raw - LSTM-OHLCV", "LSTM-OHLCV - LSTM-Feat"):
+    said = check((climbed[0] / "stage2" / "verdict.json").read_text())
+    assert said["verdict"]["sentence"] in " ".join(shown.split())
+    for pair in ("LSTM-Feat - LSTM-Raw", "LSTM-OHLCV - LSTM-Raw", "LSTM-Feat - LSTM-OHLCV"):
         assert pair in shown
-    assert len(said["contrasts"]) == 6
+    assert "LSTM-Raw - zero forecast" not in shown
+    assert [len(said[family]) for family in ("asked", "against_benchmark", "others")] == [3, 3, 0]
+    check((climbed[0] / "stage1" / "verdict.json").read_text())
+
+
+def test_a_run_asks_what_the_command_line_asks_and_its_exit_status_says_whether_it_holds(climbed, data, tmp_path):
+    shutil.copytree(climbed[0], tmp_path / "results")
+    again = ["run", "stage2", "--data", data, *QUICK]
+    asks = ["--ask", "LSTM-Feat - zero", "--expect", "LSTM-Raw > LSTM-Feat"]
+    shown = nextday(*again, *asks, folder=tmp_path, status=4).stdout
+    assert "expected LSTM-Raw > LSTM-Feat: undecided, " in shown
+    assert "LSTM-Feat - zero forecast" in shown
+    assert "LSTM-OHLCV - LSTM-Raw" not in shown
+    manifest = json.loads((tmp_path / "results" / "stage2" / "manifest.json").read_text())
+    asked = [question["contrast"] for question in manifest["study"]["verdict"]["ask"]]
+    assert asked == ["LSTM-Feat - zero", "LSTM-Raw - LSTM-Feat"]
+    assert manifest["units"]["fitted"] == 0
+    said = check((tmp_path / "results" / "stage2" / "verdict.json").read_text())
+    assert [(one["first"], one["second"]) for one in said["asked"]] == [
+        ("LSTM-Feat", "zero forecast"),
+        ("LSTM-Raw", "LSTM-Feat"),
+    ]
 
 
 def test_report_writes_everything_anew_from_the_tables_without_fitting(climbed, tmp_path):
@@ -139,20 +161,78 @@ def test_walking_forward_from_the_command_line(data, tmp_path):
 def elsewhere(tmp_path_factory):
     """Forecasts that did not come from nextday."""
     path = tmp_path_factory.mktemp("elsewhere") / "forecasts.parquet"
-    world = worlds.World(days=900, tickers=4, signal=0.2, bias=0.01, strengths={"mine": 1.0, "other": 0.2})
+    world = worlds.World(
+        days=900, tickers=4, signal=0.2, bias=0.01, strengths={"mine": 1.0, "other": 0.2, "near": 0.5, "nearer": 0.5}
+    )
     worlds.draw(world, 0).write_parquet(path)
     return path
 
 
 def test_verdict_compares_forecasts_made_elsewhere(elsewhere, tmp_path):
-    assert "Resolved: mine > other." in nextday("verdict", elsewhere, folder=tmp_path).stdout
-    found = json.loads(nextday("verdict", elsewhere, "--json", folder=tmp_path).stdout)
+    assert "mine is better than near, +" in nextday("verdict", elsewhere, folder=tmp_path).stdout
+    found = check(nextday("verdict", elsewhere, "--json", folder=tmp_path).stdout)
     assert found["verdict"]["code"] == "resolved"
     assert found["counts"]["days"] == 900
     csv = tmp_path / "forecasts.csv"
     pl.read_parquet(elsewhere).write_csv(csv)
-    again = json.loads(nextday("verdict", csv, "--json", folder=tmp_path).stdout)
-    assert [c["estimate"] for c in again["contrasts"]] == pytest.approx([c["estimate"] for c in found["contrasts"]])
+    again = check(nextday("verdict", csv, "--json", folder=tmp_path).stdout)
+    assert [c["estimate"] for c in again["asked"]] == pytest.approx([c["estimate"] for c in found["asked"]])
+
+
+@pytest.mark.parametrize(
+    ("expected", "status", "says"),
+    [
+        (["mine > other"], 0, "expected mine > other: holds, +"),
+        (["mine < other"], 3, "expected mine < other: refuted, +"),
+        (["mine = other"], 3, "expected mine = other: refuted, +"),
+        (["near > nearer"], 4, "expected near > nearer: undecided, "),
+        (["near > nearer", "other > mine"], 3, "expected other > mine: refuted, -"),
+    ],
+)
+def test_the_verdict_is_a_gate(elsewhere, tmp_path, expected, status, says):
+    options = ["--margin", "0.00001", *(part for text in expected for part in ("--expect", text))]
+    shown = nextday("verdict", elsewhere, *options, folder=tmp_path, status=status).stdout
+    assert says in shown
+    assert shown.count("expected ") == len(expected)
+    done = nextday("verdict", elsewhere, *options, "--json", folder=tmp_path, status=status)
+    assert [one["sentence"] for one in check(done.stdout)["expectations"]] == done.stderr.splitlines()
+
+
+def test_what_is_asked_may_come_from_a_file(elsewhere, tmp_path):
+    (tmp_path / "asks.txt").write_text("# of the paper\n\nmine - other\n  near - zero \n")
+    said = check(
+        nextday("verdict", elsewhere, "--ask", "@asks.txt", "--ask", "nearer - near", "--json", folder=tmp_path).stdout
+    )
+    assert [(one["first"], one["second"]) for one in said["asked"]] == [
+        ("mine", "other"),
+        ("near", "zero forecast"),
+        ("nearer", "near"),
+    ]
+
+
+def test_forty_ablations_fit_on_a_screen(tmp_path):
+    names = [f"without_{number:02d}" for number in range(40)]
+    strengths = {"full": 1.0} | dict.fromkeys(names, 1.0) | {names[7]: 0.0, names[23]: 0.1}
+    world = worlds.World(days=400, tickers=3, seeds=3, signal=0.1, bias=0.02, wiggle=0.02, strengths=strengths)
+    worlds.draw(world, 0).write_parquet(tmp_path / "table.parquet")
+    (tmp_path / "asks").write_text("\n".join(f"full - {name}" for name in names))
+    shown = nextday("verdict", "table.parquet", "--ask", "@asks", folder=tmp_path).stdout
+    assert len(shown.splitlines()) < 60
+    assert "full is better than without_23" in " ".join(shown.split())
+    found = {line.split()[0]: line.split()[1] for line in shown.splitlines() if line.startswith("without_")}
+    assert set(found) == set(names)
+    assert {name for name, finding in found.items() if finding == "better"} == {names[7], names[23]}
+
+
+def test_a_plan_says_what_a_study_would_take_and_see(climbed, data, tmp_path):
+    options = ["--data", data, *QUICK, "--from", climbed[0] / "stage2", "--seeds", "42,43,44,45"]
+    shown = nextday("plan", "stage2", *options, folder=tmp_path).stdout
+    for text in ("24 units", "LSTM-OHLCV", "LSTM-Feat - LSTM-Raw", "4 seeds", "extrapolated (seeds 3 to 4)"):
+        assert text in shown
+    assert not (tmp_path / "results").exists()
+    said = json.loads(nextday("plan", "stage2", *options, "--ask", "LSTM-Raw - zero", "--json", folder=tmp_path).stdout)
+    assert [(one["first"], one["second"]) for one in said["foresights"]] == [("LSTM-Raw", "zero forecast")]
+    assert said["units"] == 24
 
 
 @pytest.mark.parametrize(
@@ -162,6 +242,7 @@ def test_verdict_compares_forecasts_made_elsewhere(elsewhere, tmp_path):
         (["--loss", "miss"], "loss", "miss"),
         (["--margin", "0.02"], "margin", 0.02),
         (["--alpha", "0.2"], "alpha", 0.2),
+        (["--scale", "predicted"], "scale", "predicted"),
     ],
 )
 def test_options_of_the_verdict_are_heard(elsewhere, tmp_path, options, key, value):
@@ -187,11 +268,7 @@ def test_options_of_the_verdict_are_heard(elsewhere, tmp_path, options, key, val
         (["run", "stage2", "--set", "lookback=4000"], "3169 common sessions are too few: 20 warm up"),
         (["run", "stage2", "--out", "{text}"], "Not a directory; name another folder with --out"),
         (["run", "stage2", "--out", "/proc/none"], "cannot be written"),
-        (["run", "stage2", "--device", "tpu"], "'tpu' is not one of 'auto', 'cpu', 'cuda'"),
-        (["run", "stage2", "--precision", "fp8"], "'fp8' is not one of 'float32', 'bf16'"),
         (["run", "stage7", "--precision", "bf16"], "stage7 compares what is in --out and takes no other option"),
-        (["run", "stage2", "--bogus"], "No such option: --bogus"),
-        (["run"], "Missing argument"),
         (["run", "stage2", "--folds", "0"], "split.folds: Input should be greater than or equal to 1"),
         (["run", "stage2", "--set", "verdict.margin=0"], "verdict.margin: Input should be greater than 0"),
         (["run", "stage2", "--set", "verdict.benchmark=X"], "verdict.benchmark 'X' is none of LSTM-Raw"),
@@ -199,12 +276,15 @@ def test_options_of_the_verdict_are_heard(elsewhere, tmp_path, options, key, val
         (["verdict", "nowhere.parquet"], "nowhere.parquet cannot be read as a forecasts table"),
         (["verdict", "{text}"], "cannot be read as a forecasts table"),
         (["verdict", "{bars}"], "the forecasts table has no column 'variant'; it has date, ticker"),
-        (["verdict", "{bars}", "--margin", "0"], "--margin"),
         (["run", "stage2", "--cluster", "auto", "--workers", "2"], "give one of them"),
         (["run", "stage2", "--store", "unknown://x"], "--store unknown://: Protocol not known"),
         (["run", "stage7", "--store", "x"], "takes no other option"),
         (["run", "stage7", "--cluster", "auto"], "takes no other option"),
-        (["verdict", "{bars}", "--alpha", "2"], "--alpha"),
+        (["run", "stage2", "--ask", "LSTM-Raw - X"], "'X' is no variant; expected 'A - B', of LSTM-Raw, LSTM-OHLCV"),
+        (["run", "stage2", "--expect", "LSTM-Raw - LSTM-Feat"], "expected 'A > B' or 'A < B' or 'A = B'"),
+        (["run", "stage2", "--ask", "@nowhere"], "--ask @nowhere cannot be read"),
+        (["run", "all", "--expect", "A > B"], "--ask and --expect are about the variants of one study; all is several"),
+        (["plan", "stage2", "--from", "nowhere"], "nowhere does not hold a finished study to go by"),
         (["data", "check", "sample", "--market", "X"], "market 'X' is not in the bars"),
         (["data", "show", "--data", "{text}"], "cannot be read as parquet"),
     ],
@@ -216,6 +296,27 @@ def test_a_mistake_is_answered_by_one_line_and_status_1(tmp_path, data, argument
     assert says in done.stderr
     assert done.stderr.count("\n") == 1
     assert done.stderr.startswith("nextday: ")
+    assert done.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["run", "stage2", "--device", "tpu"], "'tpu' is not one of 'auto', 'cpu', 'cuda'"),
+        (["run", "stage2", "--precision", "fp8"], "'fp8' is not one of 'float32', 'bf16'"),
+        (["run", "stage2", "--bogus"], "No such option: --bogus"),
+        (["run"], "Missing argument"),
+        (["verdict", "{bars}", "--margin", "0"], "--margin"),
+        (["verdict", "{bars}", "--alpha", "2"], "--alpha"),
+        (["verdict", "{bars}", "--scale", "none"], "'none' is not one of 'training', 'predicted'"),
+        (["plan"], "Missing argument"),
+        (["nothing"], "No such command 'nothing'"),
+    ],
+)
+def test_wrong_usage_is_answered_by_one_line_and_status_2(tmp_path, data, arguments, says):
+    done = nextday(*[argument.format(bars=data) for argument in arguments], folder=tmp_path, status=2)
+    assert says in done.stderr
+    assert done.stderr.count("\n") == 1
     assert done.stdout == ""
 
 

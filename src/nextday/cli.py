@@ -1,22 +1,31 @@
-"""The command line: ``nextday run stage2``. Every mistake a user can mend is one line and exit status 1."""
+"""The command line: ``nextday run stage2``.
 
-import json
+Every mistake a user can mend is one line and exit status 1; wrong usage is 2, a refuted expectation 3, an undecided 4.
+"""
+
 import sys
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from nextday.cli_data import SOURCES, data_app
+from nextday.cli_options import (
+    AskOption,
+    DeviceName,
+    ExpectOption,
+    PrecisionName,
+    announce,
+    changes_of,
+    load_asking,
+)
+from nextday.cli_verdict import plan, verdict
 from nextday.errors import NextdayError, StudyError
 from nextday.study import LAST, Study, presets
-from nextday.terminal import console, watch
+from nextday.terminal import console, show_study, watch
 
 if TYPE_CHECKING:
-    from nextday.evaluate import Comparison, Verdict
     from nextday.ladder import Comparisons
-    from nextday.pipeline import Results
 
 app = typer.Typer(
     help="Do engineered features help to forecast the next day's stock return?", no_args_is_help=True,
@@ -26,21 +35,6 @@ app.add_typer(data_app, name="data")
 
 DEFAULTS = {"workers": None, "cluster": None, "store": None, "device": "auto", "precision": "float32", "fresh": False}
 UsageError: Any = typer.BadParameter.__base__  # typer names its subclasses alone
-
-
-class DeviceName(StrEnum):
-    """What --device takes."""
-
-    auto = "auto"
-    cpu = "cpu"
-    cuda = "cuda"
-
-
-class PrecisionName(StrEnum):
-    """What --precision takes."""
-
-    float32 = "float32"
-    bf16 = "bf16"
 
 
 @app.command()
@@ -80,30 +74,33 @@ def run(
     ] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Fit finished units again.")] = False,
     drop_bad: Annotated[bool, typer.Option("--drop-bad", help="Leave out tickers with bad bars.")] = False,
+    ask: AskOption = None,
+    expect: ExpectOption = None,
 ) -> None:
     """Run a study: fit what is missing, write tables and plots, print the summary."""
-    changes: dict[str, object] = dict(_pair(setting) for setting in settings or [])
-    given = {"data": data, "market": market, "tickers": tickers, "seeds": seeds}
-    changes |= {key: value for key, value in given.items() if value is not None}
-    if drop_bad:
-        changes["drop_bad"] = True
-    if folds is not None:
-        changes |= {"split.scheme": "walk_forward", "split.folds": folds}
+    changes = changes_of(
+        settings, data=data, market=market, tickers=tickers, seeds=seeds, folds=folds, drop_bad=drop_bad
+    )
     options: dict[str, Any] = {
         "workers": workers, "cluster": cluster, "store": store, "device": device.value,
         "precision": precision.value, "fresh": fresh,
     }  # fmt: skip
     if study in {LAST, "all"}:
+        if ask or expect:
+            raise StudyError(f"--ask and --expect are about the variants of one study; {study} is several")
         _climb(study, changes, out, options)
         return
-    loaded = Study.load(study, changes)
+    loaded, expected = load_asking(study, changes, ask, expect, out)
 
+    from nextday.expectations import hold, status_of
     from nextday.pipeline import run as run_study
 
     if loaded.data == "yahoo":
-        _announce()
+        announce()
     results = run_study(loaded, out=out, watch=watch, **options)
-    _show(results)
+    outcomes = [hold(one, results.comparison) for one in expected]
+    show_study(results, outcomes)
+    raise typer.Exit(status_of(outcomes))
 
 
 @app.command()
@@ -111,35 +108,11 @@ def report(folder: Annotated[Path, typer.Argument(help="A study's folder, such a
     """Write scores, verdict, plots and report.html anew from a study's tables; nothing is fitted."""
     from nextday.pipeline import report as report_study
 
-    _show(report_study(folder))
+    show_study(report_study(folder))
 
 
-@app.command()
-def verdict(
-    file: Annotated[Path, typer.Argument(help="Parquet or CSV: variant, ticker, origin, actual, predicted[, seed].")],
-    benchmark: Annotated[
-        str | None, typer.Option(help="Variant to measure skill against; the zero forecast unless given.")
-    ] = None,
-    loss: Annotated[str, typer.Option(help="squared, absolute, miss, or a column that holds a loss.")] = "squared",
-    margin: Annotated[
-        float | None, typer.Option(min=1e-6, help="Differences of skill below it do not matter; 0.01 is 1 %.")
-    ] = None,
-    pooled: Annotated[
-        str, typer.Option(metavar="A,B", help="Variants of which one network forecasts all tickers.")
-    ] = "",
-    alpha: Annotated[float, typer.Option(min=1e-4, max=0.4, help="Error rate of all intervals together.")] = 0.05,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-) -> None:
-    """Compare forecasts that were made anywhere."""
-    from nextday.evaluate import as_dict, compare, judge, load_forecasts, measure
-
-    losses = measure(load_forecasts(file), loss=loss, benchmark=benchmark, pooled=pooled.split(","))
-    comparison = compare(losses, margin=margin, alpha=alpha)
-    judged = judge(comparison)
-    if as_json:
-        typer.echo(json.dumps(as_dict(comparison, judged), indent=1))
-    else:
-        _show_verdict(comparison, judged)
+app.command()(verdict)
+app.command()(plan)
 
 
 def _climb(study: str, changes: dict[str, object], out: Path, options: dict[str, Any]) -> None:
@@ -150,8 +123,8 @@ def _climb(study: str, changes: dict[str, object], out: Path, options: dict[str,
 
     if study == "all":
         if changes.get("data") == "yahoo":
-            _announce()
-        found = run_all(changes, out=out, watch=watch, show=_show, **options)
+            announce()
+        found = run_all(changes, out=out, watch=watch, show=show_study, **options)
     else:
         found = compare_stages(out)
     _show_ladder(found)
@@ -170,33 +143,6 @@ def _show_ladder(found: "Comparisons") -> None:
         screen.print(f"note: {note}", style="dim", markup=False, highlight=False)
     files = "final_comparison.csv, plots, report.html"
     screen.print(f"{files}: {found.out}", markup=False, highlight=False, soft_wrap=True)
-
-
-def _show(results: "Results") -> None:
-    """Print the summary, the verdict and where the files are."""
-    from nextday.report import contrasts_table, summary_table, uncertainty_table
-
-    study, screen = results.study, console()
-    screen.print(summary_table(results.scores, f"{study.name}: {study.question}" if study.question else study.name))
-    if len(results.uncertainty):
-        screen.print(uncertainty_table(results.uncertainty))
-    _show_verdict(results.comparison, results.verdict)
-    if results.rung:
-        screen.print(contrasts_table(results.rung, f"skill against the networks of {study.below}"))
-    hidden = len(results.notes) - 3
-    for note in results.notes[:3] + ((f"{hidden} more in manifest.json",) if hidden > 0 else ()):
-        screen.print(f"note: {note}", style="dim", markup=False, highlight=False)
-    screen.print(f"tables, plots, report.html: {results.out}", markup=False, highlight=False, soft_wrap=True)
-
-
-def _show_verdict(comparison: "Comparison", judged: "Verdict") -> None:
-    from nextday.report import contrasts_table
-
-    screen = console()
-    screen.print(contrasts_table(comparison))
-    screen.print(judged.sentence, style="bold", markup=False, highlight=False)
-    for remark in judged.remarks:
-        screen.print(f"- {remark}", markup=False, highlight=False)
 
 
 @app.command()
@@ -232,30 +178,15 @@ def list_() -> None:
             typer.echo(f"  {name:{width}}  {text}")
 
 
-def _announce() -> None:
-    """Say that bars are about to be fetched, where they are not there yet."""
-    from nextday.data.preset import FOLDER, TICKERS, latest_snapshot
-
-    if latest_snapshot() is None:
-        typer.echo(f"no snapshot of Yahoo's bars in {FOLDER} yet: fetching {len(TICKERS)} tickers, once", err=True)
-
-
-def _pair(setting: str) -> tuple[str, str]:
-    key, equals, value = setting.partition("=")
-    if not (key and equals):
-        raise StudyError(f"--set {setting}: expected KEY=VALUE, such as training.max_epochs=50")
-    return key, value
-
-
 def main() -> None:
-    """Run the command line; turn a mistake into one line and status 1, Ctrl-C into 130."""
+    """Run the command line; turn a mistake into one line and status 1, wrong usage into 2, Ctrl-C into 130."""
     try:
         status = app(standalone_mode=False)
     except NextdayError as error:
         status = _say(str(error), 1)
     except UsageError as error:
         said = error.format_message()
-        status = _say(f"{said} (nextday --help lists what there is)", 1) if said else 0
+        status = _say(f"{said} (nextday --help lists what there is)", 2) if said else 0
     if status == 130:
         _say("stopped; finished units are kept, the same command goes on from here", 130)
     sys.exit(status if isinstance(status, int) else 0)

@@ -1,0 +1,190 @@
+"""Carry the errors of a finished comparison over to a study of other size: what that study could see."""
+
+import math
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from nextday.evaluate.bootstrap import heavy
+from nextday.evaluate.contrasts import Comparison, Contrast
+from nextday.evaluate.losses import LOSSES, Losses, average, ratio
+from nextday.evaluate.seeds import Pivot, reason_of_seeds
+
+DRAWS = 20_000  # of the largest |t| of a family
+LONGEST = 1.3  # a block of the bootstrap is at least so many roots of days
+
+
+@dataclass(frozen=True, slots=True)
+class Design:
+    """Size of a study: tickers, days of its test ranges, seeds of each random model."""
+
+    tickers: int
+    days: int
+    seeds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Foresight:
+    """What a study of some size could see of one contrast, in units of skill.
+
+    Attributes
+    ----------
+    date_error, seed_error
+        Standard errors from dates and from seeds.
+    together
+        Correlation of the daily differential between tickers: more of them help as 1 / N only where it is zero.
+    detectable
+        Difference that the simultaneous test would find in four studies of five.
+    equality
+        Margin at which equality would be shown in four studies of five, were there no difference.
+    margin
+        The margin that the study declares.
+    times
+        Days and, by the same factor, seeds that equality at that margin takes, in those of the study.
+    withheld
+        Why the verdict on it would be withheld; empty if it would not.
+    identical
+        The two forecast the same everywhere so far, so that nothing is known.
+    """
+
+    first: str
+    second: str
+    date_error: float
+    seed_error: float
+    together: float
+    detectable: float
+    equality: float
+    margin: float
+    times: float
+    withheld: str
+    identical: bool
+
+
+def foresee(
+    comparison: Comparison, here: Design, there: Design, *, pooled: Collection[str] = ()
+) -> tuple[Foresight, ...]:
+    """Say what a study of size ``there`` could see of each asked contrast, by a comparison of size ``here``.
+
+    The variance of a mean over N tickers is in proportion to ``rho + (1 - rho) / N``, ``rho`` being the correlation of
+    the daily differential between tickers; that of a mean over days falls as 1 / days; that of drawing seeds as
+    1 / (seeds x tickers), or as 1 / seeds where one network forecasts all tickers.
+    """
+    series = _series(comparison)  # [contrast, ticker, date]
+    together = [_together(own) for own in series]
+    planned = [
+        _scale(one, rho, here, there, pooled=bool({one.first, one.second} & set(pooled)))
+        for one, rho in zip(comparison.asked, together, strict=True)
+    ]
+    seeds = _seeds(comparison.losses)
+    random = [[name for name in (one.first, one.second) if seeds.get(name)] for one in planned]
+    shapes = [_shape(one, names, there, pooled) for one, names in zip(planned, random, strict=True)]
+    critical = _critical(comparison, planned, shapes, average(series, axis=1), there)
+    found = []
+    for one, rho, wide, names, shape in zip(planned, together, critical, random, shapes, strict=True):
+        one = replace(one, critical=wide)
+        times = one.needs_for_equality().both if one.standard_error > 0 else 0.0
+        found.append(
+            Foresight(
+                one.first, one.second, one.date_error, one.seed_error, rho, one.detectable, one.equality, one.margin,
+                times, _withheld(one, [(name, there.seeds) for name in names], shape, here, there), one.identical,
+            )
+        )  # fmt: skip
+    return tuple(found)
+
+
+def _scale(one: Contrast, rho: float, here: Design, there: Design, *, pooled: bool) -> Contrast:
+    """Give a contrast the errors that it would have in another study, were there no difference."""
+    of_tickers = (rho + (1 - rho) / there.tickers) / (rho + (1 - rho) / here.tickers)
+    date_error = one.date_error * math.sqrt(of_tickers * here.days / there.days)
+    few, many = (max(design.seeds, 1) * (1 if pooled else design.tickers) for design in (here, there))
+    seed_error = one.seed_error * math.sqrt(few / many)
+    error = math.hypot(date_error, seed_error)
+    wider = error / one.standard_error if one.standard_error > 0 else 1.0
+    low, high = (wider * (end - one.estimate) for end in (one.equal_low, one.equal_high))
+    return replace(
+        one,
+        estimate=0.0,
+        date_error=date_error,
+        seed_error=seed_error,
+        standard_error=error,
+        equal_low=low,
+        equal_high=high,
+    )
+
+
+def _series(comparison: Comparison) -> np.ndarray:
+    """Influence of each day and ticker on each asked contrast, [contrast, ticker, date]."""
+    losses = comparison.losses
+    chosen = LOSSES.get(losses.loss)
+    skill = chosen.skill if chosen else ratio
+    stacked = np.concatenate([losses.grid, losses.base[None]])  # [column, ticker, date]
+    means = np.array([np.nanmean(average(one, axis=0)) for one in stacked])
+    at = {name: position for position, name in enumerate(losses.variants)}
+
+    def of(contrast: Contrast, means: np.ndarray) -> float:
+        first, second = (
+            skill(means[at[name]], means[-1]) if name in at else 0.0 for name in (contrast.first, contrast.second)
+        )
+        return float(first - second)
+
+    found = []
+    for contrast in comparison.asked:
+        steps = 1e-6 * means[-1] * np.eye(len(means))
+        slopes = np.array(
+            [(of(contrast, means + step) - of(contrast, means - step)) / (2 * step.max()) for step in steps]
+        )
+        used = np.flatnonzero(slopes)
+        found.append(np.tensordot(slopes[used], stacked[used], axes=1))
+    return np.stack(found)
+
+
+def _together(series: np.ndarray) -> float:
+    """Correlation between tickers of a daily series, [ticker, date], from 0 to 1; 1 where there is one ticker."""
+    tickers = len(series)
+    alone = np.nanmean(np.nanvar(series, axis=1))
+    if tickers == 1 or not alone > 0:
+        return 1.0
+    share = np.nanvar(average(series, axis=0)) / alone  # rho + (1 - rho) / tickers
+    return float(np.clip((share * tickers - 1) / (tickers - 1), 0, 1))
+
+
+def _critical(
+    comparison: Comparison, planned: Sequence[Contrast], shapes: Sequence[Pivot], daily: np.ndarray, there: Design
+) -> list[float]:
+    """Standard errors that the simultaneous interval of each contrast would reach, by the largest |t| of the family.
+
+    As ``contrasts.intervals`` does it: each side of each contrast is brought to one scale first.
+    """
+    rng = np.random.default_rng(0)
+    used = ~np.isnan(daily).any(axis=0)
+    centred = daily[:, used] - daily[:, used].mean(axis=1, keepdims=True)
+    centred /= np.maximum(np.sqrt((centred**2).sum(axis=1, keepdims=True)), 1e-300)
+    values, vectors = np.linalg.eigh(centred @ centred.T)  # correlations of contrasts
+    root = np.sqrt(np.maximum(values, 0)) * vectors
+    freedom = max(there.days / max(comparison.block, LONGEST * math.sqrt(there.days)) - 1, 2)
+    normal, again = (rng.standard_normal((DRAWS, len(root))) @ root.T for _ in range(2))  # [draw, contrast]
+    of_dates = normal * heavy(rng, freedom, DRAWS)
+    of_seeds = np.stack([shape.of_normal(z) for shape, z in zip(shapes, again.T, strict=True)], axis=1)
+    errors = np.array([(one.date_error, one.seed_error) for one in planned]).T[:, None, :]
+    t = (of_dates * errors[0] + of_seeds * errors[1]) / np.maximum(np.hypot(*errors), 1e-300)
+    up, down = (np.maximum(np.quantile(side, 1 - comparison.alpha / 2, axis=0), 1e-9) for side in (t, -t))
+    wide = np.quantile(np.where(t > 0, t / up, -t / down).max(axis=1), 1 - comparison.alpha)
+    return (wide * np.maximum(up, down)).tolist()
+
+
+def _seeds(losses: Losses) -> dict[str, int]:
+    known = dict(zip(losses.variants, map(len, losses.seeds), strict=True))
+    return known | {losses.benchmark: len(losses.base_cells.seeds) if losses.base_cells else 0}
+
+
+def _withheld(one: Contrast, used: list[tuple[str, int]], shape: Pivot, here: Design, there: Design) -> str:
+    """Say why the planned contrast would be withheld: for its seeds, or for days where there are no more than here."""
+    reason = reason_of_seeds(used, shape, one.date_error, one.seed_error)
+    return reason or (one.withheld if one.withheld.startswith("too few days") and there.days <= here.days else "")
+
+
+def _shape(one: Contrast, names: Sequence[str], there: Design, pooled: Collection[str]) -> Pivot:
+    """Distribution of the error from seeds; skewed where one of the two is random and the other is not."""
+    tickers = 1 if {one.first, one.second} & set(pooled) else there.tickers
+    return Pivot(max(there.seeds, 2), tickers, int(len(names) == 1 and one.seed_error > 0))

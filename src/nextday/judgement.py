@@ -1,0 +1,171 @@
+"""The verdict on forecasts that were made anywhere: a table in, the answer out."""
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import polars as pl
+
+from nextday.evaluate import (
+    Answer,
+    Comparison,
+    Contrast,
+    Losses,
+    Verdict,
+    compare,
+    judge,
+    load_forecasts,
+    measure,
+    prepare,
+    too_good,
+)
+from nextday.evaluate.export import as_dict
+from nextday.evaluate.signals import any_signal, signal, timing
+from nextday.expectations import Outcome, hold, join_questions, read_expectations, read_questions, status_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MOMENTS = {"squared": ("mean squared return", "variance")}  # in the table, and in the training window of a study
+OTHER_MOMENTS = ("mean absolute return", "mean absolute deviation")
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What a table of forecasts says; prints as the answer.
+
+    Attributes
+    ----------
+    comparison
+        All contrasts and what they rest on.
+    verdict
+        The answers in words.
+    outcomes
+        What became of each expectation.
+    """
+
+    comparison: Comparison = field(repr=False)
+    verdict: Verdict
+    outcomes: tuple[Outcome, ...] = ()
+
+    @property
+    def sentence(self) -> str:
+        """The answers in one sentence."""
+        return self.verdict.sentence
+
+    @property
+    def code(self) -> str:
+        """The outcome in one word, see ``Verdict``."""
+        return self.verdict.code
+
+    @property
+    def answers(self) -> tuple[Answer, ...]:
+        """One answer for each contrast that is asked."""
+        return self.verdict.answers
+
+    @property
+    def contrasts(self) -> tuple[Contrast, ...]:
+        """All contrasts with their intervals: what is asked, those with the benchmark, all other pairs."""
+        return self.comparison.contrasts
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What has to be said beside the answer."""
+        return self.verdict.remarks
+
+    @property
+    def status(self) -> int:
+        """Exit status of the command: 0 where every expectation holds, 3 refuted, 4 undecided."""
+        return status_of(self.outcomes)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Lay out everything as plain values, as ``verdict.schema.json`` describes them."""
+        said = as_dict(self.comparison, self.verdict)
+        return said | ({"expectations": [asdict(one) for one in self.outcomes]} if self.outcomes else {})
+
+    def __str__(self) -> str:
+        """Return the answer, its context, and what became of expectations, line by line."""
+        return "\n".join((str(self.verdict), *map(str, self.outcomes)))
+
+
+def verdict(
+    frame: "pl.DataFrame | pl.LazyFrame | pd.DataFrame | str | Path", *, benchmark: str | None = None,
+    loss: str = "squared", margin: float | None = None, alpha: float = 0.05, pooled: Iterable[str] | str = (),
+    ask: Iterable[str] | str = (), expect: Iterable[str] | str = (),
+    scale: Literal["training", "predicted"] = "training",
+) -> Judgement:  # fmt: skip
+    """Compare forecasts that were made anywhere, and answer what is asked of them.
+
+    Parameters
+    ----------
+    frame
+        A Polars or pandas frame, or the path of a Parquet or CSV file (``-`` is standard input), with the columns
+        ``variant, ticker, origin, actual, predicted`` and optionally ``seed``.
+    benchmark
+        The variant that skill is measured against; the zero forecast unless given.
+    loss
+        ``squared``, ``absolute``, ``miss``, ``pinball``, or a numeric column that holds a loss.
+    margin
+        Differences of skill below it do not matter; 0.01 is 1 %.
+    alpha
+        Error rate of each family of intervals.
+    pooled
+        Variants of which one network forecasts all tickers.
+    ask
+        Contrasts ``A - B`` to answer, where B may be ``zero``; every pair unless given.
+    expect
+        Expectations ``A > B``, ``A < B``, ``A = B``; asked too, see ``Judgement.outcomes``.
+    scale
+        ``predicted`` divides squared errors by the variance that was expected for the day.
+
+    Raises
+    ------
+    NextdayError
+        If the table cannot be read or compared, or a name is unknown.
+
+    Examples
+    --------
+    >>> import numpy as np, polars as pl
+    >>> rng, days = np.random.default_rng(0), np.datetime64("2020-01-01") + np.arange(600)
+    >>> signal, noise = rng.normal(size=(2, 600))
+    >>> rows = [
+    ...     pl.DataFrame({"variant": name, "ticker": "A", "origin": days, "actual": signal + noise, "predicted": made})
+    ...     for name, made in {"mine": signal, "other": 0 * signal}.items()
+    ... ]
+    >>> judged = verdict(pl.concat(rows), expect="mine > other")
+    >>> judged.code, judged.outcomes[0].outcome
+    ('resolved', 'holds')
+    """
+    table = prepare(load_forecasts(Path(frame)) if isinstance(frame, str | Path) else frame)
+    losses = measure(
+        table, loss=loss, benchmark=benchmark, pooled=_listed(pooled, ","), scale=scale, parts=loss == "squared"
+    )
+    names = [*losses.variants, *([benchmark] if benchmark else [])]
+    expected = read_expectations(_listed(expect), names, benchmark or "")
+    asks = join_questions(read_questions(_listed(ask), names, benchmark or ""), expected)
+    comparison = compare(losses, ask=asks or None, margin=margin, alpha=alpha)
+    block, names = comparison.block, list(losses.variants)
+    rows = table.rows.collect()
+    found = signal(any_signal(rows, names, block=block), timing(rows, names, block=block), alpha=alpha)
+    notes = (*too_good(table.rows), *losses.notes, *_other_scale(losses))
+    judged = judge(comparison, signal=found, notes=notes)
+    return Judgement(comparison, judged, tuple(hold(one, comparison) for one in expected))
+
+
+def _other_scale(losses: Losses) -> list[str]:
+    """Say that losses are on another scale than those of a study, whose folds say what its training windows held."""
+    if losses.scale != "table":
+        return []
+    here, there = MOMENTS.get(losses.loss, OTHER_MOMENTS)
+    return [
+        f"Losses are divided by each ticker's {here} in this table; a study divides by the {there} of the training "
+        "window, so figures differ slightly."
+    ]
+
+
+def _listed(texts: Iterable[str] | str, separator: str = "") -> list[str]:
+    """Take one text as a list of one, or cut it; spaces around names do not count."""
+    if isinstance(texts, str):
+        texts = texts.split(separator) if separator else [texts]
+    return [text.strip() for text in texts if text.strip()]

@@ -1,0 +1,293 @@
+"""What a study would take, and which differences it could see: from a finished folder, else from a small pilot."""
+
+import json
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, astuple, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+from rich.table import Table
+from rich.text import Text
+
+from nextday.data import Panel, align, load_bars
+from nextday.data.preset import yahoo_snapshot
+from nextday.errors import OutputError, StudyError, first_line
+from nextday.evaluate import Comparison, compare, measure
+from nextday.evaluate.export import finite
+from nextday.evaluate.question import gather
+from nextday.evaluate.wording import sign_of
+from nextday.features import FEATURE_SETS
+from nextday.foresight import Design, Foresight, foresee
+from nextday.models import Device, resolve_device
+from nextday.pipeline import forecast
+from nextday.progress import Watch
+from nextday.run import POOL, Plan, Workers, make_plan
+from nextday.study import Study
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+PILOT_TICKERS, PILOT_SEEDS = 2, 3
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Units of a variant, and what one takes on a core; None where nothing like it was fitted yet."""
+
+    variant: str
+    units: int
+    seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Prospect:
+    """What a study would take and what it could tell.
+
+    Attributes
+    ----------
+    costs
+        Units and seconds, by variant.
+    workers
+        Processes that the time is for.
+    tickers, days, seeds
+        Of the planned study; ``days`` are those of its test ranges.
+    foresights
+        What could be seen of each asked contrast.
+    basis
+        What costs and errors were taken from.
+    notes
+        What is extrapolated, and what is in the way of a verdict.
+    """
+
+    study: str
+    costs: tuple[Cost, ...]
+    workers: int
+    tickers: int
+    days: int
+    seeds: int
+    unit: str
+    foresights: tuple[Foresight, ...]
+    basis: str
+    notes: tuple[str, ...]
+
+    @property
+    def units(self) -> int:
+        """Units in all."""
+        return sum(cost.units for cost in self.costs)
+
+    @property
+    def minutes(self) -> float | None:
+        """Time to fit all units, in minutes; None where the time of some is not known."""
+        known = [cost.units * cost.seconds for cost in self.costs if cost.seconds is not None]
+        return sum(known) / self.workers / 60 if len(known) == len(self.costs) else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Lay out everything as plain values."""
+        return finite(asdict(self) | {"units": self.units, "minutes": self.minutes})
+
+
+@dataclass(frozen=True, slots=True)
+class _Basis:
+    """A finished folder to go by: its manifest and tables, and how a person would call it."""
+
+    name: str
+    manifest: dict[str, Any]
+    forecasts: pl.DataFrame
+    folds: pl.DataFrame
+
+
+def plan(
+    study: Study | str | Path, *, bars: "pl.DataFrame | pd.DataFrame | None" = None, out: Path | str = "results",
+    source: Path | str | None = None, workers: int | None = None, device: Device = "auto",
+    watch: Watch = lambda outcomes, _: outcomes,
+) -> Prospect:  # fmt: skip
+    """Say how long a study would take and which differences it could see.
+
+    Parameters
+    ----------
+    study, bars, out, workers, device, watch
+        As in ``nextday.run``.
+    source
+        A finished folder with the same variants to go by. Unless given, ``out/NAME`` is taken where it holds one,
+        else a pilot is fitted: at most two tickers and three seeds; the study will find its units.
+
+    Raises
+    ------
+    NextdayError
+        For anything that a user can mend, such as a folder that lacks an asked variant.
+    """
+    study = study if isinstance(study, Study) else Study.load(study)
+    if study.data == "yahoo" and bars is None:
+        study = study.model_copy(update={"data": str(yahoo_snapshot(watch=watch))})
+    loaded = load_bars(study.data if bars is None else bars, accept=study.accept, drop_bad=study.drop_bad)
+    panel = align(loaded, tickers=study.tickers, market=study.market)
+    planned = make_plan(study, panel, device=resolve_device(device))
+    folder = Path(out) / study.name
+    basis = _finished(folder, study, source)
+    notes = []
+    if basis is None:
+        basis = _pilot(study, panel, folder, workers=workers, device=device, watch=watch)
+        if any(model.pooled for model in planned.models.values()):
+            notes.append("Networks of all tickers have to be fitted again: those of the pilot saw its tickers alone.")
+    comparison, asked_notes = _compare(study, basis, folder)
+    here = _design(basis.forecasts, basis.forecasts["seed"].drop_nulls().unique().to_list())
+    there = _design_of(planned)
+    pooled = set(basis.manifest["pooled"])
+    foresights = foresee(comparison, here, there, pooled=pooled)
+    count = 1 if basis.manifest.get("device") == "cuda" else max(Workers(workers).count, 1)
+    unit = sign_of(comparison.losses)
+    return Prospect(
+        study.name, _costs(planned, basis, here), count, there.tickers, there.days, there.seeds, unit, foresights,
+        basis.name, (*notes, *asked_notes, *_notes(foresights, here, there, unit, basis)),
+    )  # fmt: skip
+
+
+def _finished(folder: Path, study: Study, source: Path | str | None) -> _Basis | None:
+    """Read the folder that a user names, or the study's own where it is finished and holds its variants."""
+    chosen = folder if source is None else Path(source)
+    if source is None and not (folder / "report.html").is_file():
+        return None
+    basis = _read(chosen, str(chosen))
+    known = basis.forecasts["variant"].unique(maintain_order=True).to_list()
+    lacking = [name for name in study.variants if name not in known]
+    if not lacking:
+        return basis
+    if source is None:
+        return None
+    there = basis.forecasts["variant"].unique(maintain_order=True)
+    raise StudyError(f"--from {chosen}: it holds no {lacking[0]}; it has {', '.join(there)}")
+
+
+def _read(folder: Path, name: str) -> _Basis:
+    try:
+        manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
+        forecasts, folds = (pl.read_parquet(folder / f"{table}.parquet") for table in ("forecasts", "folds"))
+        return _Basis(
+            name,
+            {"costs": manifest["costs"], "pooled": manifest["pooled"], "device": manifest["device"]},
+            forecasts,
+            folds,
+        )
+    except (OSError, ValueError, KeyError, TypeError, pl.exceptions.PolarsError) as error:
+        raise OutputError(f"{folder} does not hold a finished study to go by: {first_line(error)}") from None
+
+
+def _pilot(study: Study, panel: Panel, folder: Path, *, workers: int | None, device: Device, watch: Watch) -> _Basis:
+    """Fit two tickers and three seeds on the study's own sessions; units go into its folder, tables nowhere."""
+    tickers = tuple(dict.fromkeys((panel.tickers[0], panel.tickers[-1])))[:PILOT_TICKERS]
+    small = study.model_copy(update={"tickers": tickers, "seeds": study.seeds[:PILOT_SEEDS], "probes": ()})
+    bars = panel.frame.filter(pl.col("ticker").is_in([*tickers, panel.market]))
+    with tempfile.TemporaryDirectory(prefix="nextday-plan-") as nowhere:
+        done = forecast(
+            small, bars=bars, out=nowhere, workers=workers, store=folder / "units", device=device, watch=watch
+        )
+        return _read(done, f"a pilot of {_count(len(tickers), 'ticker')} and {_count(len(small.seeds), 'seed')}")
+
+
+def _compare(study: Study, basis: _Basis, folder: Path) -> tuple[Comparison, list[str]]:
+    """Compare what the study asks on the forecasts there are."""
+    terms, sets = study.verdict, FEATURE_SETS | study.feature_sets
+    asked = gather(folder, study, sets, basis.forecasts, basis.manifest["pooled"])
+    losses = measure(
+        asked.forecasts, loss=terms.loss, benchmark=terms.benchmark or None, folds=basis.folds, pooled=asked.pooled,
+        scale=terms.scale,
+    )  # fmt: skip
+    comparison = compare(losses, ask=asked.asks, margin=terms.margin, alpha=terms.alpha, explore=(), other_blocks=())
+    return comparison, [f"Not planned for: {asked.note}."] if asked.note else []
+
+
+def _design(forecasts: pl.DataFrame, seeds: Sequence[int]) -> Design:
+    return Design(forecasts["ticker"].n_unique(), forecasts["origin"].n_unique(), len(seeds))
+
+
+def _design_of(planned: Plan) -> Design:
+    days = {day for fold in planned.folds.values() for day in fold.origins[fold.split.test].tolist()}
+    seeds = {unit.seed for unit in planned.units} - {None}
+    return Design(len({ticker for ticker, _ in planned.folds}), len(days), len(seeds))
+
+
+def _costs(planned: Plan, basis: _Basis, here: Design) -> tuple[Cost, ...]:
+    """Take what a unit took there; one of all tickers takes longer with more of them."""
+    tickers, found = len({ticker for ticker, _ in planned.folds}), []
+    for name in planned.study.variants:
+        own = [unit for unit in planned.units if unit.variant == name]
+        known: Mapping[str, Any] = basis.manifest["costs"].get(name, {})
+        seconds = known["seconds"] / known["units"] if known.get("units") else None
+        if seconds is not None and own[0].ticker == POOL:
+            seconds *= tickers / here.tickers
+        found.append(Cost(name, len(own), seconds))
+    return tuple(found)
+
+
+def _notes(foresights: Sequence[Foresight], here: Design, there: Design, unit: str, basis: _Basis) -> list[str]:
+    """Say what is in the way of a verdict, and what is extrapolated."""
+    said = [
+        f"The verdict on {one.first} - {one.second} would be withheld: {one.withheld}."
+        for one in foresights
+        if one.withheld
+    ]
+    far = [one for one in foresights if one.times > 1 and not one.identical]
+    said += [f"{one.first} - {one.second}: {_far(one, unit)}." for one in far[:3]]
+    if len(far) > 3:
+        said.append(f"{len(far) - 3} more contrasts cannot be shown to be equal at the margin.")
+    if here.tickers == 1 and there.tickers > 1:
+        said.append("One ticker says nothing of how tickers move together: more tickers are taken to add nothing.")
+    if here.seeds == 1 and there.seeds > 1:
+        said.append("One seed says nothing of seed variance: errors are those from days alone, and too small.")
+    moved = [
+        f"{name} {old:,} to {new:,}"
+        for name, old, new in zip(("tickers", "days", "seeds"), astuple(here), astuple(there), strict=True)
+        if old != new
+    ]
+    how = f", extrapolated ({'; '.join(moved)})" if moved else ""
+    return [*said, f"Times and errors are taken from {basis.name}{how}; they are rough."]
+
+
+def _far(one: Foresight, unit: str) -> str:
+    margin = f"equality at the margin of {100 * one.margin:g} {unit}"
+    seeds = " and seeds" if one.seed_error > 0 else ""
+    return f"{margin} is out of reach: it takes about {_times(one.times)} times the days{seeds}"
+
+
+def plan_tables(prospect: Prospect) -> tuple[Table, Table]:
+    """Lay out units and time, then what could be seen of each contrast."""
+    minutes = prospect.minutes
+    time = "" if minutes is None else f", about {_minutes(minutes)} with {_count(prospect.workers, 'worker')}"
+    units = Table(title=f"{prospect.study}: {_count(prospect.units, 'unit')}{time}", title_justify="left")
+    for header in ("variant", "units", "seconds per unit", "time"):
+        units.add_column(header, justify="left" if header == "variant" else "right", no_wrap=True)
+    for cost in prospect.costs:
+        each = ["-", "-"]
+        if cost.seconds is not None:
+            each = [f"{cost.seconds:.2f}", _minutes(cost.units * cost.seconds / prospect.workers / 60)]
+        units.add_row(Text(cost.variant), f"{cost.units:,}", *each)
+    title = (
+        f"what {_count(prospect.tickers, 'ticker')}, {_count(prospect.days, 'test day')} and "
+        f"{_count(prospect.seeds, 'seed')} could see, in {prospect.unit}, in four studies of five"
+    )
+    seen = Table(title=title, title_justify="left")
+    for header in ("contrast", "a difference of", "equality at a margin of", "margin", "times the days and seeds"):
+        seen.add_column(header, justify="left" if header == "contrast" else "right")
+    for one in prospect.foresights:
+        figures = ("-",) * 4 if one.identical else (
+            f"{100 * one.detectable:.2f}", f"{100 * one.equality:.2f}", f"{100 * one.margin:g}",
+            _times(max(one.times, 1)),
+        )  # fmt: skip
+        seen.add_row(Text(f"{one.first} - {one.second}"), *figures)
+    return units, seen
+
+
+def _times(ratio: float) -> str:
+    return f"{float(f'{ratio:.2g}'):,g}"
+
+
+def _minutes(minutes: float) -> str:
+    if minutes < 1:
+        return f"{max(60 * minutes, 1):.0f} s"
+    return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}" if number else f"no {what}s"

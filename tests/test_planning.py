@@ -1,0 +1,156 @@
+"""What a study would take and could see: from a pilot that wastes nothing, or from a finished folder."""
+
+import io
+import json
+from dataclasses import astuple
+
+import polars as pl
+import pytest
+
+import nextday
+from nextday import planning
+from nextday.data import random_walk
+from nextday.errors import NextdayError
+from nextday.study import Study
+
+NETWORK = {"model": "lstm", "options": {"hidden": 4, "layers": 1}}
+STUDY = {
+    "name": "small", "market": "MKT", "lookback": 5, "seeds": [1, 2, 3, 4], "training": {"max_epochs": 1},
+    "variants": {
+        "Net-Raw": NETWORK | {"features": "raw"}, "Net-Feat": NETWORK | {"features": "engineered"},
+        "Lin": {"model": "linear_regression", "features": "raw"},
+    },
+}  # fmt: skip
+LINEAR = STUDY | {
+    "name": "linear",
+    "variants": {name: {"model": "linear_regression", "features": name} for name in ("raw", "engineered")},
+}
+
+
+@pytest.fixture(scope="module")
+def bars():
+    frame = random_walk(tickers=("AAA", "BBB", "CCC", "DDD", "MKT"), sessions=260, seed=4).frame
+    missing = frame["date"].unique().sort()[100]
+    return frame.filter(~((pl.col("ticker") == "BBB") & (pl.col("date") == missing)))  # a session that the pilot has
+
+
+@pytest.fixture(scope="module")
+def piloted(bars, tmp_path_factory):
+    out = tmp_path_factory.mktemp("pilot")
+    return nextday.plan(Study.from_values(STUDY), bars=bars, out=out, workers=0), out
+
+
+def test_units_are_those_of_the_whole_study(piloted):
+    prospect, _ = piloted
+    assert {cost.variant: cost.units for cost in prospect.costs} == {"Net-Raw": 16, "Net-Feat": 16, "Lin": 4}
+    assert prospect.units == 36
+    assert prospect.minutes == pytest.approx(sum(cost.units * cost.seconds for cost in prospect.costs) / 60)
+    assert (prospect.tickers, prospect.seeds, prospect.workers) == (4, 4, 1)
+
+
+def test_a_pilot_leaves_units_and_nothing_else_and_the_study_takes_all_of_them(piloted, bars):
+    _, out = piloted
+    assert [path.name for path in (out / "small").iterdir()] == ["units"]
+    assert len(list((out / "small" / "units").glob("*.json"))) == 2 * (2 * 3 + 1)  # two tickers, three seeds
+    nextday.run(Study.from_values(STUDY), bars=bars, out=out, workers=0)
+    units = json.loads((out / "small" / "manifest.json").read_text())["units"]
+    assert (units["reused"], units["fitted"]) == (14, 22)
+
+
+def test_what_is_extrapolated_is_said(piloted):
+    prospect, _ = piloted
+    assert prospect.basis == "a pilot of 2 tickers and 3 seeds"
+    assert prospect.notes[-1] == (
+        "Times and errors are taken from a pilot of 2 tickers and 3 seeds, extrapolated (tickers 2 to 4; seeds 3 to 4); "
+        "they are rough."
+    )
+    assert any("takes about" in note or "out of reach" in note for note in prospect.notes)
+
+
+def test_a_finished_folder_is_gone_by_and_nothing_is_fitted(bars, tmp_path, monkeypatch):
+    study = Study.from_values(LINEAR)
+    results = nextday.run(study, bars=bars, out=tmp_path, workers=0)
+    monkeypatch.setattr(planning, "forecast", lambda *_, **__: pytest.fail("a pilot was fitted"))
+    prospect = nextday.plan(study, bars=bars, out=tmp_path, workers=2)
+    assert prospect.basis == str(results.out)
+    assert (prospect.seeds, prospect.workers) == (0, 2)
+    (one,), (real,) = prospect.foresights, results.comparison.asked
+    assert (one.first, one.second) == ("engineered", "raw")
+    assert (one.date_error, one.seed_error) == pytest.approx((real.date_error, 0))
+    assert one.equality == pytest.approx(real.equality)
+    assert "extrapolated" not in prospect.notes[-1]
+    walking = Study.from_values(LINEAR | {"split": {"scheme": "walk_forward", "folds": 3}})
+    longer = nextday.plan(walking, bars=bars, source=results.out, workers=2)
+    assert longer.days > prospect.days
+    assert longer.units == 3 * prospect.units
+    assert longer.foresights[0].detectable < one.detectable
+
+
+def test_a_folder_of_other_variants_is_refused_where_it_is_named_and_passed_over_where_not(bars, tmp_path):
+    study = Study.from_values(LINEAR)
+    nextday.run(study, bars=bars, out=tmp_path, workers=0)
+    third = LINEAR["variants"] | {"ohlcv": {"model": "linear_regression", "features": "ohlcv"}}
+    changed = Study.from_values(LINEAR | {"variants": third})
+    with pytest.raises(NextdayError, match="linear: it holds no ohlcv; it has raw, engineered"):
+        nextday.plan(changed, bars=bars, out=tmp_path, source=tmp_path / "linear", workers=0)
+    assert nextday.plan(changed, bars=bars, out=tmp_path, workers=0).basis.startswith("a pilot of 2 tickers")
+    with pytest.raises(NextdayError, match="nowhere does not hold a finished study to go by"):
+        nextday.plan(study, bars=bars, out=tmp_path, source=tmp_path / "nowhere", workers=0)
+
+
+def test_a_study_of_one_seed_is_told_that_its_verdict_would_be_withheld(bars, piloted, tmp_path):
+    _, out = piloted
+    single = Study.from_values(STUDY | {"seeds": [1]})
+    prospect = nextday.plan(single, bars=bars, out=out.parent / "single", workers=0)
+    assert prospect.notes[0] == (
+        "The verdict on Net-Feat - Net-Raw would be withheld: seed variance unknown: Net-Feat has 1 seed, at least 3 are "
+        "needed."
+    )
+
+
+def test_asked_contrasts_are_planned_for_with_their_margins(bars, tmp_path):
+    ask = ["raw - zero", {"contrast": "engineered - raw", "margin": 0.5}]
+    prospect = nextday.plan(Study.from_values(LINEAR | {"verdict": {"ask": ask}}), bars=bars, out=tmp_path, workers=0)
+    assert [(one.first, one.second, one.margin) for one in prospect.foresights] == [
+        ("raw", "zero forecast", 0.0025),
+        ("engineered", "raw", 0.5),
+    ]
+    wide = prospect.foresights[1]
+    assert wide.times < 1
+    assert not any("engineered - raw: equality" in note for note in prospect.notes)
+
+
+def test_networks_of_all_tickers_cost_more_and_are_fitted_again(bars, tmp_path):
+    pooled = {"model": "lstm", "features": "raw", "options": {"hidden": 4, "layers": 1, "pooled": True}}
+    study = Study.from_values(STUDY | {"variants": {"One": pooled, "Lin": STUDY["variants"]["Lin"]}})
+    prospect = nextday.plan(study, bars=bars, out=tmp_path, workers=0)
+    assert {cost.variant: cost.units for cost in prospect.costs} == {"One": 4, "Lin": 4}
+    assert prospect.notes[0].startswith("Networks of all tickers have to be fitted again")
+
+
+def test_the_prospect_is_plain_values(piloted):
+    prospect, _ = piloted
+    said = json.loads(json.dumps(prospect.to_dict(), allow_nan=False))
+    assert said["units"] == 36
+    assert {"detectable", "equality", "times", "withheld"} <= set(said["foresights"][0])
+    assert len(astuple(prospect)) < len(said)
+
+
+def test_the_tables_show_every_variant_and_every_contrast(piloted):
+    from rich.console import Console
+
+    prospect, _ = piloted
+    screen = Console(width=140, record=True, file=io.StringIO())
+    for table in planning.plan_tables(prospect):
+        screen.print(table)
+    shown = screen.export_text()
+    for text in (
+        "small: 36 units, about",
+        "Net-Raw",
+        "Lin",
+        "Net-Feat - Net-Raw",
+        "4 tickers",
+        "4 seeds",
+        "times the days",
+    ):
+        assert text in shown
