@@ -13,14 +13,15 @@ $(READY): pyproject.toml constraints.txt
 	$(PY) -m pip install -q -c constraints.txt -e '.[dev]'
 	touch $(READY)
 
-study: $(READY)  ## The main job: Stage 1 and Stage 2 on the embedded panel, into results/
+study: $(READY)  ## The main job: Stage 1 and Stage 2 on the embedded panel, compared, into results/
 	.venv/bin/nextday run stage1
 	.venv/bin/nextday run stage2
+	.venv/bin/nextday run stage7
 
-ladder: $(READY)  ## All seven stages on the embedded panel: the leaderboard that README.md shows (an hour)
+ladder: $(READY)  ## All seven stages on the embedded panel (an hour)
 	.venv/bin/nextday run all
 
-walk: $(READY)  ## Stage 2 over five test ranges: the verdict that README.md shows (half an hour)
+walk: $(READY)  ## Stage 2 over five test ranges (half an hour)
 	.venv/bin/nextday run stage2 --folds 5 --out results/walk_forward
 
 test: $(READY)  ## Fast tests

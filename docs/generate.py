@@ -1,6 +1,6 @@
 """Bring the figures of finished studies into README.md; ``--check`` fails when they are stale.
 
-``make readme`` copies the small result files of ``results/`` (of ``make ladder`` and ``make walk``) into
+``make readme`` copies the small result files of ``results/`` (of ``make study``) into
 ``docs/sample/`` and writes the blocks of README.md between ``<!-- NAME -->`` and ``<!-- end -->`` from them. No figure
 there is typed by hand.
 """
@@ -18,17 +18,16 @@ DOCS = Path(__file__).parent
 SAMPLE = DOCS / "sample"
 README = DOCS.parent / "README.md"
 FILES = {
-    "stage2": ("stage2_results.csv", "manifest.json"),
-    "stage7": ("final_comparison.csv", "final_leaderboard.png", "lessons.json"),
-    "walk_forward/stage2": ("verdict.json",),
+    "stage2": ("stage2_results.csv", "manifest.json", "verdict.json", "stage2_verdict.png"),
+    "stage7": ("final_comparison.csv", "lessons.json"),
 }
 
 
 def table() -> str:
-    """Lay out the leaderboard of all stages."""
+    """Lay out the leaderboard of the stages."""
     lines = [
-        "| stage | model | inputs | RMSE | R2 against zero % | skill against zero % | s a training | parameters |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+        "| stage | model | inputs | RMSE | R2 against zero, % | skill against zero, % | parameters |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
     ]
     every = pl.read_csv(SAMPLE / "final_comparison.csv")
     shown = every.unique(["Method", "RMSE", "Skill"], keep="first", maintain_order=True)  # copies differ in quantiles
@@ -37,14 +36,14 @@ def table() -> str:
         cells = [
             row["Stage"].removeprefix("stage"), row["Model"], row["Features"], f"{row['RMSE']:.5f}",
             f"{100 * row['R2Zero']:+.1f}", skill if row["Method"] != "zero" else "0",
-            f"{row['SecondsPerUnit']:.1f}", f"{row['Parameters']:,}" if row["Parameters"] else "",
+            f"{row['Parameters']:,}" if row["Parameters"] else "",
         ]  # fmt: skip
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
 def lessons() -> str:
-    """List what the comparison of all stages learned."""
+    """List what the comparison of the stages learned."""
     found = json.loads((SAMPLE / "lessons.json").read_text())
     return "\n".join(f"- *{one['question']}* {one['sentence']}" for one in found)
 
@@ -58,29 +57,14 @@ def caption() -> str:
         f"{len(data['tickers'])} tickers, {data['from']} to {data['to']}, {results['Days'].max()} test days each, "
         f"mean over tickers; networks: seeds {seeds}. Skill is the gain in RMSE; "
         "its intervals hold for all models at once; parameters are those trained here. "
-        f"Share of days that went up: {100 * results['AlwaysUp'].mean():.1f} %."
+        f"Base rate of positive returns: {100 * results['AlwaysUp'].mean():.1f} %."
     )
 
 
 def verdict() -> str:
-    """Say the verdict of the walk-forward study, and lay out its contrasts."""
-    found = json.loads((SAMPLE / "verdict.json").read_text())
-    counts, seeds = found["counts"], max(found["counts"]["seeds"].values())
-    lines = [
-        f"> {found['verdict']['sentence']}", "",
-        *(f"- {remark}" for remark in found["verdict"]["remarks"]), "",
-        f"Skill in % of the benchmark's RMSE; {counts['tickers']} tickers, {counts['days']} days, {seeds} seeds, "
-        f"simultaneous intervals at {100 * (1 - found['alpha']):.0f} %:", "",
-        "| contrast | skill | interval | standard error from days | from seeds | p of all |",
-        "| --- | --- | --- | --- | --- | --- |",
-    ]  # fmt: skip
-    for row in found["contrasts"]:
-        skill, low, high, days, luck = (
-            100 * row[name] for name in ("estimate", "low", "high", "date_error", "seed_error")
-        )
-        numbers = f"{skill:+.2f} | {low:+.2f} to {high:+.2f} | {days:.2f} | {luck:.2f} | {row['p_adjusted']:.3f}"
-        lines.append(f"| {row['first']} - {row['second']} | {numbers} |")
-    return "\n".join(lines)
+    """Say the verdict of Stage 2, and its context."""
+    found = json.loads((SAMPLE / "verdict.json").read_text())["verdict"]
+    return "\n>\n".join([f"> **{found['sentence']}**", *(f"> {line}" for line in found["context"])])
 
 
 def rendered() -> str:

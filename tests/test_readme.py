@@ -6,13 +6,17 @@ import sys
 from pathlib import Path
 
 import nextday
+from nextday.evaluate import asked_by, subjects_of
+from nextday.evaluate.verdict import CODES
+from nextday.features import FEATURE_SETS
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
+PAGE = (ROOT / "docs" / "verdict.md").read_text("utf-8")
 
 
-def block(language: str, holding: str) -> str:
-    return next(text for text in re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL) if holding in text)
+def block(language: str, holding: str, page: str = README) -> str:
+    return next(text for text in re.findall(rf"```{language}\n(.*?)```", page, re.DOTALL) if holding in text)
 
 
 def test_figures_are_those_of_the_result_files():
@@ -41,3 +45,23 @@ def test_the_commands_are_targets_and_commands():
     targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
     assert set(re.findall(r"^make (\w+)", README, re.MULTILINE)) <= set(targets)
     assert set(re.findall(r"nextday (run|data|list)", README)) == {"run", "data", "list"}
+
+
+def test_the_example_of_the_verdicts_page_answers(tmp_path):
+    (tmp_path / "example.py").write_text(block("python", "nextday.verdict", PAGE))
+    done = subprocess.run([sys.executable, "example.py"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("full is better than raw, +")
+    assert done.stdout.splitlines()[-1].startswith("resolved 0.0")
+
+
+def test_the_study_of_the_verdicts_page_asks_what_it_says(tmp_path):
+    (tmp_path / "mine.yaml").write_text(block("yaml", "ask:", PAGE))
+    study = nextday.Study.load(tmp_path / "mine.yaml")
+    asks = asked_by(study, FEATURE_SETS | study.feature_sets)
+    assert [(one.first, one.second, one.margin) for one in asks] == [("B", "A", None), ("B", None, 0.005)]
+    assert subjects_of(study, FEATURE_SETS | study.feature_sets)["B"].role == "engineered"
+
+
+def test_the_codes_of_the_verdicts_page_are_those_there_are():
+    assert set(re.findall(r"`(\w+)`", PAGE)) >= set(CODES)
