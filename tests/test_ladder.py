@@ -14,6 +14,7 @@ import nextday
 from nextday.cli import app
 from nextday.errors import MissingError, OutputError, StudyError, VerdictError
 from nextday.evaluate import compare, measure, score, summarise
+from nextday.evaluate.export import SCHEMA
 from nextday.evaluate.ladder import load_ladder
 from nextday.evaluate.lessons import learn
 from nextday.evaluate.standings import rank
@@ -87,6 +88,7 @@ def write(folder, forecasts, *, features=None, parameters=None, question="", con
 SIMPLE = {"Zero": (0.0, 0.0, 0), "Mean": (0.0, 0.01, 0), "Noise": (0.0, 0.9, 0)}
 LSTMS = {"LSTM-Raw": (0.0, 0.05, 0), "LSTM-Feat": (0.0, 0.3, 0)}
 LEVELS = (0.05, 0.5, 0.95)
+SEEDS = tuple(range(1, 6))  # so many that none of two tickers is withheld
 
 
 @pytest.fixture
@@ -105,25 +107,25 @@ def whole(tmp_path_factory):
     out = tmp_path_factory.mktemp("ladder")
     write(out / "stage1", make_stage(SIMPLE), question="Simple?")
     features = {"LSTM-Feat": "engineered", "Transformer-Feat": "engineered"}
-    write(
-        out / "stage2", make_stage(LSTMS, seeds=(1, 2, 3)), features=features, parameters=dict.fromkeys(LSTMS, 50_000)
-    )
-    contrast = {"first": "LSTM-Raw", "second": "LSTM-Feat", "estimate": 0.01, "low": -0.02, "high": 0.04}
+    write(out / "stage2", make_stage(LSTMS, seeds=SEEDS), features=features, parameters=dict.fromkeys(LSTMS, 50_000))
+    contrast = {"first": "LSTM-Feat", "second": "LSTM-Raw", "estimate": -0.01, "low": -0.04, "high": 0.02}
     said = {
-        "verdict": {"sentence": "Inconclusive: no order.", "code": "inconclusive"},
-        "loss": "squared",
-        "contrasts": [contrast],
+        "schema": SCHEMA,
+        "verdict": {
+            "sentence": "Inconclusive: no order.",
+            "code": "inconclusive",
+            "answers": [{"first": "LSTM-Feat", "second": "LSTM-Raw", "model": "LSTM"}],
+        },
+        "asked": [contrast | {"withheld": ""}],
     }
     (out / "stage2" / "verdict.json").write_text(json.dumps(said))
-    higher = {"Transformer-Raw": (0.1, 0.0, 0), "Transformer-Feat": (0.0, 0.6, 0)}
-    write(
-        out / "stage3", make_stage(higher, seeds=(1, 2, 3)), features=features, parameters=dict.fromkeys(higher, 90_000)
-    )
+    higher = {"Transformer-Raw": (0.1, 0.001, 0), "Transformer-Feat": (0.0, 0.6, 0)}
+    write(out / "stage3", make_stage(higher, seeds=SEEDS), features=features, parameters=dict.fromkeys(higher, 90_000))
     spread = {"Flat": (0.0, 0.02, 3), "Net": (0.0, 0.02, 1), "Net-Split": (0.0, 0.02, 1)}
     table = pl.concat(
         [
             make_stage({"Flat": spread["Flat"]}, levels=LEVELS),
-            make_stage({"Net": spread["Net"]}, seeds=(1, 2, 3), levels=LEVELS),
+            make_stage({"Net": spread["Net"]}, seeds=SEEDS, levels=LEVELS),
         ]
     )
     copy = table.filter(variant="Net").with_columns(variant=pl.lit("Net-Split"))
@@ -291,7 +293,8 @@ def test_the_lessons_are_those_of_the_numbers(whole):
     assert said["stage1", "Can simple models predict returns?"].answer == "no"
     assert said["stage2", "Does sequence learning help?"].answer == "cannot tell"
     features = said["stage2", "Does feature engineering matter?"]
-    assert features.sentence == "Inconclusive: no order. LSTM-Feat less LSTM-Raw: -1.00 % (-4.00 to +2.00 %)."
+    assert features.sentence == "Inconclusive: no order."
+    assert (features.estimate, features.low, features.high) == (-0.01, -0.04, 0.02)
     attention = said["stage3", "Does attention add value over an LSTM?"]
     assert attention.sentence.startswith("Yes, for Transformer-Raw: Transformer-Raw less LSTM-Raw +")
     assert "Transformer-Feat less LSTM-Feat -" in attention.sentence

@@ -105,7 +105,7 @@ def test_the_interval_to_report_is_chosen_among_those_there(bars, tmp_path):
     changes = {
         "market": "MKT", "accept": "*", "tickers": "AAA", "levels": "0.05,0.1,0.5,0.9,0.95", "interval": 0.8,
         "variants": {"ConstantQuantile": {"model": "constant_quantile", "features": "raw"}, "EWMA": {"model": "ewma", "features": "raw"}},
-        "conformal": {},
+        "conformal": {}, "verdict.ask": "EWMA - zero",
     }  # fmt: skip
     results = nextday.run(Study.load("stage4", changes), bars=bars.frame, out=tmp_path, workers=0)
     assert results.uncertainty["Nominal"].to_list() == [0.8, 0.8]
