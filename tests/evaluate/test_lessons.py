@@ -13,7 +13,7 @@ from nextday.evaluate.contrasts import Contrast
 from nextday.evaluate.export import as_dict
 from nextday.evaluate.inference import compare
 from nextday.evaluate.lessons import _features, _keeps_up, _summary, _tell_best
-from nextday.evaluate.losses import measure
+from nextday.evaluate.table import measure
 from nextday.evaluate.verdict import judge
 from nextday.evaluate.wording import Figure, answer, because, best_of, best_pair, interval
 
