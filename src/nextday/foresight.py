@@ -6,13 +6,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from nextday.evaluate.bootstrap import heavy
+from nextday.evaluate.ask import Ask
+from nextday.evaluate.bootstrap import freedom_of, heavy, robust_block
 from nextday.evaluate.contrasts import Comparison, Contrast
-from nextday.evaluate.losses import LOSSES, Losses, average, ratio
+from nextday.evaluate.inference import design_of, slopes_of
+from nextday.evaluate.losses import average, loss_named, seed_counts
+from nextday.evaluate.noise import intervals
 from nextday.evaluate.seeds import Pivot, reason_of_seeds
 
 DRAWS = 20_000  # of the largest |t| of a family
-LONGEST = 1.3  # a block of the bootstrap is at least so many roots of days
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,7 @@ def foresee(
         _scale(one, rho, here, there, pooled=bool({one.first, one.second} & set(pooled)))
         for one, rho in zip(comparison.asked, together, strict=True)
     ]
-    seeds = _seeds(comparison.losses)
+    seeds = seed_counts(comparison.losses)
     random = [[name for name in (one.first, one.second) if seeds.get(name)] for one in planned]
     shapes = [_shape(one, names, there, pooled) for one, names in zip(planned, random, strict=True)]
     critical = _critical(comparison, planned, shapes, average(series, axis=1), there)
@@ -116,27 +118,13 @@ def _scale(one: Contrast, rho: float, here: Design, there: Design, *, pooled: bo
 def _series(comparison: Comparison) -> np.ndarray:
     """Influence of each day and ticker on each asked contrast, [contrast, ticker, date]."""
     losses = comparison.losses
-    chosen = LOSSES.get(losses.loss)
-    skill = chosen.skill if chosen else ratio
     stacked = np.concatenate([losses.grid, losses.base[None]])  # [column, ticker, date]
     means = np.array([np.nanmean(average(one, axis=0)) for one in stacked])
+    seconds = [None if one.second == losses.benchmark else one.second for one in comparison.asked]
+    asks = [Ask(one.first, second) for one, second in zip(comparison.asked, seconds, strict=True)]
     at = {name: position for position, name in enumerate(losses.variants)}
-
-    def of(contrast: Contrast, means: np.ndarray) -> float:
-        first, second = (
-            skill(means[at[name]], means[-1]) if name in at else 0.0 for name in (contrast.first, contrast.second)
-        )
-        return float(first - second)
-
-    found = []
-    for contrast in comparison.asked:
-        steps = 1e-6 * means[-1] * np.eye(len(means))
-        slopes = np.array(
-            [(of(contrast, means + step) - of(contrast, means - step)) / (2 * step.max()) for step in steps]
-        )
-        used = np.flatnonzero(slopes)
-        found.append(np.tensordot(slopes[used], stacked[used], axes=1))
-    return np.stack(found)
+    weights = design_of(asks, at) @ slopes_of(loss_named(losses.loss), means)
+    return np.stack([np.tensordot(row[row != 0], stacked[row != 0], axes=1) for row in weights])
 
 
 def _together(series: np.ndarray) -> float:
@@ -152,30 +140,20 @@ def _together(series: np.ndarray) -> float:
 def _critical(
     comparison: Comparison, planned: Sequence[Contrast], shapes: Sequence[Pivot], daily: np.ndarray, there: Design
 ) -> list[float]:
-    """Standard errors that the simultaneous interval of each contrast would reach, by the largest |t| of the family.
-
-    As ``contrasts.intervals`` does it: each side of each contrast is brought to one scale first.
-    """
+    """Standard errors that the simultaneous interval of each contrast would reach in the planned study."""
     rng = np.random.default_rng(0)
     used = ~np.isnan(daily).any(axis=0)
     centred = daily[:, used] - daily[:, used].mean(axis=1, keepdims=True)
     centred /= np.maximum(np.sqrt((centred**2).sum(axis=1, keepdims=True)), 1e-300)
     values, vectors = np.linalg.eigh(centred @ centred.T)  # correlations of contrasts
     root = np.sqrt(np.maximum(values, 0)) * vectors
-    freedom = max(there.days / max(comparison.block, LONGEST * math.sqrt(there.days)) - 1, 2)
+    freedom = freedom_of(there.days, robust_block(np.array([comparison.block]), there.days))
     normal, again = (rng.standard_normal((DRAWS, len(root))) @ root.T for _ in range(2))  # [draw, contrast]
     of_dates = normal * heavy(rng, freedom, DRAWS)
     of_seeds = np.stack([shape.of_normal(z) for shape, z in zip(shapes, again.T, strict=True)], axis=1)
-    errors = np.array([(one.date_error, one.seed_error) for one in planned]).T[:, None, :]
-    t = (of_dates * errors[0] + of_seeds * errors[1]) / np.maximum(np.hypot(*errors), 1e-300)
-    up, down = (np.maximum(np.quantile(side, 1 - comparison.alpha / 2, axis=0), 1e-9) for side in (t, -t))
-    wide = np.quantile(np.where(t > 0, t / up, -t / down).max(axis=1), 1 - comparison.alpha)
-    return (wide * np.maximum(up, down)).tolist()
-
-
-def _seeds(losses: Losses) -> dict[str, int]:
-    known = dict(zip(losses.variants, map(len, losses.seeds), strict=True))
-    return known | {losses.benchmark: len(losses.base_cells.seeds) if losses.base_cells else 0}
+    date_errors, seed_errors = np.array([(one.date_error, one.seed_error) for one in planned]).T
+    noise, errors = of_dates * date_errors + of_seeds * seed_errors, np.hypot(date_errors, seed_errors)
+    return intervals(np.zeros(len(planned)), noise, errors, comparison.alpha)["critical"].tolist()
 
 
 def _withheld(one: Contrast, used: list[tuple[str, int]], shape: Pivot, here: Design, there: Design) -> str:

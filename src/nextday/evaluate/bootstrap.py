@@ -92,6 +92,11 @@ def kept(days: int, block: float) -> float:
     return float(1 - (1 + 2 * together) / days) if days > 1 else 1.0
 
 
+def freedom_of(days: int, block: float) -> float:
+    """Degrees of freedom of errors from dates: one less than blocks, at least 2."""
+    return max(days / block - 1, 2)
+
+
 def heavy(rng: np.random.Generator, freedom: float, replicates: int) -> np.ndarray:
     """Draw what makes a normal draw one from a t distribution, shape [replicate, 1]."""
     return np.sqrt(freedom / rng.chisquare(freedom, (replicates, 1)))

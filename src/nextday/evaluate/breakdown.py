@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nextday.evaluate.contrasts import Comparison, Contrast
-from nextday.evaluate.losses import LOSSES, Losses, average, ratio
+from nextday.evaluate.losses import Losses, average, loss_named
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +69,8 @@ def break_down(comparison: Comparison) -> Breakdown:
 
 
 def _skill(losses: Losses, mean: np.ndarray, base: np.ndarray) -> np.ndarray:
-    chosen = LOSSES.get(losses.loss)
     with np.errstate(divide="ignore", invalid="ignore"):
-        skill = (chosen.skill if chosen else ratio)(mean, base)
+        skill = loss_named(losses.loss).skill(mean, base)
     return np.where(np.isfinite(skill), skill, np.nan)
 
 

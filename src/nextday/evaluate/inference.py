@@ -1,6 +1,6 @@
 """Skill of variants and their differences, with standard errors that know about days and about seeds."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
 
 import numpy as np
@@ -11,21 +11,18 @@ from nextday.evaluate.bootstrap import (
     COSINES,
     REMEMBERS,
     cosine_error,
-    heavy,
-    kept,
+    freedom_of,
     optimal_blocks,
     resample,
     robust_block,
 )
-from nextday.evaluate.contrasts import NORMAL, Comparison, Contrast
-from nextday.evaluate.losses import LOSSES, Losses, ratio, ratio_slope
-from nextday.evaluate.seeds import Pivot, columns_of, pivots, reason_of_seeds, seed_covariance, seed_errors
+from nextday.evaluate.contrasts import Comparison, Contrast
+from nextday.evaluate.losses import Loss, Losses, loss_named
+from nextday.evaluate.noise import TINY, draw_errors, intervals
+from nextday.evaluate.seeds import Pivot, columns_of, reason_of_seeds, seed_covariance
 
-TINY = 1e-9  # of skill: rounding, where two variants forecast the same
-TAIL = 25  # draws that a quantile rests on, at least
 ROUGH = 1000  # replicates, for the sensitivity to the block length
 BLOCKS = 10  # at least, of a contrast's own optimal length
-Scale = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 def compare(  # noqa: PLR0913
@@ -84,10 +81,10 @@ class _Engine:
     """Everything that the families of a comparison share: skills, one draw of dates, one covariance of seeds."""
 
     def __init__(self, losses: Losses, *, alpha: float, replicates: int, seed: int, margin: float | None) -> None:
-        chosen = LOSSES.get(losses.loss)
-        self.skill, slope = (chosen.skill, chosen.slope) if chosen else (ratio, ratio_slope)
+        chosen = loss_named(losses.loss)
+        self.skill = chosen.skill
         self.losses, self.alpha, self.seed, self.replicates = losses, alpha, seed, replicates
-        self.margin = (chosen.margin if chosen else 0.0025) if margin is None else margin
+        self.margin = chosen.margin if margin is None else margin
         columns = columns_of(losses)
         order = [*np.argsort(columns.daily[:-1].mean(axis=1), kind="stable"), len(losses.variants)]
         self.columns = columns.take(order)  # so that draws depend on the numbers, not on names or their order
@@ -95,7 +92,7 @@ class _Engine:
         self.days = self.columns.daily.shape[1]
         means = self.columns.daily.mean(axis=1)
         self.skills = self.skill(means[:-1], means[-1])
-        self.slopes = _slopes(self.skill, slope, means)  # [variant, column]
+        self.slopes = slopes_of(chosen, means)  # [variant, column]
         self.block = 0.0
         self.sensitivity: tuple[float, ...] = ()
         self.shares, self.covariances = np.empty((0, 0)), (np.empty((0, 0)), np.empty((0, 0)))
@@ -114,7 +111,7 @@ class _Engine:
         """
         if not asks:
             return ()
-        design = _design(asks, self.at)
+        design = design_of(asks, self.at)
         weights = design @ self.slopes  # contrasts by losses, [contrast, column]
         series = weights @ (self.columns.daily - self.columns.daily.mean(axis=1, keepdims=True))
         own = optimal_blocks(series) if self.days > 1 else np.ones(len(asks))
@@ -128,7 +125,7 @@ class _Engine:
         judged = np.array([not reason for reason in withheld])
         columns |= intervals(columns["estimate"], noise, columns["standard_error"], self.alpha, judged)
         columns["slow_error"] = cosine_error(series) if self.days > 1 else np.zeros(len(asks))
-        columns["swing"] = _swings(columns, self.freedom) & (own > REMEMBERS)
+        columns["swing"] = _swings(columns, freedom_of(self.days, self.block)) & (own > REMEMBERS)
         same = (columns["standard_error"] == 0) & (np.abs(columns["estimate"]) < TINY)
         return tuple(
             Contrast(
@@ -143,7 +140,7 @@ class _Engine:
     def beaten(self, name: str) -> bool:
         """Whether some other variant is significantly better, one-sided, over all others at once."""
         asks = [Ask(other, name) for other in self.losses.variants if other != name]
-        design = _design(asks, self.at)
+        design = design_of(asks, self.at)
         if not self.block:
             self._resample(robust_block(np.array([1.0]), self.days))
         columns, noise, _ = self._draws(design, design @ self.slopes, self.shares)
@@ -157,24 +154,11 @@ class _Engine:
         self, design: np.ndarray, weights: np.ndarray, shares: np.ndarray
     ) -> tuple[dict[str, np.ndarray], np.ndarray, list[Pivot]]:
         """Estimate contrasts, and draw their errors, [draw, contrast]."""
-        by_date = self._by_date(shares, design)
-        by_date = (by_date - by_date.mean(axis=0)) / np.sqrt(kept(self.days, self.block))
-        shapes = pivots(self.columns, weights)
-        date_errors, of_seeds = by_date.std(axis=0, ddof=1), seed_errors(weights, self.covariances, shapes)
-        errors = np.hypot(date_errors, of_seeds)
-        columns = {
-            "estimate": design @ self.skills, "date_error": date_errors, "seed_error": of_seeds,
-            "standard_error": np.where(errors < TINY, 0.0, errors),
-        }  # fmt: skip
-        noise = draw_noise(
-            by_date, of_seeds, shapes, self.covariances[1], weights, freedom=self.freedom, seed=self.seed
+        drawn = self._by_date(shares, design)
+        columns, noise, shapes = draw_errors(
+            drawn, self.columns, weights, self.covariances, block=self.block, seed=self.seed
         )
-        return columns, noise, shapes
-
-    @property
-    def freedom(self) -> float:
-        """Degrees of freedom of the errors from dates: one less than blocks."""
-        return max(self.days / self.block - 1, 2)
+        return {"estimate": design @ self.skills, **columns}, noise, shapes
 
     def _resample(self, block: float) -> None:
         self.block, self.shares = block, self._draw(block, self.replicates)
@@ -204,67 +188,6 @@ class _Engine:
         return ""
 
 
-def draw_noise(
-    by_date: np.ndarray, by_seed: np.ndarray, shapes: Sequence[Pivot], covariance: np.ndarray, weights: np.ndarray,
-    *, freedom: float, seed: int,
-) -> np.ndarray:  # fmt: skip
-    """Draw the errors of all contrasts together, each draw and its mirror image, [2 x replicate, contrast].
-
-    Parameters
-    ----------
-    by_date
-        Errors from resampled dates, shape [replicate, contrast].
-    by_seed, shapes
-        Standard error from seeds and its distribution, by contrast.
-    covariance, weights
-        Of the columns' errors from seeds, and of contrasts by columns.
-    freedom
-        Degrees of freedom of the errors from dates.
-    """
-    rng = np.random.default_rng([seed, 1])
-    by_date = by_date * heavy(rng, freedom, len(by_date))
-    if not by_seed.any():
-        return np.concatenate([by_date, -by_date])
-    values, vectors = np.linalg.eigh(covariance)
-    root = vectors * np.sqrt(np.maximum(values, 0))
-    normal = rng.standard_normal((len(by_date), len(root))) @ (root.T @ weights.T)
-    normal /= np.where(by_seed > 0, np.maximum(normal.std(axis=0), 1e-300), 1)
-    drawn = []
-    for sign in (1, -1):
-        of_seeds = np.stack([shape.of_normal(sign * z) for shape, z in zip(shapes, normal.T, strict=True)], axis=1)
-        drawn.append(sign * by_date + by_seed * of_seeds)
-    return np.concatenate(drawn)
-
-
-def intervals(
-    estimates: np.ndarray, noise: np.ndarray, errors: np.ndarray, alpha: float, judged: np.ndarray | None = None
-) -> dict[str, np.ndarray]:
-    """Simultaneous and equivalence intervals, p-values alone and adjusted; each of shape [contrast].
-
-    By max-|t| (Romano and Wolf 2005), after each side of each contrast's noise, [draw, contrast], has been brought to
-    one scale where the simultaneous interval will end: so a contrast of few seeds, whose draws are heavy or skewed,
-    does not widen the others. Those that are not ``judged`` do not count in the maximum.
-    """
-    safe = np.where(errors == 0, np.inf, errors)
-    t = noise / safe
-    beyond = min(max(alpha / 2 / len(estimates), TAIL / len(t)), alpha / 2)  # past Bonferroni's, if draws suffice
-    up, down = (np.maximum(np.quantile(side, 1 - beyond, axis=0) / NORMAL, 1e-9) for side in (t, -t))
-    level = np.where(t > 0, t / up, -t / down)  # [draw, contrast]
-    counted = level[:, judged] if judged is not None and judged.any() else level
-    largest, seen = counted.max(axis=1), estimates / safe
-    seen = np.where(seen > 0, seen / up, -seen / down)  # what puts zero at the end of an interval
-    wide, narrow = np.quantile(largest, 1 - alpha), np.quantile(level, 1 - 2 * alpha, axis=0)
-    return {
-        "low": estimates - wide * up * errors,
-        "high": estimates + wide * down * errors,
-        "equal_low": estimates - narrow * up * errors,
-        "equal_high": estimates + narrow * down * errors,
-        "p_value": (1 + (level >= seen).sum(axis=0)) / (1 + len(level)),
-        "p_adjusted": (1 + (largest[:, None] >= seen).sum(axis=0)) / (1 + len(level)),
-        "critical": np.where(errors > 0, wide * np.maximum(up, down), NORMAL),
-    }
-
-
 def _swings(columns: dict[str, np.ndarray], freedom: float) -> np.ndarray:
     """Tell where the simultaneous interval excludes zero and that of the slowest cosines, at its level, does not."""
     critical = stdtrit(COSINES, stdtr(freedom, columns["critical"]))
@@ -273,15 +196,15 @@ def _swings(columns: dict[str, np.ndarray], freedom: float) -> np.ndarray:
     return resolved & (np.abs(columns["estimate"]) < wide) & (columns["standard_error"] > 0)
 
 
-def _slopes(skill: Scale, slope: Scale, means: np.ndarray) -> np.ndarray:
+def slopes_of(loss: Loss, means: np.ndarray) -> np.ndarray:
     """Derivatives of each variant's skill by all mean losses, the benchmark's last, [variant, column]."""
-    own = slope(means[:-1], means[-1])
+    skill, own = loss.skill, loss.slope(means[:-1], means[-1])
     step = 1e-6 * means[-1]
     of_base = (skill(means[:-1], means[-1] + step) - skill(means[:-1], means[-1] - step)) / (2 * step)
     return np.column_stack([np.diag(own), of_base])
 
 
-def _design(asks: Sequence[Ask], at: Mapping[str, int]) -> np.ndarray:
+def design_of(asks: Sequence[Ask], at: Mapping[str, int]) -> np.ndarray:
     """Return the matrix that makes contrasts of skills, [contrast, variant]; the benchmark's skill is 0."""
     weights = np.zeros((len(asks), len(at)))
     for row, ask in zip(weights, asks, strict=True):

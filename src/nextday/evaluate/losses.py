@@ -70,6 +70,7 @@ LOSSES: dict[str, Loss] = {
     ),
     "pinball": Loss(None, ratio, ratio_slope, "train_deviation", 0.005, "% of the benchmark's pinball loss"),
 }  # fmt: skip
+OF_COLUMN = Loss(None, ratio, ratio_slope, None, 0.0025, "% of the benchmark's loss")
 POINT_LOSSES = tuple(name for name, loss in LOSSES.items() if loss.of)
 
 
@@ -158,6 +159,17 @@ class Losses:
     notes: tuple[str, ...] = ()
 
 
+def loss_named(name: str) -> Loss:
+    """Return a loss by its name; one that is a column of the table is measured in its own units."""
+    return LOSSES.get(name, OF_COLUMN)
+
+
+def seed_counts(losses: Losses) -> dict[str, int]:
+    """Count the seeds of every variant and of the benchmark; 0 for those without randomness."""
+    of_benchmark = len(losses.base_cells.seeds) if losses.base_cells else 0
+    return dict(zip(losses.variants, map(len, losses.seeds), strict=True)) | {losses.benchmark: of_benchmark}
+
+
 def average(values: np.ndarray, *, axis: int) -> np.ndarray:
     """Mean of what is not NaN, NaN where all is."""
     count = (~np.isnan(values)).sum(axis=axis)
@@ -166,4 +178,4 @@ def average(values: np.ndarray, *, axis: int) -> np.ndarray:
 
 def unit_of(losses: Losses) -> str:
     """Say what a skill of 0.01 is called."""
-    return LOSSES[losses.loss].unit if losses.loss in LOSSES else "% of the benchmark's loss"
+    return loss_named(losses.loss).unit

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nextday.evaluate.bootstrap import kept, resample
+from nextday.evaluate.bootstrap import resample
 from nextday.evaluate.contrasts import Comparison, Contrast
-from nextday.evaluate.inference import draw_noise, intervals
-from nextday.evaluate.seeds import Columns, columns_of, pivots, seed_covariance, seed_errors
+from nextday.evaluate.noise import draw_errors, intervals
+from nextday.evaluate.seeds import columns_of, seed_covariance
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,9 @@ def split(comparison: Comparison, *, replicates: int = 2000, seed: int = 0) -> t
     for name, columns, weights in (("penalty", penalty, -slopes), ("signal", penalty.minus(whole), slopes)):
         estimates = weights @ columns.daily.mean(axis=1)
         moved = estimates[:, None] * (tilts @ whole.daily)  # what a day does to the slope
-        noise, errors = _noise(columns, weights, moved, shares, comparison.block, seed)
+        drawn, covariances = shares @ (weights @ columns.daily + moved).T, seed_covariance(columns, shares)
+        known, noise, _ = draw_errors(drawn, columns, weights, covariances, block=comparison.block, seed=seed)
+        errors = known["standard_error"]
         alone = [intervals(estimates[at : at + 1], noise[:, at : at + 1], errors[at : at + 1], comparison.alpha)
                  for at in range(len(asked))]  # fmt: skip
         found[name] = [
@@ -84,15 +86,3 @@ def _slopes(asked: list[Contrast], variants: tuple[str, ...], means: np.ndarray)
         for column in (first, second):
             tilt[column] -= 1 / (2 * roots[column] * both)
     return slopes, tilts
-
-
-def _noise(
-    columns: Columns, weights: np.ndarray, moved: np.ndarray, shares: np.ndarray, block: float, seed: int
-) -> tuple[np.ndarray, np.ndarray]:
-    days = shares.shape[1]
-    by_date = shares @ (weights @ columns.daily + moved).T
-    by_date = (by_date - by_date.mean(axis=0)) / np.sqrt(kept(days, block))
-    covariances, shapes = seed_covariance(columns, shares), pivots(columns, weights)
-    of_seeds = seed_errors(weights, covariances, shapes)
-    noise = draw_noise(by_date, of_seeds, shapes, covariances[1], weights, freedom=max(days / block - 1, 2), seed=seed)
-    return noise, np.hypot(by_date.std(axis=0, ddof=1), of_seeds)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from nextday.evaluate.contrasts import Comparison, Contrast, Needs, relation
+from nextday.evaluate.losses import average, loss_named, seed_counts
 from nextday.evaluate.parts import Parts
 from nextday.evaluate.wording import begin, join, sign_of
 
@@ -72,10 +73,8 @@ def _round(value: float) -> float:
 
 def seeds_of(contrast: Contrast, comparison: Comparison) -> int:
     """Fewest seeds behind a contrast; 0 where no model is random."""
-    losses = comparison.losses
-    of_benchmark = losses.base_cells.seeds if losses.base_cells else ()
-    known = dict(zip((*losses.variants, losses.benchmark), (*losses.seeds, of_benchmark), strict=True))
-    return min((len(known[name]) for name in (contrast.first, contrast.second) if known[name]), default=0)
+    known = seed_counts(comparison.losses)
+    return min((known[name] for name in (contrast.first, contrast.second) if known[name]), default=0)
 
 
 def _twins(comparison: Comparison) -> list[str]:
@@ -154,21 +153,17 @@ def _accidents(comparison: Comparison) -> list[str]:
 
 
 def _goes_astray(by_seed: np.ndarray) -> bool:
-    """Whether a training's loss lies ten robust deviations above the median of its ticker's seeds, and twice above."""
+    """Whether a training's loss lies ten robust deviations and a quarter above the median of its ticker's seeds."""
     middle = np.median(by_seed, axis=0)
     spread = 1.4826 * np.median(np.abs(by_seed - middle), axis=0)
     return bool(((by_seed > middle + 10 * np.maximum(spread, 1e-12)) & (by_seed > 1.25 * middle)).any())
 
 
 def _by_median(comparison: Comparison, name: str) -> str:
-    from nextday.evaluate.losses import LOSSES, average, ratio
-
     losses = comparison.losses
     middle = np.median(losses.by_seed[losses.variants.index(name)], axis=0).mean()
-    chosen = LOSSES.get(losses.loss)
-    skill = (chosen.skill if chosen else ratio)(
-        np.array([middle]), np.array([np.nanmean(average(losses.base, axis=1))])
-    )
+    base = np.nanmean(average(losses.base, axis=1))
+    skill = loss_named(losses.loss).skill(np.array([middle]), np.array([base]))
     return f"{100 * float(skill[0]):+.2f} {sign_of(losses)}"
 
 

@@ -14,14 +14,12 @@ FIRST = 20  # actual values that the variance starts from where no training wind
 FLOOR = 0.01  # of the start: a halted ticker's days must not weigh a million times the others
 
 
-def training_scale(
-    loss: Loss | None, zero: np.ndarray, folds: pl.DataFrame | None, tickers: tuple[str, ...]
-) -> np.ndarray:
+def training_scale(loss: Loss, zero: np.ndarray, folds: pl.DataFrame | None, tickers: tuple[str, ...]) -> np.ndarray:
     """Give the constant that a ticker's losses are divided by, shape [ticker, 1].
 
     With folds it is a moment of the ticker's training returns; else the mean loss of the zero forecast in the table.
     """
-    if loss is None or loss.scale is None:
+    if loss.scale is None:
         return np.ones((len(tickers), 1))
     scale = np.nanmean(zero, axis=1) if folds is None else _of_training(loss.scale, folds, tickers)
     return _positive(scale, tickers)[:, None]

@@ -21,7 +21,7 @@ from nextday.evaluate.guards import (
     say_diverged,
     typical_size,
 )
-from nextday.evaluate.losses import LOSSES, ZERO, Cells, Losses, cells_of
+from nextday.evaluate.losses import LOSSES, ZERO, Cells, Losses, cells_of, loss_named
 from nextday.evaluate.reading import Prepared, prepare, select_columns, with_pinball
 from nextday.evaluate.scales import ScaleName, predicted_scale, training_scale
 
@@ -97,9 +97,9 @@ def _divisor(table: "_Table", folds: pl.DataFrame | None, scale: ScaleName) -> t
     """Give what losses are divided by, [ticker, date] or [ticker, 1], and its name."""
     if scale == "predicted":
         return predicted_scale(table.actual, folds, table.tickers), "predicted"
-    chosen = LOSSES.get(table.loss)
+    chosen = loss_named(table.loss)
     divisor = training_scale(chosen, table.zero, folds, table.tickers)
-    if chosen is None or chosen.scale is None:
+    if chosen.scale is None:
         return divisor, "none"
     return divisor, "table" if folds is None else "training"
 
@@ -160,7 +160,7 @@ class _Table:
 
     def _zero(self, benchmark: str | None) -> np.ndarray:
         """Give the loss of the zero forecast, [ticker, date]; a column of losses is scaled by absolute values."""
-        point = LOSSES[self.loss].of if self.loss in LOSSES else None
+        point = loss_named(self.loss).of
         if benchmark is None and point is None:
             raise VerdictError(f"loss {self.loss!r} is a column, which the zero forecast has not; name a benchmark")
         return (point or LOSSES["absolute"].of)(self.actual, np.zeros_like(self.actual))  # type: ignore[misc]
@@ -198,7 +198,7 @@ class _Table:
 
     def _losses(self, rows: pl.DataFrame, at: np.ndarray, predicted: np.ndarray, diverged: str) -> np.ndarray:
         """Give the loss of every seed, ticker and date, all against the same actual values."""
-        point = LOSSES[self.loss].of if self.loss in LOSSES else None
+        point = loss_named(self.loss).of
         with np.errstate(over="ignore"):
             losses = point(self.actual[None], predicted) if point else _spread(rows[self.loss], at, predicted.shape)
         if np.isinf(losses).any():

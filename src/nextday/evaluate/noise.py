@@ -1,0 +1,109 @@
+"""From resampled contrasts and seeds to errors, and from draws of them to intervals."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from nextday.evaluate.bootstrap import freedom_of, heavy, kept
+from nextday.evaluate.contrasts import NORMAL
+from nextday.evaluate.seeds import Columns, Pivot, pivots, seed_errors
+
+TINY = 1e-9  # of skill: rounding, where two variants forecast the same
+TAIL = 25  # draws that a quantile rests on, at least
+
+
+def draw_errors(
+    drawn: np.ndarray, columns: Columns, weights: np.ndarray, covariances: tuple[np.ndarray, np.ndarray], *,
+    block: float, seed: int,
+) -> tuple[dict[str, np.ndarray], np.ndarray, list[Pivot]]:  # fmt: skip
+    """Estimate the standard errors of some contrasts, and draw their errors.
+
+    Parameters
+    ----------
+    drawn
+        Contrasts of resampled calendars, shape [replicate, contrast].
+    columns, weights
+        The losses they are made of, and how: slopes by mean loss, [contrast, column].
+    covariances
+        What ``seed_covariance`` gives.
+
+    Returns
+    -------
+    errors
+        ``date_error, seed_error, standard_error``, by contrast.
+    noise
+        Shape [2 x replicate, contrast].
+    shapes
+        Distribution of each contrast's error from seeds.
+    """
+    days = columns.daily.shape[1]
+    by_date = (drawn - drawn.mean(axis=0)) / np.sqrt(kept(days, block))
+    shapes = pivots(columns, weights)
+    date_errors, of_seeds = by_date.std(axis=0, ddof=1), seed_errors(weights, covariances, shapes)
+    whole = np.hypot(date_errors, of_seeds)
+    errors = {
+        "date_error": date_errors, "seed_error": of_seeds, "standard_error": np.where(whole < TINY, 0.0, whole),
+    }  # fmt: skip
+    freedom = freedom_of(days, block)
+    return errors, _noise(by_date, of_seeds, shapes, covariances[1], weights, freedom=freedom, seed=seed), shapes
+
+
+def _noise(
+    by_date: np.ndarray, by_seed: np.ndarray, shapes: Sequence[Pivot], covariance: np.ndarray, weights: np.ndarray,
+    *, freedom: float, seed: int,
+) -> np.ndarray:  # fmt: skip
+    """Draw the errors of all contrasts together, each draw and its mirror image, [2 x replicate, contrast].
+
+    Parameters
+    ----------
+    by_date
+        Errors from resampled dates, shape [replicate, contrast].
+    by_seed, shapes
+        Standard error from seeds and its distribution, by contrast.
+    covariance, weights
+        Of the columns' errors from seeds, and of contrasts by columns.
+    freedom
+        Degrees of freedom of the errors from dates.
+    """
+    rng = np.random.default_rng([seed, 1])
+    by_date = by_date * heavy(rng, freedom, len(by_date))
+    if not by_seed.any():
+        return np.concatenate([by_date, -by_date])
+    values, vectors = np.linalg.eigh(covariance)
+    root = vectors * np.sqrt(np.maximum(values, 0))
+    normal = rng.standard_normal((len(by_date), len(root))) @ (root.T @ weights.T)
+    normal /= np.where(by_seed > 0, np.maximum(normal.std(axis=0), 1e-300), 1)
+    drawn = []
+    for sign in (1, -1):
+        of_seeds = np.stack([shape.of_normal(sign * z) for shape, z in zip(shapes, normal.T, strict=True)], axis=1)
+        drawn.append(sign * by_date + by_seed * of_seeds)
+    return np.concatenate(drawn)
+
+
+def intervals(
+    estimates: np.ndarray, noise: np.ndarray, errors: np.ndarray, alpha: float, judged: np.ndarray | None = None
+) -> dict[str, np.ndarray]:
+    """Simultaneous and equivalence intervals, p-values alone and adjusted; each of shape [contrast].
+
+    By max-|t| (Romano and Wolf 2005), after each side of each contrast's noise, [draw, contrast], has been brought to
+    one scale where the simultaneous interval will end: so a contrast of few seeds, whose draws are heavy or skewed,
+    does not widen the others. Those that are not ``judged`` do not count in the maximum.
+    """
+    safe = np.where(errors == 0, np.inf, errors)
+    t = noise / safe
+    beyond = min(max(alpha / 2 / len(estimates), TAIL / len(t)), alpha / 2)  # past Bonferroni's, if draws suffice
+    up, down = (np.maximum(np.quantile(side, 1 - beyond, axis=0) / NORMAL, 1e-9) for side in (t, -t))
+    level = np.where(t > 0, t / up, -t / down)  # [draw, contrast]
+    counted = level[:, judged] if judged is not None and judged.any() else level
+    largest, seen = counted.max(axis=1), estimates / safe
+    seen = np.where(seen > 0, seen / up, -seen / down)  # what puts zero at the end of an interval
+    wide, narrow = np.quantile(largest, 1 - alpha), np.quantile(level, 1 - 2 * alpha, axis=0)
+    return {
+        "low": estimates - wide * up * errors,
+        "high": estimates + wide * down * errors,
+        "equal_low": estimates - narrow * up * errors,
+        "equal_high": estimates + narrow * down * errors,
+        "p_value": (1 + (level >= seen).sum(axis=0)) / (1 + len(level)),
+        "p_adjusted": (1 + (largest[:, None] >= seen).sum(axis=0)) / (1 + len(level)),
+        "critical": np.where(errors > 0, wide * np.maximum(up, down), NORMAL),
+    }
