@@ -79,15 +79,11 @@ def test_tickers_that_move_as_one_add_nothing():
     assert one.date_error == pytest.approx(comparison.asked[0].date_error)
 
 
-def test_days_until_equality_are_those_at_which_it_would_be_shown():
+def test_days_and_seeds_until_equality_bring_its_margin_to_that_of_the_study():
     here = Design(6, 400, 5)
-    one = both(0, here, here)[0][0]
-    assert 1 < one.times < np.inf
-    error = np.hypot(one.date_error / np.sqrt(one.times), one.seed_error)
-    assert 2.93 * error == pytest.approx(one.margin)
-    seeds_alone = both(0, here, here, bias=0.3)[0][1]
-    assert 2.93 * seeds_alone.seed_error > seeds_alone.margin
-    assert seeds_alone.times == np.inf
+    for one in (both(0, here, here)[0][0], both(0, here, here, bias=0.3)[0][1]):
+        assert 1 < one.times < np.inf
+        assert one.equality / np.sqrt(one.times) == pytest.approx(one.margin)
 
 
 @pytest.mark.parametrize(("seeds", "says"), [(1, "B has 1 seed"), (2, "B has 2 seeds"), (3, "")])

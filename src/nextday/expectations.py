@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from nextday.errors import StudyError
-from nextday.evaluate.answers import finding_of
+from nextday.evaluate.answers import FINDINGS, finding_of
 from nextday.evaluate.ask import Ask
 from nextday.evaluate.contrasts import Comparison, Contrast
 from nextday.evaluate.wording import interval, percent, sign_of
@@ -103,7 +103,7 @@ def hold(expectation: Expectation, comparison: Comparison) -> Outcome:
     contrast = found[0]
     finding, wanted = finding_of(contrast), SIGNS[expectation.sign]
     if contrast.first != expectation.first:
-        finding = {"better": "worse", "worse": "better"}.get(finding, finding)
+        finding = FINDINGS[finding]
     outcome = UNDECIDED if finding in {"withheld", "cannot tell"} else HOLDS if finding == wanted else REFUTED
     return _say(expectation, outcome, _because(contrast, expectation, finding, comparison))
 

@@ -156,8 +156,7 @@ def _finished(folder: Path, study: Study, source: Path | str | None) -> _Basis |
         return basis
     if source is None:
         return None
-    there = basis.forecasts["variant"].unique(maintain_order=True)
-    raise StudyError(f"--from {chosen}: it holds no {lacking[0]}; it has {', '.join(there)}")
+    raise StudyError(f"--from {chosen}: it holds no {lacking[0]}; it has {', '.join(known)}")
 
 
 def _read(folder: Path, name: str) -> _Basis:

@@ -89,7 +89,7 @@ def test_each_finding_has_the_mirror_image_that_a_swap_gives(comparison, finding
     one = contrast(comparison, 2, finding)
     turned = replace(one, first=one.second, second=one.first, estimate=-one.estimate, low=-one.high, high=-one.low,
                      equal_low=-one.equal_high, equal_high=-one.equal_low)  # fmt: skip
-    assert finding_of(turned) == FINDINGS[finding].mirror
+    assert finding_of(turned) == FINDINGS[finding]
     said = [answer_of(each, comparison, SUBJECTS).sentence for each in (one, turned)]
     if finding in {"better", "worse"}:
         assert said[0] == said[1]

@@ -17,17 +17,8 @@ MOST_NAMED = 3  # answers of one kind that a headline spells out
 MOST_BESIDE = 6  # variants that a headline names in one breath
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """A finding: its mirror image when the two variants are swapped, and its word in a table."""
-
-    mirror: str
-    word: str
-
-
-FINDINGS = {
-    "better": Finding("worse", "better"), "worse": Finding("better", "worse"), "equal": Finding("equal", "equal"),
-    "cannot tell": Finding("cannot tell", "cannot tell"), "withheld": Finding("withheld", "withheld"),
+FINDINGS = {  # and what each becomes when the two variants are swapped
+    "better": "worse", "worse": "better", "equal": "equal", "cannot tell": "cannot tell", "withheld": "withheld",
 }  # fmt: skip
 
 
@@ -66,8 +57,7 @@ def answer_of(contrast: Contrast, comparison: Comparison, subjects: Mapping[str,
     """Answer one contrast."""
     finding = finding_of(contrast)
     first, second = subjects.get(contrast.first), subjects.get(contrast.second)
-    same = first is not None and second is not None and first.model == second.model and first.inputs != second.inputs
-    if same and first is not None and second is not None:
+    if first and second and first.model == second.model and first.inputs != second.inputs:
         clause = _of_features(finding, first, second)
         model = MODELS.get(first.model, first.model)
     else:

@@ -51,7 +51,7 @@ def break_down(comparison: Comparison) -> Breakdown:
     years = sorted({int(year) for year in calendar[present.any(axis=0)]})
     in_year = [(calendar == year) & present.any(axis=0) for year in years]
     by_ticker = _skill(losses, average(losses.grid, axis=2), average(losses.base, axis=1))
-    contrasts = comparison.contrasts[: len(comparison.contrasts) - len(comparison.others)]
+    contrasts = comparison.asked + comparison.unasked
     at = [losses.variants.index(contrast.first) for contrast in contrasts]
     gaps = np.stack([by_ticker[a] - _of_second(c, losses, by_ticker) for a, c in zip(at, contrasts, strict=True)])
     signs = np.array([[np.sign(contrast.estimate)] for contrast in contrasts])

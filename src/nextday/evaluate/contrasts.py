@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from nextday.evaluate.losses import Losses
 
-POWER_80 = 2.93  # standard errors: the margin that a 5 % test of equivalence confirms in four studies of five
 REACH_80 = (
     1.0  # standard errors beyond the critical value where four studies of five find an order; 0.84 were the error
 )
@@ -80,7 +79,8 @@ class Contrast:
 
     def needs_for_equality(self) -> "Needs":
         """What shows equality in four studies of five, if the true difference is as estimated."""
-        return self._until(max(self.margin - abs(self.estimate), 0.0) / POWER_80)
+        share = self.standard_error / self.equality if self.equality else 0.0
+        return self._until(max(self.margin - abs(self.estimate), 0.0) * share)
 
     def _until(self, error: float) -> "Needs":
         """Compute what brings the standard error down to ``error``."""
@@ -139,14 +139,15 @@ class Comparison:
     sensitivity: tuple[float, ...]
 
     @property
+    def unasked(self) -> tuple[Contrast, ...]:
+        """Contrasts with the benchmark that are not asked."""
+        asked = {(one.first, one.second) for one in self.asked}
+        return tuple(one for one in self.against_benchmark if (one.first, one.second) not in asked)
+
+    @property
     def contrasts(self) -> tuple[Contrast, ...]:
         """All contrasts, each once: what is asked, then those with the benchmark, then all other pairs."""
-        known = {(one.first, one.second) for one in self.asked}
-        return (
-            self.asked
-            + tuple(one for one in self.against_benchmark if (one.first, one.second) not in known)
-            + self.others
-        )
+        return self.asked + self.unasked + self.others
 
     @property
     def between(self) -> tuple[Contrast, ...]:

@@ -97,7 +97,7 @@ def _code(answers: Sequence[Answer], comparison: Comparison, subjects: Mapping[s
         return "withheld"
     if not found & {"better", "worse", "equal"}:
         return "inconclusive"
-    if not found & {"better", "worse"} and found <= {"equal"}:
+    if found == {"equal"}:
         beaten = all(one.high < one.margin or one.identical for one in comparison.against_benchmark)
         return "equal_baseline" if beaten else "equal"
     of_features = [one for one in answers if one.of_features]
@@ -114,7 +114,7 @@ def _of_model(answers: Sequence[Answer], subjects: Mapping[str, Subject]) -> str
 
     def said(first: str, second: str) -> str:
         findings, mirrored = found.get((first, second), set()), found.get((second, first), set())
-        findings = findings | {FINDINGS[word].mirror for word in mirrored}
+        findings = findings | {FINDINGS[word] for word in mirrored}
         return findings.pop() if len(findings) == 1 else ""
 
     engineered = said("engineered", "raw")

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from nextday.evaluate.answers import FINDINGS, finding_of
+from nextday.evaluate.answers import finding_of
 from nextday.evaluate.contrasts import Comparison, Contrast
 from nextday.evaluate.losses import unit_of
 from nextday.evaluate.verdict import Verdict
@@ -71,7 +71,7 @@ def lines_of(contrasts: Iterable[Contrast], comparison: Comparison, verdict: Ver
 
 def _line(contrast: Contrast, comparison: Comparison, model: str) -> Line:
     finding, bench = finding_of(contrast), comparison.losses.benchmark
-    word = "identical" if contrast.identical and not contrast.withheld else FINDINGS[finding].word
+    word = "identical" if contrast.identical and not contrast.withheld else finding
     if model:
         return Line(contrast, finding, WORDS.get(finding, word), model, of_features=True)
     alone = contrast.second == bench
@@ -86,12 +86,6 @@ def colour_of(finding: str) -> str:
 def exploratory(comparison: Comparison, most: int) -> list[Contrast]:
     """Give the pairs that were not asked, at most so many: those with the smallest adjusted p, then alone."""
     return sorted(comparison.others, key=lambda one: (one.p_adjusted, one.p_value))[:most]
-
-
-def unasked(comparison: Comparison) -> list[Contrast]:
-    """Give the contrasts with the benchmark that were not asked."""
-    asked = {(one.first, one.second) for one in comparison.asked}
-    return [one for one in comparison.against_benchmark if (one.first, one.second) not in asked]
 
 
 def unit(comparison: Comparison) -> str:

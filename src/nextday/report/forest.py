@@ -8,7 +8,7 @@ from nextday.evaluate.answers import FINDINGS
 from nextday.evaluate.contrasts import Comparison
 from nextday.evaluate.verdict import Verdict
 from nextday.report.figures import Picture, _band, _clip, _height, _labels, _rows_layout, _safe
-from nextday.report.findings import SHADES, Line, exploratory, figures, lines_of, reach, unasked, unit
+from nextday.report.findings import SHADES, Line, exploratory, figures, lines_of, reach, unit
 from nextday.report.style import Limits
 
 KEYS = {
@@ -24,7 +24,7 @@ def draw_contrasts(comparison: Comparison, verdict: Verdict) -> Picture:
     asked = lines_of(comparison.asked, comparison, verdict)
     rest = [
         replace(line, group=f"{line.group}, not asked", beside=True)
-        for line in lines_of(unasked(comparison), comparison)
+        for line in lines_of(comparison.unasked, comparison)
     ]
     equal, margin = 100 * (1 - 2 * comparison.alpha), 100 * comparison.margin
     reading = (

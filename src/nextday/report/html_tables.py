@@ -14,7 +14,7 @@ from nextday.evaluate.contrasts import Comparison, Contrast
 from nextday.evaluate.parts import Parts
 from nextday.evaluate.verdict import Verdict
 from nextday.evaluate.wording import sign_of
-from nextday.report.findings import Line, exploratory, lines_of, unasked, unit
+from nextday.report.findings import Line, exploratory, lines_of, unit
 from nextday.report.tables import spread, uncertainty_cells, uncertainty_headers
 
 NOTHING = "–"
@@ -88,7 +88,7 @@ def _contrasts(comparison: Comparison, verdict: Verdict) -> dict[str, Table]:
     few = f", the {len(chosen)} of {len(comparison.others)} with the smallest adjusted p"
     found = {
         "asked": (f"Asked contrasts: difference of skill, {of}", comparison.asked),
-        "benchmark": (f"Not asked: skill against the {comparison.losses.benchmark}, {of}", unasked(comparison)),
+        "benchmark": (f"Not asked: skill against the {comparison.losses.benchmark}, {of}", comparison.unasked),
         "others": (f"Not asked: other pairs{few if len(chosen) < len(comparison.others) else ''}; {of}", chosen),
     }
     return {
