@@ -14,9 +14,9 @@ import numpy as np
 import torch
 
 from nextday.data import align, load_bars
-from nextday.models import lstm, training
-from nextday.run import make_plan
-from nextday.run.worker import fit
+from nextday.engine import make_plan
+from nextday.engine.worker import fit
+from nextday.models.networks import lstm, training
 from nextday.study import Study
 
 EPOCH, LOSS = training._one_epoch, training._loss

@@ -9,7 +9,7 @@ import time
 import numpy as np
 
 from nextday.data import align, load_bars
-from nextday.run import Stacked, Workers, make_plan
+from nextday.engine import Stacked, Workers, make_plan
 from nextday.study import Study
 
 

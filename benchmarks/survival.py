@@ -42,7 +42,7 @@ LINGER = 5  # seconds that a worker may outlive its run
 MEASURED = """
 import atexit
 atexit.register(lambda: print(*[line.strip() for line in open("/proc/self/status") if line.startswith("VmHWM")]))
-from nextday.cli import main
+from nextday.cli.main import main
 main()
 """
 ROWS = 33_500_000  # of 8 columns of 8 bytes: 2.1 GB

@@ -8,13 +8,13 @@ import numpy as np
 import polars as pl
 
 from nextday.data import align, load_bars
+from nextday.engine.collect import collect
+from nextday.engine.execute import Outcome
+from nextday.engine.plan import make_plan
 from nextday.evaluate import Comparison, Contrast, Verdict, asked_by, compare, judge, measure, relation, subjects_of
 from nextday.features import FEATURE_SETS
 from nextday.models import catalog
 from nextday.models.base import Fitted, Forecaster, Key
-from nextday.run.execute import Outcome
-from nextday.run.plan import make_plan
-from nextday.run.table import collect
 from nextday.samples import Samples, Windows
 from nextday.study import Study
 

@@ -5,10 +5,10 @@ import polars as pl
 import pytest
 
 from nextday.data import align, load_bars
+from nextday.engine import Stacked, Workers, make_plan
+from nextday.engine.worker import fit
 from nextday.models import MODELS
 from nextday.pipeline import forecast
-from nextday.run import Stacked, Workers, make_plan
-from nextday.run.worker import fit
 from nextday.study import Study
 
 

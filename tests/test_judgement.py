@@ -71,7 +71,7 @@ def test_standard_input_is_a_table_too(judged, table, tmp_path):
     command = [
         sys.executable,
         "-c",
-        "from nextday.cli import main; main()",
+        "from nextday.cli.main import main; main()",
         "verdict",
         "-",
         "--ask",

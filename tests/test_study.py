@@ -1,8 +1,8 @@
 import pytest
 
 from nextday.data import align
+from nextday.engine import make_plan
 from nextday.errors import StudyError
-from nextday.run import make_plan
 from nextday.study import Study, parse_contrast, presets
 
 MINIMAL = "name: mine\nvariants:\n  A: {model: zero, features: raw}\n"

@@ -4,7 +4,7 @@ from importlib.metadata import version
 
 from nextday.errors import NextdayError
 from nextday.judgement import Judgement, verdict
-from nextday.ladder import compare_stages, run_all
+from nextday.ladder.run import compare_stages, run_all
 from nextday.pipeline import Results, run
 from nextday.planning import Prospect, plan
 from nextday.study import Study

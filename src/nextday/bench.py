@@ -9,9 +9,9 @@ from functools import partial
 from rich.table import Table
 
 from nextday.data import align, load_bars
+from nextday.engine import Stacked, Workers, make_plan
+from nextday.engine.plan import Job
 from nextday.models import resolve_device
-from nextday.run import Stacked, Workers, make_plan
-from nextday.run.plan import Job
 from nextday.study import Study
 
 SIZES = (33, 330, 3300)  # units of a study: one seed of Stage 2, ten seeds, ten seeds of ten folds

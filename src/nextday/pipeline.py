@@ -10,43 +10,32 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 from polars import selectors as cs
 
+from nextday.analyses.probing.assess import assess_probes, sentences
+from nextday.analyses.probing.figures import write_probes
+from nextday.analyses.probing.run import find_probed, run_probes
+from nextday.analyses.regimes.clusters import Regimes, find_regimes
 from nextday.data import align, load_bars
-from nextday.data.preset import yahoo_snapshot
+from nextday.data.yahoo.preset import yahoo_snapshot
+from nextday.engine import Store, choose_engine, collect, describe_run, execute, make_plan, open_store, open_workers
 from nextday.errors import OutputError, first_line
 from nextday.evaluate import (
     Comparison,
-    Regimes,
     Verdict,
     assess,
     calibrate,
-    find_regimes,
     load_baselines,
     load_neighbour,
     score,
     summarise,
 )
 from nextday.evaluate.export import as_dict, dump
-from nextday.evaluate.probes import assess_probes, sentences
 from nextday.evaluate.question import answer
 from nextday.features import FEATURE_SETS, check_causality
-from nextday.files import open_folder, write_atomically, write_parquet
 from nextday.models import Device, Precision, resolve_device
 from nextday.progress import Watch
-from nextday.report import draw_plots, render_report, write_csv
-from nextday.report.probes import write_probes
-from nextday.run import (
-    Store,
-    choose_engine,
-    collect,
-    describe_run,
-    execute,
-    find_probed,
-    make_plan,
-    open_store,
-    open_workers,
-    run_probes,
-    schemas,
-)
+from nextday.reporting import draw_plots, render_report, write_csv
+from nextday.storage.files import open_folder, write_atomically, write_parquet
+from nextday.storage.tables import schemas
 from nextday.study import Study
 
 if TYPE_CHECKING:

@@ -12,7 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from nextday.data import Panel, align, load_bars
-from nextday.data.preset import yahoo_snapshot
+from nextday.data.yahoo.preset import yahoo_snapshot
+from nextday.engine import POOL, Plan, Workers, make_plan
 from nextday.errors import OutputError, StudyError, first_line
 from nextday.evaluate import Comparison, compare, measure
 from nextday.evaluate.export import finite
@@ -23,7 +24,6 @@ from nextday.foresight import Design, Foresight, foresee
 from nextday.models import Device, resolve_device
 from nextday.pipeline import forecast
 from nextday.progress import Watch
-from nextday.run import POOL, Plan, Workers, make_plan
 from nextday.study import Study
 
 if TYPE_CHECKING:

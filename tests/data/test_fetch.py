@@ -9,9 +9,9 @@ import pytest
 
 from nextday.data import load_bars
 from nextday.data.fetch import fetch
-from nextday.data.preset import TICKERS, latest_snapshot, yahoo_snapshot
 from nextday.data.snapshot import verify_snapshot
-from nextday.data.yahoo import Unreachable
+from nextday.data.yahoo.client import Unreachable
+from nextday.data.yahoo.preset import TICKERS, latest_snapshot, yahoo_snapshot
 from nextday.errors import DataError, OutputError
 
 FIRST, LAST, NOW = date(2024, 1, 2), date(2024, 1, 31), datetime(2024, 6, 3, 15, tzinfo=UTC)
@@ -287,8 +287,8 @@ def test_a_folder_that_cannot_be_written_is_refused_before_anything_is_asked(ask
 
 
 def test_the_preset_is_fetched_once_and_other_tickers_are_not_taken_for_it(tmp_path, monkeypatch):
-    monkeypatch.setattr("nextday.data.preset.START", FIRST)
-    monkeypatch.setattr("nextday.data.preset.END", LAST)
+    monkeypatch.setattr("nextday.data.yahoo.preset.START", FIRST)
+    monkeypatch.setattr("nextday.data.yahoo.preset.END", LAST)
     source = Replay()
     source.name = "yahoo"
     assert latest_snapshot(tmp_path) is None

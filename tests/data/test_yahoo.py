@@ -10,8 +10,8 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from nextday.data.answers import differences, to_bars
-from nextday.data.yahoo import END, MARKET, START, UNIVERSE, Unreachable, Yahoo
+from nextday.data.yahoo.bars import differences, to_bars
+from nextday.data.yahoo.client import END, MARKET, START, UNIVERSE, Unreachable, Yahoo
 from nextday.errors import DataError
 
 FIRST, LAST, NOW = date(2024, 1, 2), date(2024, 3, 25), datetime(2024, 6, 3, 15, tzinfo=UTC)

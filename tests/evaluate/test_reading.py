@@ -13,7 +13,7 @@ import worlds
 from nextday.errors import VerdictError
 from nextday.evaluate import load_forecasts, measure, prepare, score
 from nextday.evaluate.dates import read_days
-from nextday.report import write_csv
+from nextday.reporting import write_csv
 
 
 @pytest.fixture(scope="module")

@@ -7,15 +7,7 @@ from scipy import stats
 import worlds
 from nextday.evaluate import compare
 from nextday.evaluate.bootstrap import resample
-from nextday.evaluate.seeds import (
-    FEW_DRAWS,
-    Pivot,
-    columns_of,
-    pivots,
-    reason_of_seeds,
-    seed_covariance,
-    seed_errors,
-)
+from nextday.evaluate.seeds import FEW_DRAWS, Pivot, columns_of, pivots, reason_of_seeds, seed_covariance, seed_errors
 
 WORLD = worlds.World(days=300, tickers=4, bias=0.3, seeds=6)
 SHARES = resample(300, block=20.0, replicates=500, seed=0) / 300

@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nextday.data import align, random_walk
+from nextday.engine import make_plan
 from nextday.errors import StudyError
 from nextday.features import compute_features
-from nextday.run import make_plan
 from nextday.samples import Windows, fit_scaler, holdout, make_folds, walk_forward
 from nextday.samples.windows import cut_windows
 from nextday.study import SplitSettings, Study

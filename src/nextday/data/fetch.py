@@ -15,12 +15,12 @@ from urllib.parse import quote
 import numpy as np
 import polars as pl
 
-from nextday.data.answers import differences, to_bars
 from nextday.data.snapshot import verify_snapshot, write_snapshot
-from nextday.data.yahoo import PriceSource, Unreachable
+from nextday.data.yahoo.bars import differences, to_bars
+from nextday.data.yahoo.client import PriceSource, Unreachable
 from nextday.errors import DataError
-from nextday.files import open_folder
 from nextday.progress import Watch
+from nextday.storage.files import open_folder
 
 if TYPE_CHECKING:
     import pandas as pd

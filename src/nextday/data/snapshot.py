@@ -10,7 +10,7 @@ import polars as pl
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from nextday.errors import DataError
-from nextday.files import write_atomically, write_parquet
+from nextday.storage.files import write_atomically, write_parquet
 
 LARGEST = 1 << 20  # bytes of a manifest; ours have a few thousand
 

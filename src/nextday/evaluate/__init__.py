@@ -10,9 +10,8 @@ from nextday.evaluate.guards import too_good, twins
 from nextday.evaluate.inference import compare
 from nextday.evaluate.losses import LOSSES, Losses
 from nextday.evaluate.metrics import METRICS, score, summarise
+from nextday.evaluate.predictive_tests import Beside, beside
 from nextday.evaluate.reading import Prepared, load_forecasts, prepare
-from nextday.evaluate.regimes import Regimes, find_regimes
-from nextday.evaluate.side_tests import Beside, beside
 from nextday.evaluate.table import measure
 from nextday.evaluate.verdict import Verdict, judge
 
@@ -26,7 +25,6 @@ __all__ = [
     "Contrast",
     "Losses",
     "Prepared",
-    "Regimes",
     "Subject",
     "Verdict",
     "asked_by",
@@ -34,7 +32,6 @@ __all__ = [
     "beside",
     "calibrate",
     "compare",
-    "find_regimes",
     "judge",
     "load_baselines",
     "load_forecasts",

@@ -14,7 +14,7 @@ from nextday.evaluate.contrasts import Comparison, relation
 from nextday.evaluate.guards import too_good
 from nextday.evaluate.inference import compare
 from nextday.evaluate.losses import ZERO
-from nextday.evaluate.side_tests import Beside, beside
+from nextday.evaluate.predictive_tests import Beside, beside
 from nextday.evaluate.signals import signal
 from nextday.evaluate.table import measure
 from nextday.evaluate.verdict import Verdict, judge

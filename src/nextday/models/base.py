@@ -1,13 +1,19 @@
 """What a model is to the rest of nextday."""
 
 import hashlib
+import shutil
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 
+from nextday.errors import TrainingError
 from nextday.samples import Samples, Windows
+
+Device = Literal["auto", "cpu", "cuda"]
+Precision = Literal["float32", "bf16"]
+NO_BF16 = "precision bf16 is for LSTM networks on a CPU: add --device cpu, or leave --precision at float32"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,3 +111,15 @@ class Forecaster(ABC):
     def contaminated(self, dates: np.ndarray) -> np.ndarray:
         """Tell which days, by the dates of their targets, the model may have been trained on before; bool, [day]."""
         return np.zeros(len(dates), bool)
+
+
+def resolve_device(device: Device) -> Literal["cpu", "cuda"]:
+    """Choose the device that is there, or refuse; PyTorch is asked only where there may be a GPU."""
+    if device == "cpu" or (device == "auto" and not shutil.which("nvidia-smi")):
+        return "cpu"
+    import torch
+
+    found = torch.cuda.is_available()
+    if device == "cuda" and not found:
+        raise TrainingError("device cuda: PyTorch finds no CUDA device here; use --device cpu")
+    return "cuda" if found else "cpu"

@@ -6,12 +6,12 @@ from dataclasses import fields
 from pydantic import TypeAdapter, ValidationError
 
 from nextday.errors import StudyError
-from nextday.models.base import Forecaster
+from nextday.models.base import Device, Forecaster, Precision
 from nextday.models.baselines import HistoricalMean, Persistence, RollingMean, Zero
-from nextday.models.classical import Arima, HistGradientBoosting, LinearRegression
 from nextday.models.foundation import ChronosBolt, Fracast
-from nextday.models.latent import Vae
-from nextday.models.networks import Device, Lstm, Precision, Transformer
+from nextday.models.networks.forecasters import Lstm, Transformer
+from nextday.models.networks.vae_forecaster import Vae
+from nextday.models.regression import Arima, HistGradientBoosting, LinearRegression
 from nextday.models.volatility import ConstantQuantile, Ewma, Garch
 from nextday.study import Training
 

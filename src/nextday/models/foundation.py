@@ -20,8 +20,7 @@ import numpy as np
 from pydantic import Field
 
 from nextday.errors import MissingError, StudyError, TrainingError
-from nextday.models.base import Fitted, Forecaster, Key
-from nextday.models.networks import Device, resolve_device
+from nextday.models.base import Device, Fitted, Forecaster, Key, resolve_device
 from nextday.samples import Samples, Windows
 
 DECILES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)

@@ -1,0 +1,1 @@
+"""Optional analyses, each in a room of its own."""

@@ -1,0 +1,235 @@
+"""Probe the networks of finished studies: find the engineered features that their states hold."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from nextday.analyses.probing.collect import Result, collect_probes
+from nextday.analyses.probing.job import ProbeJob, Subject
+from nextday.data import Panel
+from nextday.engine.plan import Plan, Unit, make_plan
+from nextday.engine.store import Store
+from nextday.engine.workers import Engine
+from nextday.errors import OutputError, StudyError, TrainingError
+from nextday.features import FEATURE_SETS, compute_features
+from nextday.models import Forecaster
+from nextday.models.networks.base import Network
+from nextday.progress import Watch
+from nextday.samples import Fold
+from nextday.study import Study
+
+TARGETS = tuple(name for name in FEATURE_SETS["engineered"] if name not in FEATURE_SETS["raw"])
+CODE = ("job.py", "ridge.py")  # what decides a result, beside what decides the networks
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A finished network of a neighbour: where its weights are, under which key, and what makes its job."""
+
+    folder: Path
+    plan: Plan
+    store: Store
+    unit: Unit
+    key: str
+
+    def load(self) -> Subject:
+        """Read its weights."""
+        fitted = self.store.load(self.key)
+        if isinstance(fitted, str):
+            raise _missing(self.folder, f"{self.unit}: {fitted or 'its file is gone'}")
+        return Subject(self.unit.variant, self.plan.job(self.unit), fitted.weights)
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Features it reads."""
+        return self.plan.feature_sets[self.plan.study.variants[self.unit.variant].features]
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The networks of one ticker and fold, and the features to look for, [sample, feature]; ``unit`` is its name."""
+
+    unit: str
+    fold: Fold
+    found: tuple[Found, ...]
+    targets: np.ndarray
+
+    def fingerprint(self) -> str:
+        """Name the job by its content, without reading weights: what made the networks decides them; 64 hex digits."""
+        networks = [(one.unit.variant, one.unit.seed, one.key) for one in self.found]
+        digest = hashlib.sha256(json.dumps([TARGETS, networks, repr(self.fold.split)]).encode())
+        digest.update(_code_fingerprint())
+        digest.update(np.ascontiguousarray(self.targets).data)
+        return digest.hexdigest()
+
+    def job(self) -> ProbeJob:
+        """Read the weights and make the job."""
+        return ProbeJob(tuple(one.load() for one in self.found), self.targets, self.fold.split)
+
+    def result(self, store: Store, key: str, dates: np.ndarray) -> Result:
+        """Read the result of the job."""
+        arrays = store.load_arrays(key)
+        if isinstance(arrays, str):
+            raise OutputError(f"{store.folder}: the probes of {self.unit} cannot be read back; run again")
+        subjects = [(one.unit.variant, one.unit.seed) for one in self.found]
+        origins = dates[self.fold.origins[self.fold.split.test]]
+        inputs = [one.inputs for one in self.found]
+        return Result(self.fold.ticker, self.fold.split.fold, subjects, inputs, TARGETS, origins, arrays)
+
+
+def run_probes(
+    study: Study, panel: Panel, out: Path, store: Store, workers: Engine, *,
+    watch: Watch = lambda outcomes, _: outcomes, fresh: bool = False,
+) -> dict[str, pl.DataFrame]:  # fmt: skip
+    """Probe every network of the studies that ``study.probes`` names, on the same panel, but those of all tickers.
+
+    Parameters
+    ----------
+    study, panel
+        Whose ``probes`` are asked for, and the bars that the networks were trained on.
+    out
+        Folder of all studies' results; ``out/NAME/units`` holds the networks, or else the ``store``.
+    store
+        Where this study keeps its own results: what is there is not computed again, unless ``fresh``.
+    workers, watch
+        As in ``pipeline.run``; there is one job per ticker and fold.
+
+    Returns
+    -------
+    probes
+        ``variant, ticker, fold, seed, layer, source, feature, given, r2``: R2 on test of a ridge probe from a state to
+        a feature at the origin, against the feature's mean on train. ``source`` is the ``trained`` network, or a
+        control: the same network ``untrained``; the trained one with the feature ``shuffled`` where a probe learns it;
+        the ``window`` that it reads, flattened (layer 0, no seed). ``given`` where the variant reads the feature.
+    probe_days
+        ``variant, source, feature, seed, date, r2``: what each origin of the test range adds to the R2 of last layers
+        and windows, averaged over tickers. The mean over days is the mean R2.
+    cka
+        ``ticker, fold, first, first_seed, second, second_seed, source, cka`` of last layers on test, for each pair of
+        networks of a ticker, ``trained`` and ``untrained``.
+
+    Raises
+    ------
+    OutputError
+        If a study's networks are not there, or two studies cut the days differently.
+    StudyError
+        If two studies have a variant of the same name, or none has a network.
+    TrainingError
+        If a job failed.
+    """
+    groups = _groups(find_probed(study, panel, out), store, panel)
+    keys = {group.unit: group.fingerprint() for group in groups}
+    failed: list[str] = []
+    for _ in watch(_execute(groups, keys, store, workers, failed, fresh=fresh), len(groups)):
+        pass
+    if failed:
+        raise TrainingError(
+            f"the probes of {len(failed)} of {len(groups)} tickers and folds failed; {'; '.join(failed)}; "
+            "the others are kept: mend the cause and run again"
+        )
+    return collect_probes(group.result(store, keys[group.unit], panel.dates) for group in groups)
+
+
+def _execute(
+    groups: Sequence[Group], keys: dict[str, str], store: Store, workers: Engine, failed: list[str], *, fresh: bool
+) -> Iterator[Group]:
+    """Run the jobs whose results are not in the store, and yield each group when it is done."""
+    todo = {}
+    for group in groups:
+        if not fresh and isinstance(store.load_arrays(keys[group.unit]), dict):
+            yield group
+        else:
+            todo[group.unit] = group
+    for unit, result, seconds in workers.map(todo, lambda unit: todo[unit].job()):
+        if isinstance(result, str):
+            failed.append(f"{unit}: {result}")
+        else:
+            store.save_arrays(keys[unit], result, label=f"probes of {unit}", seconds=seconds)
+        yield todo[unit]
+
+
+def find_probed(study: Study, panel: Panel, out: Path) -> list[tuple[Plan, Path]]:
+    """Lay out the studies whose networks a study probes, each as its own manifest says, on this panel.
+
+    Raises what ``run_probes`` does of studies that are not there or differ, before anything is fitted.
+    """
+    found: list[tuple[Plan, Path]] = []
+    for name in study.probes:
+        folder = out / name
+        try:
+            manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
+            settings, device = dict(manifest["study"]), manifest["device"]
+            precision = manifest.get("precision", "float32")  # older manifests have none
+        except (OSError, ValueError, KeyError, TypeError):
+            raise _missing(folder, "there is no finished study") from None
+        named = Study.from_values(settings, where=str(folder / "manifest.json"))
+        plan = make_plan(named, panel, device=device, precision=precision)
+        for other, _ in found:
+            _check_alike(other, plan)
+        found.append((plan, folder))
+    return found
+
+
+def _check_alike(first: Plan, second: Plan) -> None:
+    """Refuse studies whose networks cannot be told apart, or saw other days."""
+    names = f"{first.study.name} and {second.study.name}"
+    shared = first.models.keys() & second.models.keys()
+    if shared:
+        raise StudyError(f"probes: {names} both have a variant {min(shared)}; rename one")
+    cuts = [[(at, fold.split, fold.origins[0]) for at, fold in plan.folds.items()] for plan in (first, second)]
+    if first.study.lookback != second.study.lookback or cuts[0] != cuts[1]:
+        raise OutputError(f"probes: {names} differ in lookback or split; run them with the same, to be compared")
+
+
+def _groups(neighbours: Sequence[tuple[Plan, Path]], store: Store, panel: Panel) -> list[Group]:
+    """Put the networks of each ticker and fold together, by study, variant and seed, and see that all are there.
+
+    They are where their own study keeps its units, unless it was told to keep them where this one does.
+    """
+    found: dict[tuple[str, int], list[Found]] = {}
+    for plan, folder in neighbours:
+        order, own = list(plan.models), Store(folder / "units")
+        units = [unit for unit in plan.units if _is_probed(plan.models[unit.variant])]
+        missing = []
+        for unit in sorted(units, key=lambda unit: order.index(unit.variant)):
+            key = plan.job(unit).fingerprint()
+            kept = next((one for one in (own, store) if one.holds(key)), None)
+            missing += [] if kept else [unit]
+            one = Found(folder, plan, kept or own, unit, key)
+            found.setdefault((unit.ticker, unit.fold), []).append(one)
+        if missing:
+            what = f"{len(missing)} of {len(units)} networks are not there for these bars, such as {missing[0]}"
+            raise _missing(folder, what)
+    if not found:
+        raise StudyError(f"probes: no network in {', '.join(plan.study.name for plan, _ in neighbours) or 'no study'}")
+    features, groups = compute_features(panel, TARGETS), []
+    for (ticker, number), networks in found.items():
+        fold = networks[0].plan.folds[ticker, number]
+        targets = features.of(ticker, TARGETS)[fold.origins].astype(np.float64)
+        groups.append(Group(f"{ticker} fold {number}" if number else ticker, fold, tuple(networks), targets))
+    return groups
+
+
+def _is_probed(model: Forecaster) -> bool:
+    """Leave out networks of all tickers: their states are not of one ticker's days."""
+    return isinstance(model, Network) and not model.pooled
+
+
+def _missing(folder: Path, what: str) -> OutputError:
+    return OutputError(f"probes: {folder}: {what}; run {folder.name} first, with the same data and --out")
+
+
+@cache
+def _code_fingerprint() -> bytes:
+    """Digest the code that turns networks into results."""
+    digest = hashlib.sha256()
+    for name in CODE:
+        digest.update((resources.files("nextday.analyses.probing") / name).read_bytes())
+    return digest.digest()

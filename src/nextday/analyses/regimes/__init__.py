@@ -1,0 +1,1 @@
+"""The latent space, and the regimes that are found in it."""

@@ -1,0 +1,189 @@
+"""The command line: ``nextday run stage2``.
+
+Every mistake a user can mend is one line and exit status 1; wrong usage is 2, a refuted expectation 3, an undecided 4.
+"""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from nextday.cli.data import SOURCES, data_app
+from nextday.cli.options import AskOption, DeviceName, ExpectOption, PrecisionName, announce, changes_of, load_asking
+from nextday.cli.terminal import console, show_study, watch
+from nextday.cli.verdict import plan, verdict
+from nextday.errors import NextdayError, StudyError
+from nextday.study import LAST, Study, presets
+
+if TYPE_CHECKING:
+    from nextday.ladder.run import Comparisons
+
+app = typer.Typer(
+    help="Do engineered features help to forecast the next day's stock return?", no_args_is_help=True,
+    add_completion=False, pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"]},
+)  # fmt: skip
+app.add_typer(data_app, name="data")
+
+DEFAULTS = {"workers": None, "cluster": None, "store": None, "device": "auto", "precision": "float32", "fresh": False}
+UsageError: Any = typer.BadParameter.__base__  # typer names its subclasses alone
+
+
+@app.command()
+def run(
+    study: Annotated[
+        str, typer.Argument(help=f"{', '.join(presets())}; {LAST} compares them; all runs them all; or a YAML file.")
+    ],
+    data: Annotated[str | None, typer.Option(help=f"{SOURCES}.")] = None,
+    market: Annotated[str | None, typer.Option(help="Ticker of the market factor.")] = None,
+    tickers: Annotated[
+        str | None, typer.Option(help="What to forecast, such as AAPL,KO; all but the market unless given.")
+    ] = None,
+    seeds: Annotated[str | None, typer.Option(help="Seeds of the networks, such as 42,43,44.")] = None,
+    folds: Annotated[
+        int | None, typer.Option(help="Walk forward over so many test ranges, fitting again for each.")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=0, help="Processes; the cores unless given; 0 fits in this one.")
+    ] = None,
+    cluster: Annotated[
+        str | None, typer.Option(metavar="auto|ADDRESS", help="Fit on this Ray cluster, in place of processes.")
+    ] = None,
+    device: Annotated[DeviceName, typer.Option(help="Where networks train.")] = DeviceName.auto,
+    precision: Annotated[
+        PrecisionName,
+        typer.Option(
+            help="bf16 rounds what LSTM layers multiply, faster on CPUs with AVX512_BF16; Transformers stay float32."
+        ),
+    ] = PrecisionName.float32,
+    out: Annotated[Path, typer.Option(help="Folder of all results.")] = Path("results"),
+    store: Annotated[
+        str | None,
+        typer.Option(metavar="PATH|URL", help="Folder of finished units, or its URL; OUT/NAME/units unless given."),
+    ] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any key of the study, dotted.")
+    ] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Fit finished units again.")] = False,
+    drop_bad: Annotated[bool, typer.Option("--drop-bad", help="Leave out tickers with bad bars.")] = False,
+    ask: AskOption = None,
+    expect: ExpectOption = None,
+) -> None:
+    """Run a study: fit what is missing, write tables and plots, print the summary."""
+    changes = changes_of(
+        settings, data=data, market=market, tickers=tickers, seeds=seeds, folds=folds, drop_bad=drop_bad
+    )
+    options: dict[str, Any] = {
+        "workers": workers, "cluster": cluster, "store": store, "device": device.value,
+        "precision": precision.value, "fresh": fresh,
+    }  # fmt: skip
+    if study in {LAST, "all"}:
+        if ask or expect:
+            raise StudyError(f"--ask and --expect are about the variants of one study; {study} is several")
+        _climb(study, changes, out, options)
+        return
+    loaded, expected = load_asking(study, changes, ask, expect, out)
+
+    from nextday.expectations import hold, status_of
+    from nextday.pipeline import run as run_study
+
+    if loaded.data == "yahoo":
+        announce()
+    results = run_study(loaded, out=out, watch=watch, **options)
+    outcomes = [hold(one, results.comparison) for one in expected]
+    show_study(results, outcomes)
+    raise typer.Exit(status_of(outcomes))
+
+
+@app.command()
+def report(folder: Annotated[Path, typer.Argument(help="A study's folder, such as results/stage2.")]) -> None:
+    """Write scores, verdict, plots and report.html anew from a study's tables; nothing is fitted."""
+    from nextday.pipeline import report as report_study
+
+    show_study(report_study(folder))
+
+
+app.command()(verdict)
+app.command()(plan)
+
+
+def _climb(study: str, changes: dict[str, object], out: Path, options: dict[str, Any]) -> None:
+    """Run all stages, or compare those that are there, and print the leaderboard and the lessons."""
+    if study == LAST and (changes or options != DEFAULTS):
+        raise StudyError(f"{LAST} compares what is in --out and takes no other option; nextday run all runs the stages")
+    from nextday.ladder.run import compare_stages, run_all
+
+    if study == "all":
+        if changes.get("data") == "yahoo":
+            announce()
+        found = run_all(changes, out=out, watch=watch, show=show_study, **options)
+    else:
+        found = compare_stages(out)
+    _show_ladder(found)
+
+
+def _show_ladder(found: "Comparisons") -> None:
+    """Print the leaderboard, what was learned, and where the files are."""
+    from nextday.ladder.page import leaderboard_table
+
+    screen = console()
+    screen.print(leaderboard_table(found.ladder, found.leaderboard))
+    for lesson in found.lessons:
+        screen.print(f"{lesson.stage}: {lesson.question}", style="bold", markup=False, highlight=False)
+        screen.print(f"  {lesson.sentence}", markup=False, highlight=False)
+    for note in found.notes:
+        screen.print(f"note: {note}", style="dim", markup=False, highlight=False)
+    files = "final_comparison.csv, plots, report.html"
+    screen.print(f"{files}: {found.out}", markup=False, highlight=False, soft_wrap=True)
+
+
+@app.command()
+def bench(
+    epochs: Annotated[int, typer.Option(min=1, help="Epochs of each network.")] = 3,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes; the cores unless given.")] = None,
+    device: Annotated[DeviceName, typer.Option(help="cpu leaves a GPU out.")] = DeviceName.auto,
+) -> None:
+    """Time this machine: units per minute by engine and device, and what studies of several sizes would take."""
+    from nextday.bench import bench_table, measure_engines
+
+    screen, timings = console(), []
+    for timing in measure_engines(epochs=epochs, workers=workers, device=device.value):
+        timings.append(timing)
+        typer.echo(f"timed: {timing.engine}, {timing.device}", err=True)
+    screen.print(bench_table(timings))
+
+
+@app.command("list")
+def list_() -> None:
+    """Show the studies, models, feature sets and features that a study file can name."""
+    from nextday.features import FEATURE_SETS, FEATURES
+    from nextday.models import MODELS
+
+    studies = {name: (study := Study.load(name)).question + f" ({', '.join(study.variants)})" for name in presets()}
+    models = {name: (model.__doc__ or "").splitlines()[0] for name, model in MODELS.items()}
+    sets = {name: ", ".join(features) for name, features in FEATURE_SETS.items()}
+    features = {name: feature.formula for name, feature in FEATURES.items()}
+    for title, entries in {"studies": studies, "models": models, "feature sets": sets, "features": features}.items():
+        typer.echo(typer.style(title, bold=True))
+        width = max(map(len, entries))
+        for name, text in entries.items():
+            typer.echo(f"  {name:{width}}  {text}")
+
+
+def main() -> None:
+    """Run the command line; turn a mistake into one line and status 1, wrong usage into 2, Ctrl-C into 130."""
+    try:
+        status = app(standalone_mode=False)
+    except NextdayError as error:
+        status = _say(str(error), 1)
+    except UsageError as error:
+        said = error.format_message()
+        status = _say(f"{said} (nextday --help lists what there is)", 2) if said else 0
+    if status == 130:
+        _say("stopped; finished units are kept, the same command goes on from here", 130)
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _say(message: str, status: int) -> int:
+    typer.echo("nextday: " + " ".join(message.split()), err=True)
+    return status

@@ -1,0 +1,126 @@
+"""What several commands take: options, and the study that they make."""
+
+import json
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nextday.errors import NextdayError, StudyError, first_line
+from nextday.study import Study, presets
+
+if TYPE_CHECKING:
+    from nextday.expectations import Expectation
+
+AskOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--ask", metavar="'A - B'|@FILE", help="A contrast to answer; B may be zero. A file has one per line."
+    ),
+]
+ExpectOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--expect", metavar="'A > B'|@FILE",
+        help="Also < and =. Exit status 3 where the data refute it, 4 where they cannot tell.",
+    ),
+]  # fmt: skip
+
+
+class DeviceName(StrEnum):
+    """What --device takes."""
+
+    auto = "auto"
+    cpu = "cpu"
+    cuda = "cuda"
+
+
+class ScaleName(StrEnum):
+    """What --scale takes."""
+
+    training = "training"
+    predicted = "predicted"
+
+
+class PrecisionName(StrEnum):
+    """What --precision takes."""
+
+    float32 = "float32"
+    bf16 = "bf16"
+
+
+def texts_of(given: list[str] | None, option: str) -> list[str]:
+    """Take contrasts as they are given, and those of files named with ``@``: one a line, ``#`` starts a comment."""
+    found = []
+    for text in given or []:
+        found += _lines(Path(text[1:]), option) if text.startswith("@") else [text.strip()]
+    return found
+
+
+def _lines(path: Path, option: str) -> list[str]:
+    try:
+        lines = [line.strip() for line in path.read_text("utf-8").splitlines()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise StudyError(f"{option} @{path} cannot be read: {first_line(error)}") from None
+    found = [line for line in lines if line and not line.startswith("#")]
+    if not found:
+        raise StudyError(f"{option} @{path}: the file holds no contrast")
+    return found
+
+
+def changes_of(
+    settings: list[str] | None, *, data: str | None, market: str | None, tickers: str | None, seeds: str | None,
+    folds: int | None, drop_bad: bool = False,
+) -> dict[str, object]:  # fmt: skip
+    """Give the keys of a study that options change."""
+    changes: dict[str, object] = dict(_pair(setting) for setting in settings or [])
+    given = {"data": data, "market": market, "tickers": tickers, "seeds": seeds}
+    changes |= {key: value for key, value in given.items() if value is not None}
+    if drop_bad:
+        changes["drop_bad"] = True
+    if folds is not None:
+        changes |= {"split.scheme": "walk_forward", "split.folds": folds}
+    return changes
+
+
+def _pair(setting: str) -> tuple[str, str]:
+    key, equals, value = setting.partition("=")
+    if not (key and equals):
+        raise StudyError(f"--set {setting}: expected KEY=VALUE, such as training.max_epochs=50")
+    return key, value
+
+
+def load_asking(
+    study: str, changes: dict[str, object], ask: list[str] | None, expect: list[str] | None, out: Path
+) -> tuple[Study, list["Expectation"]]:
+    """Load a study that asks what ``--ask`` and ``--expect`` name, in place of what its file asks."""
+    loaded = Study.load(study, changes)
+    if not (ask or expect):
+        return loaded, []
+    from nextday.expectations import join_questions, read_expectations, read_questions, written
+
+    names = list(dict.fromkeys([*loaded.variants, *loaded.conformal, *_names_below(loaded, out)]))
+    benchmark = loaded.verdict.benchmark
+    expected = read_expectations(texts_of(expect, "--expect"), names, benchmark)
+    asks = join_questions(read_questions(texts_of(ask, "--ask"), names, benchmark), expected)
+    return Study.load(study, changes | {"verdict.ask": [written(one) for one in asks]}), expected
+
+
+def _names_below(study: Study, out: Path) -> list[str]:
+    """Name the variants of the study below, as it was run or as it ships."""
+    if not study.below:
+        return []
+    try:
+        below = Study.from_values(json.loads((out / study.below / "manifest.json").read_text("utf-8"))["study"])
+    except (OSError, ValueError, KeyError, TypeError, NextdayError):
+        below = Study.load(study.below) if study.below in presets() else study
+    return [*below.variants, *below.conformal]
+
+
+def announce() -> None:
+    """Say that bars are about to be fetched, where they are not there yet."""
+    from nextday.data.yahoo.preset import FOLDER, TICKERS, latest_snapshot
+
+    if latest_snapshot() is None:
+        typer.echo(f"no snapshot of Yahoo's bars in {FOLDER} yet: fetching {len(TICKERS)} tickers, once", err=True)

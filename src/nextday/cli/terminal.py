@@ -1,0 +1,92 @@
+"""What a person sees while and after something runs: the console, and progress."""
+
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from nextday.evaluate import Comparison, Verdict
+    from nextday.expectations import Outcome
+    from nextday.pipeline import Results
+
+SCREEN = 58  # lines of a verdict, however much was asked
+MOST_CONTRASTS = 40  # rows of its table
+
+
+def console() -> Console:
+    """Give the console; wide where nobody's window limits it."""
+    return Console(width=None if sys.stdout.isatty() else 140)
+
+
+def watch(outcomes: Iterable[Any], total: int) -> Iterator[Any]:
+    """Show what is done, the time left and the current unit; plain lines where standard error is not a terminal."""
+    screen = Console(stderr=True)
+    if not screen.is_terminal:
+        yield from _plain(outcomes, total, screen)
+        return
+    from rich import progress
+
+    columns = (
+        progress.BarColumn(), progress.MofNCompleteColumn(), progress.TextColumn("done, left"),
+        progress.TimeRemainingColumn(), progress.TextColumn("{task.description}", markup=False),
+    )  # fmt: skip
+    with progress.Progress(*columns, console=screen, transient=True) as bar:
+        task = bar.add_task("starting", total=total)
+        for outcome in outcomes:
+            bar.update(task, advance=1, description=str(outcome.unit))
+            yield outcome
+
+
+def _plain(outcomes: Iterable[Any], total: int, screen: Console) -> Iterator[Any]:
+    step = max(1, total // 10)
+    for done, outcome in enumerate(outcomes, start=1):
+        if done % step == 0 or done == total:
+            screen.print(f"{done} of {total} done; {outcome.unit}", markup=False, highlight=False)
+        yield outcome
+
+
+def show_study(results: "Results", outcomes: Sequence["Outcome"] = ()) -> None:
+    """Print the summary, the verdict, what became of expectations, and where the files are."""
+    from nextday.reporting import summary_table, uncertainty_table
+
+    study, screen = results.study, console()
+    screen.print(summary_table(results.scores, f"{study.name}: {study.question}" if study.question else study.name))
+    if len(results.uncertainty):
+        screen.print(uncertainty_table(results.uncertainty))
+    show_verdict(results.comparison, results.verdict, outcomes)
+    hidden = len(results.notes) - 3
+    for note in results.notes[:3] + ((f"{hidden} more in manifest.json",) if hidden > 0 else ()):
+        screen.print(f"note: {note}", style="dim", markup=False, highlight=False)
+    screen.print(f"tables, plots, report.html: {results.out}", markup=False, highlight=False, soft_wrap=True)
+
+
+def show_verdict(comparison: "Comparison", judged: "Verdict", outcomes: Sequence["Outcome"] = ()) -> None:
+    """Print the headline, what became of expectations, the asked contrasts, context and remarks, on one screen.
+
+    Of very many contrasts the table shows the most significant; remarks, the most important first, fill what is left.
+    """
+    from nextday.reporting import contrasts_table
+
+    screen = console()
+    table = contrasts_table(comparison, judged, most=MOST_CONTRASTS)
+    head: list[Table | Text] = [Text(judged.sentence, "bold")]
+    head += [*(Text(str(one), "bold") for one in outcomes), table]
+    head += [Text(line) for line in judged.context]
+    left = SCREEN - sum([_height(screen, one) for one in head])
+    for number, remark in enumerate(judged.remarks):
+        text = Text(f"- {remark}")
+        left -= _height(screen, text)
+        if left < 1 and number < len(judged.remarks) - 1:
+            head.append(Text(f"- {len(judged.remarks) - number} more remarks: --json shows all"))
+            break
+        head.append(text)
+    for one in head:
+        screen.print(one, highlight=False)
+
+
+def _height(screen: Console, renderable: Table | Text) -> int:
+    return len(screen.render_lines(renderable, pad=False))

@@ -1,0 +1,103 @@
+"""Commands about the answer: before a run what it could tell, and of forecasts made anywhere what they do tell."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nextday.cli.options import (
+    AskOption,
+    DeviceName,
+    ExpectOption,
+    ScaleName,
+    announce,
+    changes_of,
+    load_asking,
+    texts_of,
+)
+from nextday.cli.terminal import console, show_verdict, watch
+
+
+def verdict(
+    file: Annotated[
+        Path,
+        typer.Argument(
+            help="Parquet or CSV (also .gz): variant, ticker, origin, actual, predicted[, seed]; - is standard input.",
+            allow_dash=True,
+        ),
+    ],
+    benchmark: Annotated[
+        str | None, typer.Option(help="Variant to measure skill against; the zero forecast unless given.")
+    ] = None,
+    loss: Annotated[
+        str, typer.Option(help="squared, absolute, miss, pinball, or a column that holds a loss.")
+    ] = "squared",
+    scale: Annotated[
+        ScaleName, typer.Option(help="predicted divides squared errors by the variance expected for the day.")
+    ] = ScaleName.training,
+    margin: Annotated[
+        float | None, typer.Option(min=1e-6, help="Differences of skill below it do not matter; 0.01 is 1 %.")
+    ] = None,
+    pooled: Annotated[
+        str, typer.Option(metavar="A,B", help="Variants of which one network forecasts all tickers.")
+    ] = "",
+    alpha: Annotated[float, typer.Option(min=1e-4, max=0.4, help="Error rate of all intervals together.")] = 0.05,
+    ask: AskOption = None,
+    expect: ExpectOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Compare forecasts that were made anywhere, and answer what is asked of them."""
+    from nextday.evaluate.export import dump
+    from nextday.judgement import verdict as judge_table
+
+    judged = judge_table(
+        file, benchmark=benchmark, loss=loss, scale=scale.value, margin=margin, alpha=alpha, pooled=pooled,
+        ask=texts_of(ask, "--ask"), expect=texts_of(expect, "--expect"),
+    )  # fmt: skip
+    if as_json:
+        typer.echo(dump(judged.to_dict()))
+        for outcome in judged.outcomes:
+            typer.echo(str(outcome), err=True)
+    else:
+        show_verdict(judged.comparison, judged.verdict, judged.outcomes)
+    raise typer.Exit(judged.status)
+
+
+def plan(
+    study: Annotated[str, typer.Argument(help="A study that ships with nextday, or a YAML file.")],
+    source: Annotated[
+        Path | None,
+        typer.Option("--from", metavar="FOLDER", help="Finished folder to go by; OUT/NAME if there, else a pilot."),
+    ] = None,
+    data: Annotated[str | None, typer.Option(help="As for run.")] = None,
+    market: Annotated[str | None, typer.Option(help="Ticker of the market factor.")] = None,
+    tickers: Annotated[str | None, typer.Option(help="What to forecast, such as AAPL,KO.")] = None,
+    seeds: Annotated[str | None, typer.Option(help="Seeds of the networks, such as 42,43,44.")] = None,
+    folds: Annotated[int | None, typer.Option(help="Walk forward over so many test ranges.")] = None,
+    workers: Annotated[int | None, typer.Option(min=0, help="Processes; the cores unless given.")] = None,
+    device: Annotated[DeviceName, typer.Option(help="Where networks train.")] = DeviceName.auto,
+    out: Annotated[Path, typer.Option(help="Folder of all results.")] = Path("results"),
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any key of the study, dotted.")
+    ] = None,
+    ask: AskOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Say what a study would take and which differences it could see, before anything long is fitted."""
+    from nextday.planning import plan as plan_study
+    from nextday.planning import plan_tables
+
+    changes = changes_of(settings, data=data, market=market, tickers=tickers, seeds=seeds, folds=folds)
+    loaded, _ = load_asking(study, changes, ask, None, out)
+    if loaded.data == "yahoo":
+        announce()
+    prospect = plan_study(loaded, out=out, source=source, workers=workers, device=device.value, watch=watch)
+    if as_json:
+        typer.echo(json.dumps(prospect.to_dict(), indent=1, allow_nan=False))
+        return
+    screen = console()
+    for table in plan_tables(prospect):
+        screen.print(table)
+    for note in prospect.notes:
+        screen.print(f"- {note}", markup=False, highlight=False)

@@ -1,0 +1,41 @@
+"""Fit the units of a plan: read back what is finished, hand the rest to the workers, keep each as it comes in."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from nextday.engine.plan import Plan, Unit
+from nextday.engine.store import Store
+from nextday.engine.workers import Engine
+from nextday.models import Fitted
+from nextday.storage.files import sweep
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a unit: its result, or why there is none."""
+
+    unit: Unit
+    fitted: Fitted | None
+    failure: str = ""
+    parameters: int = 0
+    reused: bool = False
+
+
+def execute(plan: Plan, store: Store, engine: Engine, *, fresh: bool = False) -> Iterator[Outcome]:
+    """Yield the outcome of every unit as it finishes; with ``fresh`` finished units are fitted again."""
+    sweep(store.folder)
+    keys, remarks = {}, {}
+    for unit in plan.units:
+        keys[unit] = plan.job(unit).fingerprint()
+        found = "" if fresh else store.load(keys[unit])
+        if isinstance(found, Fitted):
+            yield Outcome(unit, replace(found, weights={}), parameters=found.parameters, reused=True)
+        else:
+            remarks[unit] = (found,) if found else ()
+    for unit, result, seconds in engine.map(remarks, plan.job):
+        if isinstance(result, Fitted):
+            store.save(keys[unit], replace(result, seconds=seconds), label=str(unit))
+            light = replace(result, weights={}, notes=(*result.notes, *remarks[unit]), seconds=seconds)
+            yield Outcome(unit, light, parameters=result.parameters)  # weights stay on disk
+        else:
+            yield Outcome(unit, None, result)

@@ -1,0 +1,72 @@
+"""What was run, on what and with what: enough to repeat it."""
+
+import hashlib
+import json
+import platform
+import time
+from collections.abc import Sequence
+from importlib import metadata
+
+import polars as pl
+
+from nextday.data import Panel
+from nextday.engine.execute import Outcome
+from nextday.engine.plan import POOL
+from nextday.study import Study
+
+LIBRARIES = ("nextday", "torch", "numba", "numpy", "polars", "scikit-learn", "statsmodels")
+
+
+def describe_run(
+    study: Study, panel: Panel, outcomes: Sequence[Outcome], checks: dict[str, str], *, started: float, device: str,
+    precision: str = "float32", remarks: Sequence[str] = (),
+) -> bytes:  # fmt: skip
+    """Give the manifest as JSON, with the notes a reader should see: sessions dropped, fits that did not converge."""
+    dropped = {ticker: count for ticker, count in panel.dropped.items() if count}
+    notes = [*remarks, *panel.notes]
+    notes += [f"{ticker}: {count} sessions left out, as not every ticker has them" for ticker, count in dropped.items()]
+    notes += sorted(
+        f"{outcome.unit}: {note}" for outcome in outcomes if outcome.fitted for note in outcome.fitted.notes
+    )
+    own = {outcome.unit.variant for outcome in outcomes if outcome.unit.ticker == POOL}
+    copies = [name for name, copy in study.conformal.items() if copy.of in own]
+    costs = {name: _cost([one for one in outcomes if one.unit.variant == name]) for name in study.variants}
+    manifest = {
+        "study": study.model_dump(mode="json"),
+        "data": {
+            "source": panel.source, "fingerprint": fingerprint(panel.frame), "tickers": panel.tickers,
+            "market": panel.market, "sessions": len(panel.dates),
+            "from": str(panel.dates[0]), "to": str(panel.dates[-1]),
+            "dropped": dropped,
+        },
+        "units": {
+            "fitted": sum(not outcome.reused for outcome in outcomes),
+            "reused": sum(outcome.reused for outcome in outcomes),
+            "seconds": round(sum(cost["seconds"] for cost in costs.values()), 1),
+        },
+        "costs": costs,
+        "pooled": sorted(own) + copies,  # one network forecasts all tickers
+        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
+        "seconds": round(time.time() - started, 1),
+        "device": device, "precision": precision, "machine": platform.machine(), "python": platform.python_version(),
+        "versions": {library: metadata.version(library) for library in LIBRARIES},
+        "checks": checks,
+        "notes": notes,
+    }  # fmt: skip
+    return json.dumps(manifest, indent=1).encode()
+
+
+def _cost(outcomes: Sequence[Outcome]) -> dict[str, float]:
+    """Sum up what the units of a variant took, whenever they were fitted, and say how large its largest network is."""
+    seconds = round(sum(one.fitted.seconds for one in outcomes if one.fitted), 3)
+    return {"units": len(outcomes), "seconds": seconds, "parameters": max(one.parameters for one in outcomes)}
+
+
+def fingerprint(bars: pl.DataFrame) -> str:
+    """Digest bars by their values, whatever file they came from; 64 hex digits."""
+    digest = hashlib.sha256()
+    for column in bars:
+        values = column.to_physical() if column.dtype != pl.String else column
+        content = "\n".join(values.to_list()).encode() if column.dtype == pl.String else values.to_numpy().tobytes()
+        digest.update(column.name.encode() + b"\n" + content)
+    return digest.hexdigest()

@@ -1,0 +1,180 @@
+"""What a study has to fit: its units, and the job that each of them is."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cache
+from importlib import metadata, resources
+from pathlib import Path
+
+import numpy as np
+
+from nextday.data import Panel
+from nextday.errors import StudyError, TrainingError
+from nextday.features import Features, compute_features, resolve_sets
+from nextday.models import Device, Fitted, Forecaster, Key, Precision, make_model
+from nextday.samples import Fold, Pool, Samples, Windows, fit_scaler, make_folds
+from nextday.samples.windows import cut_windows
+from nextday.study import Study
+
+POOL = "*"
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """One training: variant x ticker x fold x seed; ``seed`` is None where the model has no randomness.
+
+    The ticker of a model of all tickers is ``*``.
+    """
+
+    variant: str
+    ticker: str
+    fold: int
+    seed: int | None
+
+    def __str__(self) -> str:
+        fold = f" fold {self.fold}" if self.fold else ""
+        return f"{self.variant} {self.ticker}{fold}" + ("" if self.seed is None else f" seed {self.seed}")
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Everything a unit's result depends on; a worker needs no more."""
+
+    model: Forecaster
+    train: Samples
+    valid: Samples
+    test: Windows
+    key: Key
+
+    def run(self) -> Fitted:
+        """Fit, forecast and check."""
+        return self.check(self.model.fit_predict(self.train, self.valid, self.test, key=self.key))
+
+    def check(self, fitted: Fitted) -> Fitted:
+        """Refuse forecasts that are no numbers, of other days, or quantiles out of order."""
+        if fitted.predicted.shape != (len(self.test),) or not np.isfinite(fitted.predicted).all():
+            raise TrainingError(f"forecasts are not {len(self.test)} finite numbers")
+        for quantiles in (fitted.quantiles, fitted.valid_quantiles):
+            if not (np.isfinite(quantiles).all() and (np.diff(quantiles, axis=1) >= 0).all()):
+                raise TrainingError("quantiles are not finite numbers in order")
+        return fitted
+
+    def fingerprint(self) -> str:
+        """Name the job by its content: inputs, targets, model, settings, seed, code and libraries; 64 hex digits."""
+        digest = hashlib.sha256(
+            json.dumps([repr(self.model), repr(self.key), self.test.names, self.test.lookback]).encode()
+        )
+        digest.update(code_fingerprint("models"))
+        for array in (self.train.windows.rows, self.train.y, self.valid.windows.rows, self.valid.y, self.test.rows):
+            digest.update(str((array.shape, array.dtype)).encode())
+            digest.update(np.ascontiguousarray(array).data)
+        return digest.hexdigest()
+
+
+@cache
+def code_fingerprint(*packages: str) -> bytes:
+    """Digest of the code of packages (``models`` turns a job into forecasts), and of the libraries' versions."""
+    digest = hashlib.sha256()
+    for package in packages:
+        root = Path(str(resources.files("nextday") / package))
+        for file in sorted(root.rglob("*.py")):
+            digest.update(file.relative_to(root).as_posix().encode() + file.read_bytes())
+    for library in ("torch", "numba", "numpy", "scikit-learn", "statsmodels", "arch"):
+        digest.update(metadata.version(library).encode())
+    return digest.digest()
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The units of a study on a panel, and what makes their jobs."""
+
+    units: tuple[Unit, ...]
+    study: Study
+    features: Features
+    folds: dict[tuple[str, int], Fold]
+    models: dict[str, Forecaster]
+    feature_sets: dict[str, tuple[str, ...]]
+
+    def folds_of(self, unit: Unit) -> list[Fold]:
+        """Days of a unit, ticker by ticker."""
+        return [
+            one for (ticker, fold), one in self.folds.items() if fold == unit.fold and unit.ticker in (ticker, POOL)
+        ]
+
+    def job(self, unit: Unit) -> Job:
+        """Cut and scale the inputs of a unit. The targets of its test range stay here."""
+        model = self.models[unit.variant]
+        names = self.feature_sets[self.study.variants[unit.variant].features]
+        cuts = [self._cut(fold, names, scaled=model.scaled) for fold in self.folds_of(unit)]
+        train, valid, test = cuts[0] if not model.pooled else _pool(cuts)
+        return Job(model, train, valid, test, Key(unit.seed or 0, unit.ticker, unit.fold))
+
+    def _cut(self, fold: Fold, names: tuple[str, ...], *, scaled: bool) -> tuple[Samples, Samples, Windows]:
+        """Cut the samples of a ticker, scaled by what its training range shows."""
+        values, split = self.features.of(fold.ticker, names), fold.split
+        train, valid, test = (
+            cut_windows(values, fold.origins[part], lookback=self.study.lookback, names=names)
+            for part in (split.train, split.valid, split.test)
+        )
+        if scaled:
+            scaler = fit_scaler(train)
+            train, valid, test = scaler.apply(train), scaler.apply(valid), scaler.apply(test)
+        y = fold.y.astype(np.float32).astype(np.float64)  # as precise as the features: rounding of prices must not show
+        return Samples(train, y[split.train]), Samples(valid, y[split.valid]), test
+
+
+def _pool(cuts: list[tuple[Samples, Samples, Windows]]) -> tuple[Samples, Samples, Pool]:
+    """Put the samples of all tickers together."""
+    train, valid = (
+        Samples(Pool.of([one.windows for one in part]), np.concatenate([one.y for one in part]))
+        for part in ([cut[0] for cut in cuts], [cut[1] for cut in cuts])
+    )
+    return train, valid, Pool.of([cut[2] for cut in cuts])
+
+
+def make_plan(study: Study, panel: Panel, *, device: Device = "cpu", precision: Precision = "float32") -> Plan:
+    """Check a study against a panel and lay out its units, before anything is fitted.
+
+    Raises
+    ------
+    StudyError
+        If a model, option, feature set or feature is unknown, a model lacks a feature it needs, or the history is too
+        short.
+    """
+    sets = resolve_sets(study.feature_sets)
+    models = {name: _model_of(study, name, sets, device, precision) for name in study.variants}
+    used = [feature for variant in study.variants.values() for feature in sets[variant.features]]
+    features = compute_features(
+        panel, dict.fromkeys([*used, *(name for own in study.feature_sets.values() for name in own)])
+    )
+    folds = make_folds(panel, study.split, lookback=study.lookback, warmup=features.warmup)
+    units = tuple(
+        Unit(variant, POOL if model.pooled else fold.ticker, fold.split.fold, seed if model.seeded else None)
+        for at, seed in enumerate(study.seeds)
+        for fold in folds
+        for variant, model in models.items()
+        if (model.seeded or at == 0) and (not model.pooled or fold.ticker == folds[0].ticker)
+    )
+    return Plan(units, study, features, {(fold.ticker, fold.split.fold): fold for fold in folds}, models, sets)
+
+
+def _model_of(
+    study: Study, name: str, sets: dict[str, tuple[str, ...]], device: Device, precision: Precision
+) -> Forecaster:
+    variant = study.variants[name]
+    if variant.features not in sets:
+        raise StudyError(f"variants.{name}: unknown feature set {variant.features!r}; known: {', '.join(sets)}")
+    try:
+        model = make_model(
+            variant.model, variant.options, training=study.training, device=device, precision=precision,
+            levels=study.levels,
+        )  # fmt: skip
+    except StudyError as error:
+        raise StudyError(f"variants.{name}: {error}") from None
+    lacking = [feature for feature in model.needs if feature not in sets[variant.features]]
+    if lacking:
+        raise StudyError(
+            f"variants.{name}: model {variant.model} needs {lacking[0]}, which {variant.features} does not hold"
+        )
+    return model

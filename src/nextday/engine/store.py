@@ -1,0 +1,141 @@
+"""Finished units, named by their content: a run goes on where it stopped, and nothing is fitted twice.
+
+A unit is two files: ``KEY.safetensors`` with its numbers, and ``KEY.json`` with its facts and the sha256 of both. Each
+is written under another name, synced and renamed (or put where a URL says), the JSON last: a unit without it does not
+exist. Reading runs no code, whoever wrote the folder.
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+from nextday.errors import OutputError
+from nextday.models import Fitted
+from nextday.storage.files import open_folder, write_atomically
+from nextday.storage.remote import RemotePath, locate
+
+Place = Path | RemotePath
+Arrays = dict[str, np.ndarray]
+Result = TypeVar("Result")
+ARRAYS = (
+    "predicted",
+    "train_loss",
+    "valid_loss",
+    "attention",
+    "quantiles",
+    "valid_quantiles",
+    "latent",
+    "parts",
+    "sweep",
+)
+
+
+class Facts(BaseModel):
+    """What the JSON of a unit says; ``sha256`` is of the numbers' file and of the other facts."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    unit: str
+    best_epoch: int
+    notes: tuple[str, ...]
+    seconds: float
+    sha256: str = ""
+
+    def digest(self, content: bytes) -> str:
+        """Digest the numbers together with these facts; 64 hex digits."""
+        return hashlib.sha256(self.model_dump_json(exclude={"sha256"}).encode() + content).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """A folder of finished units, of one study or of several."""
+
+    folder: Place
+
+    def save(self, key: str, fitted: Fitted, *, label: str) -> None:
+        """Keep a finished unit under the fingerprint of its job."""
+        arrays = {name: getattr(fitted, name) for name in ARRAYS}
+        facts = Facts(unit=label, best_epoch=fitted.best_epoch, notes=fitted.notes, seconds=round(fitted.seconds, 3))
+        self._write(key, arrays | {f"weights.{name}": value for name, value in fitted.weights.items()}, facts)
+
+    def save_arrays(self, key: str, arrays: Mapping[str, np.ndarray], *, label: str, seconds: float) -> None:
+        """Keep what another kind of job gave, named arrays."""
+        self._write(key, arrays, Facts(unit=label, best_epoch=0, notes=(), seconds=round(seconds, 3)))
+
+    def load(self, key: str) -> Fitted | str:
+        """Read a unit back, or say why there is none: nothing if it was never kept, else what became of it.
+
+        A damaged unit is set aside, so that it is fitted again.
+        """
+        return self._load(key, _unpack)
+
+    def load_arrays(self, key: str) -> Arrays | str:
+        """Read named arrays back, or say why there are none, as ``load`` does."""
+        return self._load(key, lambda arrays, _: arrays)
+
+    def holds(self, key: str) -> bool:
+        """Tell whether something was kept under a key, without reading it."""
+        return self._paths(key)[1].is_file()
+
+    def is_empty(self) -> bool:
+        """Tell whether nothing was ever kept."""
+        return next(self.folder.glob("*.json"), None) is None
+
+    def _paths(self, key: str) -> tuple[Place, Place]:
+        return self.folder / f"{key}.safetensors", self.folder / f"{key}.json"
+
+    def _write(self, key: str, arrays: Mapping[str, np.ndarray], facts: Facts) -> None:
+        path, facts_path = self._paths(key)
+        content = save({name: np.asarray(value, order="C") for name, value in arrays.items()})  # it writes memory as is
+        facts = facts.model_copy(update={"sha256": facts.digest(content)})
+        write_atomically(path, content)
+        write_atomically(facts_path, facts.model_dump_json(indent=1).encode())
+
+    def _load(self, key: str, unpack: Callable[[Arrays, Facts], Result]) -> Result | str:
+        if not self.holds(key):
+            return ""
+        try:
+            return unpack(*self._read(key))
+        except (OSError, ValueError, KeyError, SafetensorError):
+            self._set_aside(key)
+            return f"its unit on disk was damaged; set aside as {key[:12]}*.damaged and fitted again"
+
+    def _read(self, key: str) -> tuple[Arrays, Facts]:
+        path, facts_path = self._paths(key)
+        facts, content = Facts.model_validate_json(facts_path.read_bytes(), strict=True), path.read_bytes()
+        if facts.sha256 != facts.digest(content):
+            raise ValueError("the sha256 is another")
+        return load(content), facts
+
+    def _set_aside(self, key: str) -> None:
+        for path in self._paths(key):
+            try:
+                path.replace(path.with_name(f"{path.name}.damaged"))  # type: ignore[arg-type]  # both are of one kind
+            except FileNotFoundError:
+                continue  # never there, or another run was first
+            except OSError as error:
+                raise OutputError(f"{path} is damaged and cannot be set aside: {error.strerror}; remove it") from None
+
+
+def _unpack(arrays: Arrays, facts: Facts) -> Fitted:
+    own = {name: arrays.pop(name) for name in ARRAYS}
+    weights = {name.removeprefix("weights."): value for name, value in arrays.items()}
+    return Fitted(weights=weights, best_epoch=facts.best_epoch, notes=facts.notes, seconds=facts.seconds, **own)
+
+
+def open_store(where: Path | str) -> Store:
+    """Open the folder that a user names for finished units, by a path or a URL that fsspec knows.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written to.
+    """
+    return Store(open_folder(locate(where), option="--store"))

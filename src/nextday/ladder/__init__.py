@@ -1,0 +1,1 @@
+"""All studies of a folder, compared."""

@@ -1,0 +1,94 @@
+"""The whole ladder: run the stages that ship with nextday one after the other, and compare them on the same days."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from nextday.errors import MissingError
+from nextday.evaluate.wording import Lesson
+from nextday.ladder.figures import draw_ladder, write_comparison
+from nextday.ladder.leaderboard import rank
+from nextday.ladder.lessons import learn
+from nextday.ladder.page import render_ladder
+from nextday.ladder.stages import STAGES, Ladder, load_ladder
+from nextday.models import Device, Precision
+from nextday.pipeline import Results, run
+from nextday.progress import Watch
+from nextday.storage.files import open_folder, write_atomically
+from nextday.study import LAST, Study, presets
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, slots=True)
+class Comparisons:
+    """What the ladder came to: the leaderboard, the lessons, and the folder that holds the files."""
+
+    out: Path
+    ladder: Ladder
+    leaderboard: pl.DataFrame
+    lessons: tuple[Lesson, ...]
+    notes: tuple[str, ...]
+
+
+def compare_stages(out: Path | str = "results", *, notes: tuple[str, ...] = ()) -> Comparisons:
+    """Compare the stages in a folder of results, and write the files of the last stage to ``out/stage7``.
+
+    Raises
+    ------
+    NextdayError
+        If fewer than two stages are there, or they are not of the same samples.
+    """
+    ladder = load_ladder(Path(out))
+    board, zero = rank(ladder)
+    lessons, margin, confidence = learn(ladder), ladder.comparison.margin, 1 - ladder.comparison.alpha
+    folder = open_folder(Path(out) / LAST)
+    (folder / "report.html").unlink(missing_ok=True)  # it comes last: without it the folder is unfinished
+    write_comparison(folder, board)
+    draw_ladder(folder, board, margin=margin, confidence=confidence)
+    write_atomically(folder / "lessons.json", json.dumps([asdict(one) for one in lessons], indent=1).encode())
+    page = render_ladder(ladder, board, lessons, zero)
+    write_atomically(folder / "report.html", page.encode())
+    return Comparisons(folder, ladder, board, lessons, (*notes, *ladder.notes))
+
+
+def run_all(
+    changes: Mapping[str, object] | None = None, *, bars: "pl.DataFrame | pd.DataFrame | None" = None,
+    out: Path | str = "results", workers: int | None = None, cluster: str | None = None,
+    store: Path | str | None = None, device: Device = "auto",
+    precision: Precision = "float32", fresh: bool = False,
+    watch: Watch = lambda outcomes, _: outcomes, show: Callable[[Results], None] = lambda _: None,
+) -> Comparisons:  # fmt: skip
+    """Run every stage that ships with nextday, with the same changes, then compare them.
+
+    A stage whose models need a package or weights that are not here is left out, with a note. Any other mistake ends
+    the run; all studies are read before the first is run.
+
+    Parameters
+    ----------
+    changes
+        Dotted keys of all studies and their new values.
+    bars, out, workers, cluster, store, device, precision, fresh, watch
+        As in ``nextday.run``.
+    show
+        Gets the results of each stage when it is done.
+    """
+    known = presets()
+    studies = [Study.load(name, changes) for name in STAGES if name in known]
+    notes = []
+    for study in studies:
+        try:
+            results = run(
+                study, bars=bars, out=out, workers=workers, cluster=cluster, store=store, device=device,
+                precision=precision, fresh=fresh, watch=watch,
+            )  # fmt: skip
+        except MissingError as error:
+            notes.append(f"{study.name} was left out: {error}")
+        else:
+            show(results)
+    return compare_stages(out, notes=tuple(notes))

@@ -1,0 +1,1 @@
+"""Compiled kernels: the inner tile in LLVM, the layers in Numba."""

@@ -1,0 +1,246 @@
+"""One LSTM layer, forward and backward, compiled: the step that training spends its time in.
+
+The meaning is that of ``torch.nn.LSTM`` (float32, one layer, one direction, states that begin at zero). Arrays are
+time-major: x [time, sample, feature], h and c [time, sample, unit], gates [time, 4 * sample * unit], gate after gate in
+PyTorch's order: input, forget, cell, output. What enters a day's gates stands in one array, ``inputs`` [time, sample,
+unit + feature + 1]: the state of the day before, x, and a one for the bias. So a gate is one product, its gradient two.
+"""
+
+import numpy as np
+
+from nextday.models.kernels.tiles import PANEL, compiled, product
+
+Array = np.ndarray
+
+
+# What follows runs over flat arrays, a few at a time: LLVM then finds them apart and uses its vectors.
+
+
+@compiled("f4(f4)", error_model="numpy", fastmath={"contract"})
+def _tanh(x: np.float32) -> np.float32:
+    """Compute tanh in float32 to 4e-7: a rational minimax fit on |x| < 9, beyond which it is 1. NaN stays NaN."""
+    x = np.float32(9) if x > np.float32(9) else x
+    x = np.float32(-9) if x < np.float32(-9) else x
+    z = x * x
+    p = np.float32(1.3354384e-08)
+    p = p * z + np.float32(2.0608923e-05)
+    p = p * z + np.float32(3.4955805e-03)
+    p = p * z + np.float32(1.3381021e-01)
+    p = p * z + np.float32(1)
+    q = np.float32(7.7764560e-07)
+    q = q * z + np.float32(3.2856208e-04)
+    q = q * z + np.float32(2.5876956e-02)
+    q = q * z + np.float32(4.6714336e-01)
+    q = q * z + np.float32(1)
+    return x * p / q
+
+
+@compiled("void(f4[::1])", error_model="numpy", fastmath={"contract"})
+def _sigmoids(values: Array) -> None:
+    half = np.float32(0.5)
+    for j in range(len(values)):
+        values[j] = half * _tanh(half * values[j]) + half
+
+
+@compiled("void(f4[::1])", error_model="numpy", fastmath={"contract"})
+def _squash(values: Array) -> None:
+    """Compute tanh in place: ``_tanhs`` of an array into itself would go value by value, at six times the time."""
+    for j in range(len(values)):
+        values[j] = _tanh(values[j])
+
+
+@compiled("void(f4[::1], f4[::1])", error_model="numpy", fastmath={"contract"})
+def _tanhs(values: Array, out: Array) -> None:
+    for j in range(len(values)):
+        out[j] = _tanh(values[j])
+
+
+@compiled("void(f4[::1], f4[::1], f4[::1], f4[::1], f4[::1])", error_model="numpy", fastmath={"contract"})
+def _mix(a: Array, b: Array, c: Array, d: Array, out: Array) -> None:
+    for j in range(len(out)):
+        out[j] = a[j] * b[j] + c[j] * d[j]
+
+
+@compiled("void(f4[::1], f4[::1], f4[::1])")
+def _multiply(a: Array, b: Array, out: Array) -> None:
+    for j in range(len(out)):
+        out[j] = a[j] * b[j]
+
+
+# Where columns begin at an offset, a row is sliced first: Numba looks at every index that may be negative.
+
+
+@compiled("void(f4[:, ::1], f4[:, ::1], i8)")
+def _copy(values: Array, out: Array, first: int) -> None:
+    """Copy values [row, column] into ``out`` from its column ``first`` on."""
+    for i in range(len(values)):
+        source, target = values[i], out[i][first:]
+        for j in range(len(source)):
+            target[j] = source[j]
+
+
+@compiled("void(f4[:, ::1], i8, f4[:, ::1])")
+def _copy_end(values: Array, first: int, out: Array) -> None:
+    """Copy values [row, column] from column ``first`` on."""
+    for i in range(len(out)):
+        source, target = values[i][first:], out[i]
+        for j in range(len(target)):
+            target[j] = source[j]
+
+
+@compiled("void(f4[:, ::1], f4[:, ::1], f4[:, ::1])")
+def _add(a: Array, b: Array, out: Array) -> None:
+    """Add the first columns of ``b`` to ``a``."""
+    for i in range(out.shape[0]):
+        for j in range(out.shape[1]):
+            out[i, j] = a[i, j] + b[i, j]
+
+
+@compiled("void(f4[::1], f4[::1], f4[::1], f4[::1], f4[::1])")
+def _open(gates: Array, before: Array, squashed: Array, c: Array, h: Array) -> None:
+    """Take a day's gates through their activations, in place, and from the cells before to the cells and states now."""
+    size = len(h)
+    _sigmoids(gates[: 2 * size])
+    _squash(gates[2 * size : 3 * size])
+    _sigmoids(gates[3 * size :])
+    _mix(gates[size : 2 * size], before, gates[:size], gates[2 * size : 3 * size], c)
+    _tanhs(c, squashed)
+    _multiply(gates[3 * size :], squashed, h)
+
+
+@compiled("void(f4[::1], f4[::1], f4[::1], f4[::1], f4[::1], f4[::1])", error_model="numpy", fastmath={"contract"})
+def _shut(d_h: Array, d_c: Array, gates: Array, c_before: Array, squashed: Array, d_gates: Array) -> None:
+    """Take the gradient of the states back through the activations; ``d_c`` moves one day back."""
+    one, size = np.float32(1), len(d_h)
+    i, f, g, o = gates[:size], gates[size : 2 * size], gates[2 * size : 3 * size], gates[3 * size :]
+    d_i, d_f = d_gates[:size], d_gates[size : 2 * size]
+    d_g, d_o = d_gates[2 * size : 3 * size], d_gates[3 * size :]
+    for j in range(size):
+        d_o[j] = d_h[j] * squashed[j] * o[j] * (one - o[j])
+    for j in range(size):
+        d_c[j] += d_h[j] * o[j] * (one - squashed[j] * squashed[j])
+    for j in range(size):
+        d_i[j] = d_c[j] * g[j] * i[j] * (one - i[j])
+    for j in range(size):
+        d_f[j] = d_c[j] * c_before[j] * f[j] * (one - f[j])
+    for j in range(size):
+        d_g[j] = d_c[j] * i[j] * (one - g[j] * g[j])
+    for j in range(size):
+        d_c[j] *= f[j]
+
+
+@compiled(["void(f4[:, ::1], f4[::1])", "void(u4[:, ::1], u4[::1])"])
+def _turn(values: Array, out: Array) -> None:
+    """Lay values [row, column] out as [column, row]."""
+    rows, columns = values.shape
+    flat = values.ravel()
+    for j in range(columns):
+        source, target = flat[j:], out[j * rows : (j + 1) * rows]
+        for i in range(rows):
+            target[i] = source[i * columns]
+
+
+@compiled("f4[::1](f4[:, ::1], f4[:, ::1], f4[::1])")
+def _transposed(w_x: Array, w_h: Array, bias: Array) -> Array:
+    """Lay the weights out flat, as [gate, unit before + feature + 1, unit]."""
+    units, features = w_h.shape[1], w_x.shape[1]
+    size = (units + features + 1) * units
+    out = np.zeros(4 * size + PANEL, np.float32)
+    for gate in range(4):
+        rows, matrix = slice(gate * units, (gate + 1) * units), out[gate * size : (gate + 1) * size]
+        _turn(w_h[rows], matrix)
+        _turn(w_x[rows], matrix[units * units :])
+        matrix[size - units :] = bias[rows]
+    return out
+
+
+@compiled("f4[::1](f4[:, ::1], f4[:, ::1], i8)")
+def _beside(w_h: Array, w_x: Array, columns: int) -> Array:
+    """Lay the first columns of the weights of states and of x out flat, as [4 * unit, column]."""
+    rows, units = w_h.shape
+    out = np.empty(rows * columns + PANEL, np.float32)
+    matrix = out[: rows * columns].reshape((rows, columns))
+    _copy(w_h, matrix, 0)
+    if columns > units:
+        _copy(w_x, matrix, units)
+    return out
+
+
+@compiled("f4[:, ::1](f4[:, :, ::1], i8, i8)")
+def _stacked(gradients: Array, first: int, last: int) -> Array:
+    """Bring some rows of the gradients [4, width, unit] into the shape of their weights, [4 * unit, last - first]."""
+    units = gradients.shape[2]
+    out = np.empty((4 * units, last - first), np.float32)
+    for gate in range(4):
+        for k in range(first, last):
+            for j in range(units):
+                out[gate * units + j, k - first] = gradients[gate, k, j]
+    return out
+
+
+@compiled(
+    "Tuple((f4[:, :, ::1], f4[:, :, ::1], f4[:, :, ::1], f4[:, ::1]))"
+    "(f4[:, :, ::1], f4[:, ::1], f4[:, ::1], f4[::1], b1)"
+)
+def forward(x: Array, w_x: Array, w_h: Array, bias: Array, keep: bool) -> tuple[Array, Array, Array, Array]:
+    """Run the layer; return h and what ``backward`` needs: inputs, c, the gates after their activation.
+
+    ``w_x`` [4 * unit, feature], ``w_h`` [4 * unit, unit], ``bias`` [4 * unit]. Without ``keep`` only h is of use.
+    """
+    times, samples, features = x.shape
+    units = w_h.shape[1]
+    size, width = samples * units, units + features + 1
+    kept = times if keep else 1
+    h = np.empty((times, samples, units), np.float32)
+    c = np.empty((kept, samples, units), np.float32)
+    gates = np.empty((kept, 4 * size), np.float32)
+    inputs = np.empty((kept, samples, width), np.float32)
+    inputs[:, :, width - 1] = 1
+    weights = _transposed(w_x, w_h, bias)
+    before, squashed = np.zeros(size, np.float32), np.empty(size, np.float32)
+    for t in range(times):
+        at = t if keep else 0
+        now, state = gates[at], c[at].ravel()
+        _copy(h[t - 1] if t else before.reshape((samples, units)), inputs[at], 0)
+        _copy(x[t], inputs[at], units)
+        for gate in range(4):
+            matrix = weights[gate * width * units :]
+            product(inputs[at].ravel(), width, 1, matrix, now[gate * size :], samples, width, units, False)
+        _open(now, before, squashed, state, h[t].ravel())
+        before = state
+    return h, inputs, c, gates
+
+
+@compiled(
+    "Tuple((f4[:, :, ::1], f4[:, ::1], f4[:, ::1], f4[:, ::1]))"
+    "(f4[:, :, ::1], f4[:, :, ::1], f4[:, ::1], f4[:, ::1], f4[:, :, ::1], f4[:, ::1], b1)"
+)
+def backward(
+    d_h: Array, inputs: Array, w_x: Array, w_h: Array, c: Array, gates: Array, with_x: bool
+) -> tuple[Array, Array, Array, Array]:
+    """Return the gradients of x (none unless ``with_x``), w_x, w_h and the bias [4 * unit, 1], given that of h."""
+    times, samples, width = inputs.shape
+    units = w_h.shape[1]
+    size, back = samples * units, width - 1 if with_x else units  # how many of a day's inputs want their gradient
+    weights = _beside(w_h, w_x, back)
+    d_weights = np.zeros((4, width, units), np.float32)
+    d_x = np.empty((times if with_x else 0, samples, back - units), np.float32)
+    d_inputs, d_state = np.zeros((samples, back), np.float32), np.empty((samples, units), np.float32)
+    d_c, zero, squashed = np.zeros(size, np.float32), np.zeros(size, np.float32), np.empty(size, np.float32)
+    d_gates = np.empty(4 * size + PANEL, np.float32)
+    for t in range(times - 1, -1, -1):
+        _add(d_h[t], d_inputs, d_state)
+        _tanhs(c[t].ravel(), squashed)
+        _shut(d_state.ravel(), d_c, gates[t], c[t - 1].ravel() if t else zero, squashed, d_gates)
+        for gate in range(4):
+            d_gate, matrix = d_gates[gate * size :], weights[gate * units * back :]
+            product(inputs[t].ravel(), 1, width, d_gate, d_weights[gate].ravel(), width, samples, units, True)
+            product(d_gate, units, 1, matrix, d_inputs.ravel(), samples, units, back, gate > 0)
+        if with_x:
+            _copy_end(d_inputs, units, d_x[t])
+    return (
+        d_x,
+        _stacked(d_weights, units, width - 1),
+        _stacked(d_weights, 0, units),
+        _stacked(d_weights, width - 1, width),
+    )

@@ -1,0 +1,145 @@
+"""The LSTM layer of ``recurrence`` with the operands of its products in bfloat16, and all else in float32.
+
+What enters a product is rounded: a day's inputs (the state before, x, a one), the weights, the gradients of the gates.
+What comes out is not: sums, activations, states, gradients. Micikevicius and others (2018), "Mixed precision training",
+ICLR; Kalamkar and others (2019), "A study of bfloat16 for deep learning training", arXiv:1905.12322.
+
+A product takes pairs of numbers that follow each other in depth (``tiles``), and its left side as rows or as columns.
+So rounded inputs are pairs as they lie for the gates, where depth runs along a row, and rows of gradients for what they
+give back. Only for the weights' gradients, where depth is the samples, rows are put side by side.
+"""
+
+import numpy as np
+
+from nextday.models.kernels.bfloat import ONE, pair_rows, round_into
+from nextday.models.kernels.lstm import _add, _copy_end, _open, _shut, _tanhs, _turn
+from nextday.models.kernels.tiles import PANEL, compiled, product
+
+Array = np.ndarray
+
+
+@compiled("u2[:, ::1](f4[:, ::1], f4[:, ::1], f4[::1], i8)")
+def _rounded_weights(w_x: Array, w_h: Array, bias: Array, wide: int) -> Array:
+    """Round the weights of states, of x and of the one, side by side, [4 * unit, wide]; zeros fill them up."""
+    out = np.zeros((len(w_h), wide), np.uint16)
+    units, features = w_h.shape[1], w_x.shape[1]
+    round_into(w_h, out, 0)
+    round_into(w_x, out, units)
+    round_into(bias.reshape((len(bias), 1)), out, units + features)
+    return out
+
+
+@compiled("u4[::1](u2[:, ::1])")
+def _forth(weights: Array) -> Array:
+    """Lay rounded weights [4 * unit, wide] out as [gate, wide / 2, unit], pairs of what enters."""
+    rows, wide = weights.shape
+    units, pairs = rows // 4, weights.view(np.uint32)
+    out = np.zeros(rows * wide // 2 + PANEL, np.uint32)
+    for gate in range(4):
+        _turn(pairs[gate * units : (gate + 1) * units], out[gate * units * wide // 2 :])
+    return out
+
+
+@compiled("u4[::1](f4[:, ::1], f4[:, ::1], i8)")
+def _back(w_x: Array, w_h: Array, columns: int) -> Array:
+    """Round the first columns of the weights of states and of x, and lay them out as [gate, unit / 2, column]."""
+    rows, units = w_h.shape
+    half = (units + 1) // 2
+    rounded = np.empty((rows, columns), np.uint16)
+    round_into(w_h, rounded, 0)
+    if columns > units:
+        round_into(w_x, rounded, units)
+    out = np.zeros(4 * half * columns + PANEL, np.uint32)
+    matrix = out[: 4 * half * columns].reshape((4 * half, columns))
+    for gate in range(4):
+        pair_rows(rounded[gate * units : (gate + 1) * units], matrix[gate * half : (gate + 1) * half])
+    return out
+
+
+@compiled("f4[:, ::1](f4[:, ::1], i8, i8, i8)")
+def _stacked(gradients: Array, units: int, first: int, last: int) -> Array:
+    """Bring some rows of the gradients [wide, gate * even] into their weights' shape, [4 * unit, last - first]."""
+    out = np.empty((4 * units, last - first), np.float32)
+    even, count = gradients.shape[1] // 4, last - first
+    for gate in range(4):
+        matrix = out[gate * units : (gate + 1) * units].ravel()
+        for k in range(count):
+            source, target = gradients[first + k][gate * even :], matrix[k:]
+            for j in range(units):
+                target[j * count] = source[j]
+    return out
+
+
+@compiled(
+    "Tuple((f4[:, :, ::1], u2[:, :, ::1], f4[:, :, ::1], f4[:, ::1]))"
+    "(f4[:, :, ::1], f4[:, ::1], f4[:, ::1], f4[::1], b1)"
+)
+def forward(x: Array, w_x: Array, w_h: Array, bias: Array, keep: bool) -> tuple[Array, Array, Array, Array]:
+    """Run the layer, as ``recurrence.forward`` does; ``inputs`` are rounded, [time, sample, wide], zeros at the end."""
+    times, samples, features = x.shape
+    units = w_h.shape[1]
+    size, width = samples * units, units + features + 1
+    wide, half = (width + 7) // 8 * 8, (width + 1) // 2  # whole tiles for the gradients of the weights; whole pairs
+    kept = times if keep else 1
+    h = np.empty((times, samples, units), np.float32)
+    c = np.empty((kept, samples, units), np.float32)
+    gates = np.empty((kept, 4 * size), np.float32)
+    inputs = np.zeros((kept, samples, wide), np.uint16)
+    inputs[:, :, width - 1] = ONE
+    weights = _forth(_rounded_weights(w_x, w_h, bias, wide))
+    before, squashed = np.zeros(size, np.float32), np.empty(size, np.float32)
+    for t in range(times):
+        at = t if keep else 0
+        now, state, entering = gates[at], c[at].ravel(), inputs[at]
+        round_into(h[t - 1] if t else before.reshape((samples, units)), entering, 0)
+        round_into(x[t], entering, units)
+        pairs = entering.ravel().view(np.uint32)
+        for gate in range(4):
+            matrix = weights[gate * wide // 2 * units :]
+            product(pairs, wide // 2, 1, matrix, now[gate * size :], samples, half, units, False)
+        _open(now, before, squashed, state, h[t].ravel())
+        before = state
+    return h, inputs, c, gates
+
+
+@compiled(
+    "Tuple((f4[:, :, ::1], f4[:, ::1], f4[:, ::1], f4[:, ::1]))"
+    "(f4[:, :, ::1], u2[:, :, ::1], f4[:, ::1], f4[:, ::1], f4[:, :, ::1], f4[:, ::1], b1)"
+)
+def backward(
+    d_h: Array, inputs: Array, w_x: Array, w_h: Array, c: Array, gates: Array, with_x: bool
+) -> tuple[Array, Array, Array, Array]:
+    """Return the gradients of x (none unless ``with_x``), w_x, w_h and the bias [4 * unit, 1], given that of h."""
+    times, samples, wide = inputs.shape
+    units, features = w_h.shape[1], w_x.shape[1]
+    size, width = samples * units, units + features + 1
+    back = width - 1 if with_x else units
+    even, half = (units + 1) // 2 * 2, (samples + 1) // 2
+    row = 4 * even
+    weights = _back(w_x, w_h, back)
+    d_weights = np.zeros((wide, row), np.float32)
+    d_x = np.empty((times if with_x else 0, samples, back - units), np.float32)
+    d_inputs, d_state = np.zeros((samples, back), np.float32), np.empty((samples, units), np.float32)
+    d_c, zero, squashed = np.zeros(size, np.float32), np.zeros(size, np.float32), np.empty(size, np.float32)
+    d_gates, rounded = np.empty(4 * size + PANEL, np.float32), np.zeros((samples, row), np.uint16)
+    entered, leaving = np.empty((half, wide), np.uint32), np.empty(half * row + PANEL, np.uint32)
+    d_pairs = leaving[: half * row].reshape((half, row))
+    for t in range(times - 1, -1, -1):
+        _add(d_h[t], d_inputs, d_state)
+        _tanhs(c[t].ravel(), squashed)
+        _shut(d_state.ravel(), d_c, gates[t], c[t - 1].ravel() if t else zero, squashed, d_gates)
+        for gate in range(4):
+            round_into(d_gates[gate * size : (gate + 1) * size].reshape((samples, units)), rounded, gate * even)
+        pairs = rounded.ravel().view(np.uint32)
+        product(pairs, row // 2, 1, weights, d_inputs.ravel(), samples, row // 2, back, False)
+        if with_x:
+            _copy_end(d_inputs, units, d_x[t])
+        pair_rows(rounded, d_pairs)
+        pair_rows(inputs[t], entered)
+        product(entered.ravel(), 1, wide, leaving, d_weights.ravel(), wide, half, row, True)
+    return (
+        d_x,
+        _stacked(d_weights, units, units, width - 1),
+        _stacked(d_weights, units, 0, units),
+        _stacked(d_weights, units, width - 1, width),
+    )

@@ -1,0 +1,1 @@
+"""Networks: settings that any process reads, modules that only who trains imports."""

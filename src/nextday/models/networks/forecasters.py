@@ -1,0 +1,55 @@
+"""The networks a study can name: settings here, PyTorch only in the process that trains."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field
+
+from nextday.errors import StudyError
+from nextday.models.networks.base import Network
+
+if TYPE_CHECKING:
+    from nextday.models.networks.heads import Headed
+
+
+@dataclass(frozen=True, slots=True)
+class Lstm(Network):
+    """LSTM layers, the last hidden state, and a head of two linear layers."""
+
+    hidden: Annotated[int, Field(ge=2)] = 64
+    layers: Annotated[int, Field(ge=1)] = 2
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
+
+    def build(self, features: int) -> "Headed":
+        """Make the network."""
+        from nextday.models.networks.lstm import LstmNetwork
+
+        return LstmNetwork(
+            features, hidden=self.hidden, layers=self.layers, dropout=self.dropout, head=self.make_head(),
+            precision=self.precision,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Transformer(Network):
+    """An encoder with attention over the window, its states averaged over time, and a head of two linear layers."""
+
+    width: Annotated[int, Field(ge=2)] = 64
+    layers: Annotated[int, Field(ge=1)] = 2
+    heads: Annotated[int, Field(ge=1)] = 4
+    feedforward: Annotated[int, Field(ge=1)] = 256
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+
+    def __post_init__(self) -> None:
+        Network.__post_init__(self)
+        if self.width % (2 * self.heads):
+            raise StudyError(f"model transformer: width {self.width} is not a multiple of 2 x heads, {2 * self.heads}")
+
+    def build(self, features: int) -> "Headed":
+        """Make the network."""
+        from nextday.models.networks.transformer import TransformerNetwork
+
+        return TransformerNetwork(
+            features, width=self.width, layers=self.layers, heads=self.heads, feedforward=self.feedforward,
+            dropout=self.dropout, head=self.make_head(),
+        )  # fmt: skip

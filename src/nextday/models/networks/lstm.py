@@ -1,0 +1,102 @@
+"""The LSTM of Stage 2."""
+
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any  # a context of autograd has no type
+
+import torch
+from torch import nn
+from torch.autograd.function import once_differentiable
+
+from nextday.errors import TrainingError
+from nextday.models.base import NO_BF16
+from nextday.models.kernels import lstm as recurrence
+from nextday.models.kernels.lstm_stacked import StackedLstm
+from nextday.models.networks.dropout import Dropout
+from nextday.models.networks.heads import Head, Headed, PointHead
+
+NAMES = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
+
+
+class LstmNetwork(Headed):
+    """LSTM over the window; the last hidden state feeds the head.
+
+    Hochreiter and Schmidhuber (1997), "Long Short-Term Memory", Neural Computation 9(8). Dropout between the layers.
+    """
+
+    def __init__(
+        self, features: int, *, hidden: int, layers: int, dropout: float, head: Callable[[int], Head] = PointHead,
+        precision: str = "float32",
+    ) -> None:  # fmt: skip
+        super().__init__()
+        widths = [features] + [hidden] * (layers - 1)
+        self.layers = nn.ModuleList(LstmLayer(width, hidden, precision) for width in widths)
+        self.dropout = Dropout(dropout)
+        self.head = head(hidden)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map windows [sample, lookback, feature] to what the head makes of them."""
+        return self.head(self.states(x)[-1])
+
+    def states(self, x: torch.Tensor) -> list[torch.Tensor]:
+        """Give the last hidden state of each layer, [sample, hidden]; the head gets the last of them."""
+        x, found = x.transpose(0, 1), []
+        for depth, layer in enumerate(self.layers):
+            x = layer(self.dropout(x) if depth else x)
+            found.append(x[-1])
+        return found
+
+
+class LstmLayer(nn.LSTM):
+    """One layer of ``nn.LSTM``: its parameters, its meaning; on a CPU, in float32, a compiled kernel computes it.
+
+    With precision ``bf16`` that kernel rounds the operands of its products to bfloat16.
+    """
+
+    stacked = False
+
+    def __init__(self, features: int, units: int, precision: str = "float32") -> None:
+        super().__init__(features, units)
+        self.precision = precision
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
+        """Map inputs [time, sample, feature] to hidden states [time, sample, unit]."""
+        plain = x.device.type == "cpu" and x.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
+        if plain and not self.stacked:
+            return _Kernel.apply(self.precision, x, *self._flat_weights)  # type: ignore[no-untyped-call]
+        if self.precision != "float32":
+            raise TrainingError(NO_BF16)
+        if self.stacked:
+            w_x, w_h, b_x, b_h = (getattr(self, name) for name in NAMES)
+            return StackedLstm.apply(x, w_x, w_h, b_x + b_h)  # type: ignore[no-untyped-call]
+        return super().forward(x)[0]
+
+
+def _kernel(precision: str) -> ModuleType:
+    """Give the code of a precision; compiling it for the first time takes seconds."""
+    if precision == "float32":
+        return recurrence
+    from nextday.models.kernels import lstm_bf16 as recurrence_bf16
+
+    return recurrence_bf16
+
+
+class _Kernel(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, precision: str, x: torch.Tensor, *weights: torch.Tensor) -> torch.Tensor:  # noqa: ANN401
+        ctx.kernel = _kernel(precision)
+        w_x, w_h, b_x, b_h = (weight.detach() for weight in weights)
+        ctx.weights = w_x.numpy(), w_h.numpy()
+        bias, keep = (b_x + b_h).numpy(), any(ctx.needs_input_grad)
+        h, *ctx.kept = ctx.kernel.forward(x.detach().contiguous().numpy(), *ctx.weights, bias, keep)
+        return torch.from_numpy(h)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, d_h: torch.Tensor) -> tuple[torch.Tensor | None, ...]:  # noqa: ANN401
+        inputs, *kept = ctx.kept
+        with_x = ctx.needs_input_grad[1]
+        d_x, d_w_x, d_w_h, d_bias = ctx.kernel.backward(d_h.contiguous().numpy(), inputs, *ctx.weights, *kept, with_x)
+        bias = torch.from_numpy(d_bias).squeeze(1)
+        weights = torch.from_numpy(d_w_x), torch.from_numpy(d_w_h), bias, bias
+        return None, torch.from_numpy(d_x) if with_x else None, *weights

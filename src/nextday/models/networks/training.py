@@ -1,0 +1,184 @@
+"""The one training loop of nextday: Adam, early stopping on valid, the best weights copied and restored."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import nn
+
+from nextday.errors import TrainingError
+from nextday.models.base import Key
+from nextday.models.networks.dropout import seed_dropout
+from nextday.models.networks.heads import Headed
+from nextday.samples import Pool, Samples, Windows
+from nextday.study import Training
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """Loss per epoch, and the epoch whose weights the network was left with (from 1)."""
+
+    train_loss: np.ndarray
+    valid_loss: np.ndarray
+    best_epoch: int
+
+
+@dataclass(slots=True)
+class Progress:
+    """The epochs of a unit so far, and the rule by which they end."""
+
+    settings: Training
+    train_loss: list[float] = field(default_factory=list)
+    valid_loss: list[float] = field(default_factory=list)
+    best_epoch: int = 0
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether there is another epoch."""
+        epochs = len(self.valid_loss)
+        return epochs < self.settings.max_epochs and epochs - self.best_epoch < self.settings.patience
+
+    def note(self, train_loss: float, valid_loss: float) -> bool:
+        """Keep the losses of an epoch, and tell whether it was the best."""
+        self.train_loss.append(train_loss)
+        self.valid_loss.append(valid_loss)
+        epochs = len(self.valid_loss)
+        if not np.isfinite([train_loss, valid_loss]).all():
+            raise TrainingError(f"the loss is not finite in epoch {epochs}: {train_loss}, {valid_loss}")
+        if self.best_epoch and valid_loss >= self.valid_loss[self.best_epoch - 1]:
+            return False
+        self.best_epoch = epochs
+        return True
+
+    @property
+    def trained(self) -> Trained:
+        """What it came to."""
+        return Trained(np.array(self.train_loss), np.array(self.valid_loss), self.best_epoch)
+
+
+def train(network: Headed, train: Samples, valid: Samples, *, settings: Training, key: Key, device: str) -> Trained:
+    """Train a network in place by the loss of its head, and leave it with the weights of its best epoch on ``valid``.
+
+    Parameters
+    ----------
+    network
+        Maps windows [sample, lookback, feature] to what its ``head`` makes of them; already initialised.
+    train, valid
+        What to learn from, and what to stop by.
+    settings
+        Batch size, learning rate, gradient clipping, patience, most epochs.
+    key
+        Gives the shuffles and the dropout masks.
+    device
+        ``cpu`` or ``cuda``.
+
+    Raises
+    ------
+    TrainingError
+        If a loss is not finite.
+    """
+    x, y = as_tensor(train.windows).to(device), torch.from_numpy(train.y).float().to(device)
+    valid_x, valid_y = as_tensor(valid.windows).to(device), torch.from_numpy(valid.y).float().to(device)
+    optimizer = torch.optim.Adam(network.parameters(), lr=settings.learning_rate, fused=True)
+    shuffle = torch.Generator().manual_seed(key.stream("shuffle"))
+    progress, best = Progress(settings), _copy(network)
+    seed_dropout(network, key)
+    network.head.start(y)
+    while progress.goes_on:
+        batches = torch.randperm(len(y), generator=shuffle).to(device).split(settings.batch_size)
+        trained = _one_epoch(network, optimizer, x, y, batches, settings.clip)
+        if progress.note(trained, _loss(network, valid_x, valid_y)):
+            best = _copy(network)
+    network.load_state_dict(best)
+    return progress.trained
+
+
+def predict(network: Headed, windows: Windows, *, device: str) -> tuple[np.ndarray, np.ndarray]:
+    """Forecast some windows, dropout off: points [sample] and quantiles [sample, level]."""
+    network.eval()
+    with torch.inference_mode():
+        points, quantiles = network.head.forecast(network(as_tensor(windows).to(device)))
+        return points.cpu().numpy(), quantiles.cpu().numpy()
+
+
+def place(network: nn.Module, windows: Windows, *, device: str) -> np.ndarray:
+    """Give the latent means of some windows, shape [sample, dimension]."""
+    network.eval()
+    with torch.inference_mode():
+        parts = as_tensor(windows).to(device).split(4096)
+        return torch.cat([network.latent(part)[0] for part in parts]).double().cpu().numpy()  # type: ignore[operator]
+
+
+def attention(network: nn.Module, windows: Windows, *, device: str) -> np.ndarray:
+    """Average an attending network's attention over samples and the days that attend, shape [layer, head, lag].
+
+    Lag 0 is the day of the origin. Empty for a network without a method ``attention``.
+    """
+    attend = getattr(network, "attention", None)
+    if attend is None:
+        return np.empty((0, 0, 0))
+    network.eval()
+    with torch.inference_mode():
+        parts = [attend(part).sum(dim=(1, 3)) for part in as_tensor(windows).to(device).split(512)]
+        mean = torch.stack(parts).sum(dim=0) / (len(windows) * windows.lookback)
+        return mean.flip(-1).double().cpu().numpy()
+
+
+def states(network: Headed, windows: Windows) -> list[np.ndarray]:
+    """Give what each layer makes of some windows, dropout off, on the CPU; float32, shape [sample, width] each.
+
+    The last is what the head gets.
+    """
+    network.eval()
+    with torch.inference_mode():
+        parts = [network.states(part) for part in as_tensor(windows).split(512)]
+        return [torch.cat(layer).numpy() for layer in zip(*parts, strict=True)]
+
+
+def initialise(network: nn.Module, key: Key) -> None:
+    """Draw every parameter from a stream of its own, uniform within PyTorch's default bounds.
+
+    Networks whose inputs differ in width so start from equal weights wherever their shapes agree.
+    """
+    for prefix, module in network.named_modules():
+        if isinstance(module, nn.LSTM | nn.Linear):
+            width = module.hidden_size if isinstance(module, nn.LSTM) else module.in_features
+            for name, parameter in module.named_parameters(recurse=False):
+                stream = torch.Generator().manual_seed(key.stream(f"initial {prefix}.{name}"))
+                nn.init.uniform_(parameter, -(width**-0.5), width**-0.5, generator=stream)
+
+
+def as_tensor(windows: Windows) -> torch.Tensor:
+    """View windows as a tensor [sample, lookback, feature] without copying their overlaps, but those of a pool."""
+    if isinstance(windows, Pool):
+        return torch.cat([as_tensor(part) for part in windows.parts])
+    rows = torch.from_numpy(windows.rows)
+    return rows.unfold(0, windows.lookback, 1).transpose(1, 2)
+
+
+def _one_epoch(
+    network: Headed, optimizer: torch.optim.Optimizer, x: torch.Tensor, y: torch.Tensor,
+    batches: tuple[torch.Tensor, ...], clip: float,
+) -> float:  # fmt: skip
+    """Take one step per batch; return the mean training loss."""
+    network.train()
+    total = torch.zeros((), device=y.device)
+    for batch in batches:
+        optimizer.zero_grad()
+        loss = network.head.loss(network(x[batch]), y[batch])
+        loss.backward()
+        nn.utils.clip_grad_norm_(network.parameters(), clip)
+        optimizer.step()
+        total += loss.detach() * len(batch)
+    return float(total) / len(y)
+
+
+def _loss(network: Headed, x: torch.Tensor, y: torch.Tensor) -> float:
+    network.eval()
+    with torch.inference_mode():
+        return float(network.head.loss(network(x), y))
+
+
+def _copy(network: nn.Module) -> dict[str, torch.Tensor]:
+    """Copy the weights; ``state_dict`` alone would hand out the tensors that training goes on changing."""
+    return {name: value.clone() for name, value in network.state_dict().items()}

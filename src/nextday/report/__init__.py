@@ -1,7 +1,0 @@
-"""From scores, forecasts and the verdict to what a reader sees."""
-
-from nextday.report.html import render_report
-from nextday.report.plots import draw_plots
-from nextday.report.tables import contrasts_table, summary_table, uncertainty_table, write_csv
-
-__all__ = ["contrasts_table", "draw_plots", "render_report", "summary_table", "uncertainty_table", "write_csv"]

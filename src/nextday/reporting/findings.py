@@ -1,0 +1,122 @@
+"""How the finding of a contrast is told and drawn: the same on the terminal, in plots and on the page."""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from nextday.evaluate.answers import finding_of
+from nextday.evaluate.contrasts import Comparison, Contrast
+from nextday.evaluate.losses import unit_of
+from nextday.evaluate.verdict import Verdict
+from nextday.evaluate.wording import the
+from nextday.reporting.style import COLOURS, GREY, Limits
+
+WORDS = {"better": "help", "worse": "hurt"}  # of features; "equal", "cannot tell", "withheld" are as for variants
+SHADES = {"better": 2, "worse": 1, "equal": 0}  # of COLOURS: green, vermilion, blue; all else is grey
+BETWEEN = "Between variants"
+FAR = 4.0  # times the extent of the lesser half of the contrasts, from where on an interval is cut
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One contrast as a reader sees it.
+
+    Attributes
+    ----------
+    contrast
+        Its numbers.
+    finding
+        A key of ``FINDINGS``.
+    word
+        The finding as a table has it: what features do, or how the first variant fares.
+    group
+        What it stands under: the model whose features are asked about, the benchmark, or other pairs.
+    alone
+        Whether the second is the benchmark, which the group names.
+    of_features
+        Whether both are one model that reads different features.
+    beside
+        Whether it is shown beside what is asked.
+    """
+
+    contrast: Contrast
+    finding: str
+    word: str
+    group: str
+    alone: bool = False
+    of_features: bool = False
+    beside: bool = False
+
+    @property
+    def name(self) -> str:
+        """Both variants."""
+        return f"{self.contrast.first} - {self.contrast.second}"
+
+    @property
+    def note(self) -> str:
+        """Why it is not judged, or what else explains it."""
+        if self.contrast.withheld:
+            return self.contrast.withheld
+        swing = self.contrast.swing and self.finding in {"better", "worse"}
+        return "a slow swing explains it as well" if swing else ""
+
+
+def lines_of(contrasts: Iterable[Contrast], comparison: Comparison, verdict: Verdict | None = None) -> list[Line]:
+    """Tell each contrast, grouped by model, in the order in which the groups come; the verdict knows the models."""
+    models = {(one.first, one.second): one.model for one in verdict.answers} if verdict else {}
+    lines = [_line(one, comparison, models.get((one.first, one.second), "")) for one in contrasts]
+    order = list(dict.fromkeys(line.group for line in lines))
+    return sorted(lines, key=lambda line: order.index(line.group))
+
+
+def _line(contrast: Contrast, comparison: Comparison, model: str) -> Line:
+    finding, bench = finding_of(contrast), comparison.losses.benchmark
+    word = "identical" if contrast.identical and not contrast.withheld else finding
+    if model:
+        return Line(contrast, finding, WORDS.get(finding, word), model, of_features=True)
+    alone = contrast.second == bench
+    return Line(contrast, finding, word, f"Against {the(bench)}" if alone else BETWEEN, alone)
+
+
+def colour_of(finding: str) -> str:
+    """Give the colour of a finding."""
+    return COLOURS[SHADES[finding]] if finding in SHADES else GREY
+
+
+def exploratory(comparison: Comparison, most: int) -> list[Contrast]:
+    """Give the pairs that were not asked, at most so many: those with the smallest adjusted p, then alone."""
+    return sorted(comparison.others, key=lambda one: (one.p_adjusted, one.p_value))[:most]
+
+
+def unit(comparison: Comparison) -> str:
+    """Say what a skill of 0.01 is called, with the benchmark's name."""
+    losses = comparison.losses
+    return unit_of(losses).replace("the benchmark", the(losses.benchmark))
+
+
+def reach(contrasts: Sequence[Contrast]) -> Limits:
+    """Choose the limits of an axis of skill, in percent, so that a hopeless model does not squeeze all others.
+
+    Zero and the margin are always inside. A contrast whose estimate lies beyond four times the extent of the lesser
+    half of all intervals is left out; of the others an interval is cut at twice that. One alone is shown whole.
+    """
+    margin = max((one.margin for one in contrasts), default=0.0)
+    known = [one for one in contrasts if math.isfinite(one.low) and math.isfinite(one.high)]
+    extents = sorted(max(abs(one.low), abs(one.high)) for one in known)
+    usual = max(extents[(len(extents) - 1) // 2], margin) if extents else margin
+    most = FAR * usual if len(extents) > 1 else math.inf
+    near = [one for one in known if abs(one.estimate) <= most]
+    low = min([-1.25 * margin, *(max(one.low, -2 * most) for one in near)])
+    high = max([1.25 * margin, *(min(one.high, 2 * most) for one in near)])
+    room = 0.04 * (high - low)
+    return (100 * (low - room), 100 * (high + room)) if high > low else (-1.0, 1.0)
+
+
+def figures(value: float, digits: int = 2) -> str:
+    """Write a skill in percent with a true minus sign, and no minus zero."""
+    return f"{round(100 * value, digits) + 0.0:+.{digits}f}".replace("-", "−")
+
+
+def interval_of(contrast: Contrast) -> str:
+    """Write the simultaneous interval in percent."""
+    return f"{figures(contrast.low)} to {figures(contrast.high)}"

@@ -1,0 +1,174 @@
+"""The report of a study: one HTML file that holds its text, tables, plots and scripts, and loads nothing."""
+
+import json
+from base64 import b64encode
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+
+from nextday.evaluate import Beside
+from nextday.evaluate.breakdown import Breakdown, break_down
+from nextday.evaluate.contrasts import Comparison
+from nextday.evaluate.losses import LOSSES
+from nextday.evaluate.verdict import CODES, Verdict
+from nextday.reporting import forest
+from nextday.reporting import interactive as figures
+from nextday.reporting.findings import lines_of, unit
+from nextday.reporting.html_tables import NAMES, NOTHING, lay_out, number, share
+from nextday.reporting.style import COLOURS
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+    from markupsafe import Markup
+
+PLATES = {
+    "attention": "What the networks attend to", "context": "Loss on valid by context",
+    "latent_map": "The latent space", "regimes": "Regimes through time", "profile": "What the regimes are",
+    "probes": "What the networks' states hold", "cka": "How alike the networks are",
+    "training": "Reconstruction and divergence by epoch",
+    "fan": "Intervals of the last test days",
+    "reliability": "Observed against nominal frequency", "pit": "Probability integral transform",
+    "coverage": "Coverage through time",
+}  # fmt: skip
+DARK = ("#4BA6E3", "#FF8A4C", "#2CC295", "#E39BC4", "#F2B632", "#8CCDF2")  # the palette of style.py, lighter
+
+
+def render_report(
+    *, comparison: Comparison, verdict: Verdict, scores: pl.DataFrame, history: pl.DataFrame, folds: pl.DataFrame,
+    manifest: dict[str, Any], aside: Beside | None = None, uncertainty: pl.DataFrame | None = None,
+    plates: Mapping[str, bytes] | None = None,
+) -> str:  # fmt: skip
+    """Render the whole report.
+
+    Parameters
+    ----------
+    comparison, verdict
+        What was compared, and what it says.
+    scores, history, folds
+        The tables of the study; history may be empty.
+    aside
+        Tests that stand beside the verdict.
+    manifest
+        What was run; optional ``checks`` maps the name of a check that passed to what was checked.
+    uncertainty, plates
+        What ``assess`` says of quantile forecasts, and the plots, as PNG, that belong to this rung of the ladder.
+    """
+    numbers = break_down(comparison)
+    drawn = _pictures(comparison, verdict, numbers, history)
+    study = manifest.get("study", {})
+    return environment().get_template("report.html").render(
+        comparison=comparison, losses=comparison.losses, verdict=verdict, badge=CODES.get(verdict.code, verdict.code),
+        title=study.get("question") or study.get("name") or "study", answers=_answers(comparison, verdict),
+        notes=[line for line in lines_of(comparison.asked, comparison, verdict) if line.note],
+        study=study, manifest=manifest, nothing=NOTHING, colours=COLOURS, dark=DARK,
+        unit=unit(comparison), text=_texts(comparison, scores, folds), pictures=drawn,
+        tables=lay_out(
+            comparison, verdict, numbers, scores=scores, history=history, folds=folds, manifest=manifest, aside=aside,
+            uncertainty=uncertainty,
+        ),
+        plates={name: b64encode(content).decode() for name, content in (plates or {}).items()}, captions=PLATES,
+        version=manifest.get("versions", {}).get("nextday", ""), **scripts(drawn),
+    )  # fmt: skip
+
+
+def environment() -> "Environment":
+    """Give what renders the templates: every value is escaped, and none may be missing."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    return Environment(
+        loader=PackageLoader("nextday.reporting"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True,
+    )  # fmt: skip
+
+
+def scripts(pictures: Mapping[str, figures.Picture]) -> dict[str, "Markup"]:
+    """Give what a page's script draws, and plotly.js, so that neither can end the script it stands in."""
+    from markupsafe import Markup
+    from plotly.offline import get_plotlyjs
+
+    return {
+        "specs": Markup(_embed({key: {"data": one.data, "layout": one.layout} for key, one in pictures.items()})),
+        "plotly": Markup(get_plotlyjs().replace("</script", r"<\/script")),
+    }
+
+
+def _embed(value: object) -> str:
+    """Write JSON that can neither end nor begin a script."""
+    text = json.dumps(value, allow_nan=False, separators=(",", ":"))
+    return text.replace("&", r"\u0026").replace("<", r"\u003c").replace(">", r"\u003e")  # other than ASCII is escaped
+
+
+def _answers(comparison: Comparison, verdict: Verdict) -> list[tuple[str, str]]:
+    """Give one line per answer with its finding, in the order of the table; none where the headline says it all."""
+    known = {(one.first, one.second): one for one in verdict.answers}
+    lines = [
+        known.get((line.contrast.first, line.contrast.second))
+        for line in lines_of(comparison.asked, comparison, verdict)
+    ]
+    said = [one for one in lines if one is not None]
+    texts = [f"{one.model}: {one.sentence}" if one.model else one.sentence for one in said]
+    found = [
+        (one.finding.replace(" ", "-"), f"{text[0].upper()}{text[1:]}.") for one, text in zip(said, texts, strict=True)
+    ]
+    return found if len(found) > 1 else []
+
+
+def _pictures(
+    comparison: Comparison, verdict: Verdict, numbers: Breakdown, history: pl.DataFrame
+) -> dict[str, figures.Picture]:
+    losses = comparison.losses
+    drawn = [
+        forest.draw_contrasts(comparison, verdict), forest.draw_others(comparison, verdict),
+        figures.draw_saved(losses, numbers), figures.draw_tickers(losses, numbers),
+        figures.draw_years(losses, numbers), figures.draw_curves(losses, history),
+        figures.draw_seeds(comparison, numbers),
+    ]  # fmt: skip
+    return {one.key: one for one in drawn if one is not None}
+
+
+def _texts(comparison: Comparison, scores: pl.DataFrame, folds: pl.DataFrame) -> dict[str, str]:
+    """Give the numbers that the template's sentences name."""
+    first, last = (str(date) for date in comparison.losses.dates[[0, -1]].astype("datetime64[D]"))
+    seeds = sorted({seed for seeds in comparison.losses.seeds for seed in seeds})
+    change, loss = comparison.sensitivity, LOSSES.get(comparison.losses.loss)
+    return {
+        "margin": f"{100 * comparison.margin:g}",
+        "detectable": _seen(comparison, "detectable"), "equality": _seen(comparison, "equality"),
+        "confidence": f"{100 * (1 - comparison.alpha):g} %",
+        "equivalence": f"{100 * (1 - 2 * comparison.alpha):g} %",
+        "first": first, "last": last,
+        "trained": f"{min(folds['train_from'])}" if len(folds) and "train_from" in folds.columns else NOTHING,
+        "days": f"{len(comparison.losses.dates):,}",
+        "tickers": f"{len(comparison.losses.tickers)} ticker{'s' if len(comparison.losses.tickers) > 1 else ''}",
+        "samples": f"{int((~np.isnan(comparison.losses.base)).sum()):,}",
+        "seeds": ", ".join(map(str, seeds)) or "none (no model is random)",
+        "up": share(scores["AlwaysUp"].mean()),
+        "zero_days": f"{int(scores['ZeroDays'].max() or 0):,}",  # type: ignore[arg-type]
+        "block": f"{comparison.block:.1f}",
+        "half": f"{change[0]:.2f}", "twice": f"{change[1]:.2f}",
+        "survivors": _survivors(comparison),
+        "loss": NAMES.get(comparison.losses.loss, comparison.losses.loss),
+        "scaled": (loss.scale or "").replace("_", " ") if loss else "",
+    }  # fmt: skip
+
+
+def _seen(comparison: Comparison, what: str) -> str:
+    """Write the range over what is asked and judged of what the study could have seen; nothing if nothing is."""
+    known = [getattr(one, what) for one in comparison.asked if not (one.withheld or one.identical)]
+    if not known:
+        return NOTHING
+    low, high = (number(100 * value, comparison, signed=False) for value in (min(known), max(known)))
+    return low if low == high else f"{low} to {high}"
+
+
+def _survivors(comparison: Comparison) -> str:
+    """Say what the data show of companies that failed: tickers without samples at the end."""
+    losses = comparison.losses
+    end, known = losses.dates[-1], [np.flatnonzero(~np.isnan(row)) for row in losses.base]
+    last = losses.dates[[days[-1] for days in known if len(days)]]
+    gone, day = int((last < end - np.timedelta64(30, "D")).sum()), str(end.astype("datetime64[D]"))
+    if gone:
+        return f"{gone} of the {len(losses.tickers)} tickers end{'s' if gone == 1 else ''} over 30 days before {day}."
+    return f"No ticker is delisted before {day}: results are subject to survivorship bias."

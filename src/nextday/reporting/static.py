@@ -1,0 +1,342 @@
+"""The plots of a study, each a figure made of the tables and nothing else."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from nextday.analyses import rungs, uncertainty
+from nextday.analyses.probing import figures as probes
+from nextday.analyses.regimes import figures as regime_plots
+from nextday.analyses.regimes import latent_map as latent
+from nextday.analyses.regimes.clusters import Regimes
+from nextday.evaluate import METRICS, Comparison, Verdict, summarise
+from nextday.reporting import style
+from nextday.reporting.style import Limits, Look, Row, focus, looks, new_figure, plain, shorten, upright
+from nextday.reporting.verdict_plot import draw_verdict
+from nextday.storage.files import write_atomically
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Write = Callable[[Path, bytes], None]
+
+LABELS = {"MAE": "MAE (log return)", "RMSE": "RMSE (log return)", "DirAcc": "DirAcc (%)"}
+LOSSES = ("train_loss", "valid_loss")
+Panel = tuple[str, np.ndarray, np.ndarray, Limits]  # label, values [ticker, variant], marks [ticker]
+UNIT = ["variant", "ticker", "fold", "seed"]
+MOST_TICKERS, MOST_LINES = 40, 15  # what can be told apart; beyond it a distribution is shown
+
+
+def draw_plots(
+    out: Path, name: str, *, forecasts: pl.DataFrame, history: pl.DataFrame, scores: pl.DataFrame,
+    baselines: pl.DataFrame | None = None, tables: Mapping[str, pl.DataFrame] | None = None,
+    comparison: Comparison | None = None, verdict: Verdict | None = None, question: str = "",
+    regimes: Regimes | None = None, probed: pl.DataFrame | None = None, write: Write = write_atomically,
+) -> dict[str, bytes]:  # fmt: skip
+    """Draw the plots of a study, and hand each to ``write`` as a PNG; return those that the report shows as they are.
+
+    Parameters
+    ----------
+    out, name
+        Folder, and what the files' names begin with.
+    forecasts, history, scores
+        The tables of the study; without history no curves are drawn.
+    baselines
+        The scores of Stage 1 on the same days; without them nothing is compared.
+    tables
+        Further tables of the study, by name: what networks attended to, the contexts that were tried.
+    comparison, verdict, question
+        What the study asks, what the answer is, and the question in words; ``name`` unless given.
+    regimes
+        Those of the study's latent space.
+    probed
+        What ``assess_probes`` says of the networks of other studies.
+    write
+        Takes a path and what shall be there.
+    """
+    import matplotlib as mpl
+
+    with mpl.rc_context(style.STYLE):
+        if comparison is not None and verdict is not None and comparison.asked:
+            figure = draw_verdict(comparison, verdict, question or name)
+            write(out / f"{name}_verdict.png", style.png(figure))
+        for suffix, figure in _figures(name, forecasts, history, scores, baselines):
+            write(out / f"{name}_{suffix}.png", style.png(figure))
+        found = _plates(forecasts, tables or {}, regimes, probed)
+        plates = {suffix: style.png(figure) for suffix, figure in found}
+    for suffix, content in plates.items():
+        write(out / f"{name}_{suffix}.png", content)
+    return plates
+
+
+def _plates(
+    forecasts: pl.DataFrame, tables: Mapping[str, pl.DataFrame], regimes: Regimes | None, probed: pl.DataFrame | None
+) -> Iterator[tuple[str, "Figure"]]:
+    """Make the figures that belong to single stages."""
+    for suffix, table, draw in (("attention", "attention", rungs.attention), ("context", "sweep", rungs.contexts)):
+        if not tables.get(table, pl.DataFrame()).is_empty():
+            yield suffix, draw(tables[table])
+    yield from uncertainty.draw(forecasts)
+    if regimes is not None:
+        yield "latent_map", latent.latent_map(tables["latents"], regimes)
+        yield "regimes", regime_plots.ribbons(regimes)
+        yield "profile", regime_plots.profile(regimes)
+        yield "training", latent.training(tables["history"])
+    if probed is not None and len(probed):
+        yield "probes", probes.probes(probed)
+        yield "cka", probes.cka(tables["cka"])
+
+
+def _figures(
+    name: str, forecasts: pl.DataFrame, history: pl.DataFrame, scores: pl.DataFrame, baselines: pl.DataFrame | None
+) -> Iterator[tuple[str, "Figure"]]:
+    """Make one figure after the other, so that only one is in memory."""
+    look, zero, scores = looks(scores["variant"].unique(maintain_order=True)), zero_forecast(forecasts), finite(scores)
+    yield "ablation_bars", ablation(scores, zero, look)
+    yield "ablation_per_ticker", per_ticker(scores, zero, look)
+    if not history.is_empty():
+        yield "ablation_curves", curves(history, look)
+    yield "ablation_predictions", predictions(forecasts, look)
+    yield "ablation_heatmap", heatmap(scores, look)
+    if baselines is not None:
+        yield "full_comparison", comparison(name, scores, finite(baselines), look)
+
+
+def zero_forecast(forecasts: pl.DataFrame) -> pl.DataFrame:
+    """Score the forecast of zero, one row per ticker: its errors are the returns themselves."""
+    errors = {"MAE": pl.col("actual").abs().mean(), "RMSE": (pl.col("actual") ** 2).mean().sqrt()}
+    units = forecasts.group_by("ticker", "variant", "seed").agg(**errors)  # the same days in all of them
+    return units.group_by("ticker").agg(pl.col(*errors).mean()).sort("ticker")
+
+
+def ablation(scores: pl.DataFrame, zero: pl.DataFrame, look: Mapping[str, Look]) -> "Figure":
+    """Draw the mean over tickers of MAE, RMSE and DirAcc per variant, beside what needs no model."""
+    title = f"Errors and hit rate of each variant, {_tickers(scores, 'mean over ')}; the axes do not start at zero"
+    details = f"{_seeds(scores, dots=True)} Numbers: MAE and RMSE against the zero forecast, and DirAcc."
+    figure = new_figure(11, 1.3 + 0.34 * len(look), title, details)
+    for ax, metric in zip(figure.subplots(1, 3, sharey=True), ("MAE", "RMSE", "DirAcc"), strict=True):
+        lines = _coin(scores) if metric == "DirAcc" else _nothing(zero, scores, metric)
+        reference = None if metric == "DirAcc" else next(iter(lines.values()), None)
+        style.dots(ax, _rows(scores, metric, look, reference), lines, LABELS[metric])
+    return figure
+
+
+def per_ticker(scores: pl.DataFrame, zero: pl.DataFrame, look: Mapping[str, Look]) -> "Figure":
+    """Draw the RMSE by ticker, as it is, and relative to the zero forecast, as tickers differ more than variants."""
+    tickers, reference = list(zero["ticker"]), zero["RMSE"].to_numpy()
+    rmse = _matrix(summarise(scores, by=["variant", "ticker"]), "RMSE", tickers, list(look))
+    relative = 100 * (rmse / np.where(reference > 0, reference, np.nan)[:, None] - 1)
+    panels: list[Panel] = [
+        (LABELS["RMSE"], rmse, reference, focus([*rmse.ravel(), *reference], times=np.inf)),
+        ("RMSE vs zero forecast (%)", relative, 0 * reference, focus(relative.ravel(), [0.0], times=10)),
+    ]
+    details = f"{_seeds(scores)} Second panel: relative to the zero forecast of the same ticker, lower is better."
+    if len(tickers) > MOST_TICKERS:
+        return _distribution(len(tickers), panels, look, details)
+    return _by_ticker(tickers, panels, look, details)
+
+
+def _by_ticker(tickers: list[str], panels: Sequence[Panel], look: Mapping[str, Look], details: str) -> "Figure":
+    width = min(max(7.0, 2 + 0.09 * len(tickers) * len(look)), 15)
+    names, place = shorten(tickers), (width - 1) / len(tickers)
+    figure = new_figure(width, 4.8 + upright(names, place), "RMSE of each variant by ticker", details)
+    for ax, (label, values, marks, limits) in zip(figure.subplots(2, 1, sharex=True), panels, strict=True):
+        style.beside(ax, values, marks, list(look.values()), limits)
+        ax.set_ylabel(label)
+    style.name_columns(figure.axes[1], names, place)
+    style.key(figure, [*style.handles(look), style.handle("zero forecast", "black", line="-")])
+    return figure
+
+
+def _distribution(tickers: int, panels: Sequence[Panel], look: Mapping[str, Look], details: str) -> "Figure":
+    title = f"RMSE over {tickers} tickers: all of them (line), their middle half (bar), their median (marker)"
+    figure = new_figure(10, 1.3 + 0.3 * len(look), title, details)
+    for ax, (label, values, marks, limits) in zip(figure.subplots(1, 2, sharey=True), panels, strict=True):
+        columns = zip(look.values(), values.T, strict=True)
+        style.spread(ax, [*columns, (Look("zero forecast", "black", "|"), marks)], limits, label)
+    figure.axes[1].axvline(0, color="black", lw=1, zorder=1)
+    return figure
+
+
+def curves(history: pl.DataFrame, look: Mapping[str, Look]) -> "Figure":
+    """Draw train and valid loss by epoch for each variant, relative to the least loss of the same training.
+
+    Tickers differ tenfold in variance and trainings in length: losses are not averaged as they are, and a median ends
+    with the first trainings, as it would else move by who is left.
+    """
+    least = pl.col(*LOSSES).min().over(UNIT)  # negative for a likelihood
+    losses = history.with_columns((pl.col(*LOSSES) - least) / least.abs() * 100)
+    trainings = history.select(UNIT).unique()["variant"].value_counts()["count"].to_numpy().max()
+    look = {variant: look[variant] for variant in history["variant"].unique(maintain_order=True)}
+    title = "Loss by epoch, each training (of a ticker, fold and seed) relative to its own least loss"
+    thin = "Thin: each training" if trainings <= MOST_LINES else f"Band: the middle 80 % of up to {trainings} trainings"
+    details = f"Bold: median, while nine in ten of them go on. {thin}. Dots: epochs kept, larger where more were."
+    details = f"{details} First epochs and the highest 1 % of the others may leave a panel."
+    lines, columns = -(-len(look) // 4), min(len(look), 4)
+    figure = new_figure(max(6.5, 2.9 * columns), 3.4 * lines, title, details)
+    panels = figure.subplots(2 * lines, columns, sharex=True, squeeze=False)
+    for ax in panels.ravel():
+        ax.set_visible(False)
+    for at, (variant, one) in enumerate(look.items()):
+        pair = panels[2 * (at // columns) :, at % columns][:2]
+        for ax, loss in zip(pair, LOSSES, strict=True):
+            _curves(ax, losses.filter(pl.col("variant") == variant), loss, one.colour, each=trainings <= MOST_LINES)
+            ax.set(ylim=_from_second(losses, loss), visible=True)
+            ax.tick_params(labelleft=at % columns == 0, labelbottom=ax is pair[1] and at + columns >= len(look))
+            ax.set_ylabel("" if at % columns else f"{loss.replace('_', ' ')}\nabove its least (%)")
+        pair[0].set_title(one.label)
+        pair[1].set_xlabel("epoch")
+    return figure
+
+
+def _curves(ax: "Axes", losses: pl.DataFrame, loss: str, colour: str, *, each: bool) -> None:
+    trainings, value = losses.select(UNIT).n_unique(), pl.col(loss)
+    quantiles = (value.quantile(share, "linear").alias(f"{share}") for share in (0.5, 0.1, 0.9))
+    by_epoch = losses.group_by("epoch").agg(*quantiles, pl.len()).sort("epoch")
+    middle = by_epoch.filter(pl.col("len") >= 0.9 * trainings).drop("len").to_numpy()
+    lines = [one.select("epoch", loss).to_numpy() for one in losses.partition_by(UNIT)] if each else []
+    style.trails(ax, lines, middle, colour)
+    if loss == "valid_loss":
+        kept = losses.filter("best").group_by("epoch").len()
+        ax.scatter(kept["epoch"], [0] * len(kept), 6 + 150 * kept["len"] / trainings, color="black", zorder=3, lw=0)
+
+
+def _from_second(losses: pl.DataFrame, loss: str) -> Limits:
+    """Choose limits from the second epoch on: in the first a network may still learn the size of a return."""
+    later = losses.filter(pl.col("epoch") > 1) if losses["epoch"].max() != 1 else losses
+    return focus([later[loss].quantile(0.99) or 0.0], [0.0], times=np.inf)
+
+
+def predictions(forecasts: pl.DataFrame, look: Mapping[str, Look]) -> "Figure":
+    """Draw what was forecast for the first ticker, over the returns that came, and on a scale of its own."""
+    first = pl.col("seed").eq_missing(pl.col("seed").min().over("variant"))
+    rows = forecasts.filter(pl.col("ticker") == pl.col("ticker").min()).filter(first).sort("date")
+    seeds = sorted(rows["seed"].drop_nulls().unique())
+    title = f"Actual and predicted returns of {shorten([rows['ticker'][0]])[0]}"
+    small = rows.filter(_common_size()) if (rows["predicted"] != 0).any() else rows
+    left_out = [one.label for variant, one in look.items() if variant not in small["variant"]]
+    details = "Lower panel: the predictions alone, on a scale of their own"
+    details = f"{details}, without {', '.join(left_out)}." if left_out else f"{details}."
+    figure = new_figure(11, 5, f"{title}, first seed only ({seeds[0]})" if seeds else title, details)
+    top, bottom = figure.subplots(2, 1, sharex=True)
+    actual = rows.unique("date").sort("date")
+    top.plot(actual["date"].to_numpy(), actual["actual"].to_numpy(), color="#AAAAAA", lw=0.8)
+    for ax, table, label in ((top, rows, "actual and predicted"), (bottom, small, "predicted")):
+        for (variant,), mine in table.partition_by("variant", as_dict=True).items():
+            one = look[variant]
+            ax.plot(mine["date"].to_numpy(), mine["predicted"].to_numpy(), color=one.colour, ls=one.line, lw=0.9)
+        ax.axhline(0, color="black", lw=0.8, zorder=1)
+        ax.set_ylabel(f"{label}\n(log return)")
+        ax.margins(x=0.01)
+    style.date_columns(bottom)
+    style.key(figure, [style.handle("actual", "#AAAAAA", line="-"), *style.handles(look, lines=True)])
+    return figure
+
+
+def _common_size() -> pl.Expr:
+    """Tell the variants whose predictions are not far larger than most, as those of Persistence are."""
+    size = pl.col("predicted").abs().quantile(0.99).over("variant")
+    return size <= 4 * size.filter(size > 0).median()
+
+
+def heatmap(scores: pl.DataFrame, look: Mapping[str, Look]) -> "Figure":
+    """Draw the DirAcc of each ticker and variant, and the mean over tickers, as colours about 50 %."""
+    table = summarise(scores, by=["variant", "ticker"]).with_columns(order=-pl.col("DirAcc").mean().over("ticker"))
+    many = table["ticker"].n_unique() > MOST_TICKERS
+    table = table.sort("order", "ticker", nulls_last=True) if many else table.sort("ticker")
+    tickers, variants = list(table["ticker"].unique(maintain_order=True)), [one.label for one in look.values()]
+    values = 100 * _matrix(table, "DirAcc", tickers, list(look))
+    mean = np.array([[row.mean for row in _rows(scores, "DirAcc", look)]], dtype=np.float64)
+    noise = 100 / float(np.sqrt(max(np.median((scores["Days"] - scores["ZeroDays"]).to_numpy()), 1)))
+    title = f"DirAcc of each variant by ticker ({_tickers(scores)}{', unnamed, the best on top' if many else ''})"
+    details = f"{_seeds(scores)} A coin tossed on the days of one ticker: 50 ± {noise:.1f} % (two standard errors)."
+    rows, width = 22 if many else len(tickers), max(6.5, 2.5 + 0.7 * len(look))
+    height = max(1.8, 0.6 + 0.24 * (rows + 1)) + upright(variants, (width - 2) / len(look))
+    figure = new_figure(width, height, title, details)
+    top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=[rows, 1])
+    known = np.vstack([values, mean])
+    away = max(1.5 * noise, float(np.max(np.abs(known[np.isfinite(known)] - 50), initial=0)))
+    style.cells(top, values, away, [f"{len(tickers)} tickers"] if many else shorten(tickers))
+    style.cells(bottom, mean, away, ["mean"])
+    style.name_columns(bottom, variants, (width - 2) / len(look))
+    figure.colorbar(top.images[0], ax=[top, bottom], label=LABELS["DirAcc"])
+    return figure
+
+
+def comparison(name: str, scores: pl.DataFrame, baselines: pl.DataFrame, look: Mapping[str, Look]) -> "Figure":
+    """Draw R2 and DirAcc of the models of Stage 1 and of this study, the best R2 first."""
+    simple = list(baselines["variant"].unique(maintain_order=True))
+    grey = {variant: Look(label, style.GREY, "o") for variant, label in zip(simple, shorten(simple), strict=True)}
+    errors, hits = ([*_rows(baselines, m, grey), *_rows(scores, m, look)] for m in ("R2Zero", "DirAcc"))
+    order = sorted(range(len(errors)), key=lambda at: np.inf if (mean := errors[at].mean) is None else -mean)
+    title = f"Models of Stage 1 and of {plain(name)}, {_tickers(scores, 'mean over ')}, the best R² on top"
+    details = f"{_seeds(scores, dots=True)} Arrows: off the axis."
+    figure = new_figure(11, 1.6 + 0.27 * len(order), title, details)
+    left, right = figure.subplots(1, 2, sharey=True)
+    style.dots(left, [errors[at] for at in order], {"zero forecast": 0.0}, "R² vs zero forecast (%)")
+    style.dots(right, [hits[at] for at in order], _coin(scores), LABELS["DirAcc"])
+    here = [style.handle(f"{one.label} ({plain(name)})", one.colour, one.marker) for one in look.values()]
+    style.key(figure, [style.handle("Stage 1", style.GREY, "o"), *here])
+    return figure
+
+
+def finite(scores: pl.DataFrame) -> pl.DataFrame:
+    """Read values that are not numbers as missing."""
+    return scores.with_columns(pl.col(*METRICS).cast(pl.Float64).fill_nan(None))
+
+
+def _rows(scores: pl.DataFrame, metric: str, look: Mapping[str, Look], reference: float | None = None) -> list[Row]:
+    """Make a row of dots per variant: the mean over tickers, over all seeds and per seed; shares in percent.
+
+    The note is the mean, or how far it is from the reference.
+    """
+    factor = 1 if metric in {"MAE", "RMSE"} else 100
+    means = {row["variant"]: row for row in summarise(scores, by=["variant"]).iter_rows(named=True)}
+    seeds = scores.group_by("variant", "seed", maintain_order=True).agg(pl.col(metric).mean() * factor)
+    rows = []
+    for variant, one in look.items():
+        mean, deviation = (means.get(variant, {}).get(name) for name in (metric, f"{metric}_sd"))
+        if mean is None:
+            rows.append(Row(one, None, note="missing"))
+            continue
+        note = f"{100 * (mean / reference - 1):+.2f} %" if reference else f"{factor * mean:.2f} %"
+        values = seeds.filter(pl.col("variant") == variant)[metric].drop_nulls()
+        rows.append(Row(one, factor * mean, None if deviation is None else factor * deviation, tuple(values), note))
+    return rows
+
+
+def _matrix(table: pl.DataFrame, metric: str, tickers: Sequence[str], variants: Sequence[str]) -> np.ndarray:
+    """Lay a column out as [ticker, variant], NaN where there is none."""
+    found = {(ticker, variant): value for ticker, variant, value in table.select("ticker", "variant", metric).rows()}
+    return np.array([[found.get((ticker, variant)) for variant in variants] for ticker in tickers], dtype=np.float64)
+
+
+def _nothing(zero: pl.DataFrame, scores: pl.DataFrame, metric: str) -> dict[str, float]:
+    """Give the reference of an error: that of the zero forecast, over the tickers that have one."""
+    known = zero.join(scores.drop_nulls(metric), on="ticker", how="semi")[metric].to_numpy()
+    return {f"zero forecast {known.mean():.5f}": float(known.mean())} if len(known) else {}
+
+
+def _coin(scores: pl.DataFrame) -> dict[str, float]:
+    """Give the references of a hit rate, in percent: a coin, and that of an always-long forecast."""
+    up = scores.group_by("ticker").agg(pl.col("AlwaysUp").mean())["AlwaysUp"].drop_nulls().to_numpy()
+    return {"50 %": 50.0} | ({f"always long {100 * up.mean():.1f} %": 100 * float(up.mean())} if len(up) else {})
+
+
+def _tickers(scores: pl.DataFrame, of_many: str = "") -> str:
+    tickers = list(scores["ticker"].unique())
+    return shorten(tickers)[0] if len(tickers) == 1 else f"{of_many}{len(tickers)} tickers"
+
+
+def _seeds(scores: pl.DataFrame, *, dots: bool = False) -> str:
+    """Say what a value is the mean of, and what is not known."""
+    seeds = scores["seed"].drop_nulls().n_unique()
+    text = ("No random seed.", "One seed: the spread between seeds is not known.")[min(seeds, 1)]
+    if seeds > 1:
+        text = f"Mean of {seeds} seeds{' (small dots; bar: ± one standard deviation between them)' if dots else ''}."
+    missing = scores.select(pl.col(*METRICS).is_null().any()).to_numpy().any()
+    return f"{text} Missing values are left out of means." if missing else text

@@ -1,0 +1,174 @@
+"""The files of a study, and the summary on the terminal."""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from rich.table import Table
+from rich.text import Text
+
+from nextday.evaluate import Comparison, Verdict, summarise
+from nextday.evaluate.quantiles import levels_of
+from nextday.reporting.findings import Line, lines_of, unit
+from nextday.storage.files import write_atomically
+
+MOST_ROWS = 30  # of asked contrasts: with headline and remarks, sixty lines of a terminal
+
+
+def write_csv(out: Path, name: str, *, forecasts: pl.DataFrame, scores: pl.DataFrame) -> None:
+    """Write the tables for readers: results, results by seed, all predictions."""
+    titled = scores.rename({"ticker": "Ticker", "variant": "Model", "seed": "Seed"})
+    first = ["Ticker", "Model", "MAE", "RMSE", *(["Coverage"] if "Coverage" in scores.columns else [])]
+    by_seed = titled.select("Ticker", "Model", "Seed", pl.exclude("Ticker", "Model", "Seed"))
+    results = summarise(scores, by=["ticker", "variant"]).rename({"ticker": "Ticker", "variant": "Model"})
+    results = results.select(*first, pl.exclude(first))
+    predictions = forecasts.select(
+        Date="date",
+        Origin="origin",
+        Ticker="ticker",
+        Model="variant",
+        Seed="seed",
+        Actual="actual",
+        Predicted="predicted",
+        **{f"q{level}": f"q{level}" for level in levels_of(forecasts)},
+        Contaminated="contaminated",
+    )
+    for kind, table in {"results": results, "results_by_seed": by_seed, "all_predictions": predictions}.items():
+        write_atomically(out / f"{name}_{kind}.csv", table.write_csv().encode())
+
+
+def summary_table(scores: pl.DataFrame, title: str) -> Table:
+    """Lay out the mean over tickers per variant, with the spread between seeds where there is more than one."""
+    table = Table(
+        title=title,
+        title_justify="left",
+        caption_justify="left",
+    )
+    table.add_column("variant", no_wrap=True)
+    headers = ["MAE", "RMSE", "DirAcc %", "R2 vs zero %", "R2 vs mean %", "base %", "days", "seeds"]
+    seen = "Contaminated" in scores.columns and scores["Contaminated"].max() > 0  # type: ignore[operator]
+    table.caption = (
+        "mean over tickers ± standard deviation between seeds; base: base rate of positive returns, the hit rate of an "
+        f"always-long forecast{'; seen: test days that the training data may overlap' if seen else ''}"
+    )
+    for header in [*headers, "seen %"] if seen else headers:
+        table.add_column(header, justify="right", no_wrap=True)
+    for row in summarise(scores, by=["variant"]).iter_rows(named=True):
+        errors = [spread(row, name, 1, 5) for name in ("MAE", "RMSE")]
+        shares = [spread(row, name, 100, 2) for name in ("DirAcc", "R2Zero", "R2Mean")]
+        up = "-" if row["AlwaysUp"] is None else f"{100 * row['AlwaysUp']:.2f}"
+        known = [f"{100 * row['Contaminated']:.0f}"] if seen else []  # days that may have been trained on before
+        table.add_row(Text(row["variant"]), *errors, *shares, up, str(row["Days"]), str(row["Seeds"]), *known)
+    return table
+
+
+def uncertainty_table(assessed: pl.DataFrame) -> Table:
+    """Lay out scores of quantiles, coverage beside width, and the tests of the lowest quantile."""
+    table = Table(title="quantile forecasts: mean over tickers and seeds", title_justify="left", caption_justify="left")
+    table.caption = (
+        "coverage with its 95 % interval; Kupiec, clusters: tickers, folds and seeds whose test rejects at 5 %, "
+        "one in twenty by chance; PIT p: uniformity"
+    )
+    for header in uncertainty_headers(assessed):
+        table.add_column(header, justify="left" if header == "variant" else "right", no_wrap=True)
+    for row in assessed.iter_rows(named=True):
+        table.add_row(Text(row["variant"]), *uncertainty_cells(row))
+    return table
+
+
+def uncertainty_headers(assessed: pl.DataFrame) -> tuple[str, ...]:
+    """Name the columns of ``assess`` for readers: its variant, and those of ``uncertainty_cells``."""
+    head = assessed.row(0, named=True)
+    held = "coverage, %" if head["Nominal"] is None else f"coverage of {100 * head['Nominal']:g} %"
+    fallen = f"below q{head['Level']:g}, %" if "Level" in head else "below, %"
+    scores = ("pinball × 1000", "CRPS × 1000")
+    return ("variant", *scores, held, "width, %", fallen, "Kupiec", "clusters", "PIT p")
+
+
+def uncertainty_cells(row: dict[str, Any], nothing: str = "-") -> list[str]:
+    """Write a row of ``assess`` for readers, without its name."""
+    covered = width = fallen = kupiec = clusters = nothing
+    if row["Nominal"] is not None:
+        low, high = (f"{100 * row[f'Coverage_{end}']:.1f}" for end in ("low", "high"))
+        covered, width = f"{100 * row['Coverage']:.1f} ({low} to {high})", f"{100 * row['Width']:.2f}"
+    if "Level" in row:
+        fallen = f"{100 * row['Fallen']:.1f}"
+        kupiec, clusters = (f"{row[test]} of {row['Tests']}" for test in ("kupiec", "independence"))
+    scores = [f"{1000 * row[name]:.3f}" for name in ("Pinball", "CRPS")]
+    return [*scores, covered, width, fallen, kupiec, clusters, f"{row['PIT']:.3f}"]
+
+
+def spread(row: dict[str, Any], name: str, factor: float, digits: int, *, nothing: str = "-") -> str:
+    """Write a mean of a summary with its deviation between seeds, or ``nothing`` where there is no number."""
+    mean, deviation = row[name], row[f"{name}_sd"]
+    if mean is None or not math.isfinite(mean):
+        return nothing
+    known = deviation is not None and math.isfinite(deviation)
+    return f"{factor * mean:.{digits}f}" + (f" ±{factor * deviation:.{digits}f}" if known else "")
+
+
+def contrasts_table(comparison: Comparison, verdict: Verdict | None = None, *, most: int = MOST_ROWS) -> Table:
+    """Lay out what is asked, one line each with the finding first; with the verdict, features help or hurt.
+
+    Of more than ``most`` contrasts those with the largest adjusted p are left out, and their findings counted.
+    """
+    sure = 100 * (1 - comparison.alpha)
+    title = f"skill, {unit(comparison)}; margin {100 * comparison.margin:g}; {sure:g} % simultaneous intervals"
+    table = Table(title=title, title_justify="left", caption_justify="left", box=None, padding=(0, 1, 0, 0))
+    asked = comparison.asked
+    order = sorted(range(len(asked)), key=lambda at: (asked[at].p_adjusted, asked[at].p_value))
+    lines = lines_of([asked[at] for at in sorted(order[:most])], comparison, verdict)
+    head, names = _short_names(lines)
+    headers = ("finding", "estimate", "interval", "p (adj.)", "could see")
+    rows = [_figures(line) for line in lines]
+    taken = sum(max(len(cell) for cell in column) + 1 for column in zip(headers, *rows, strict=True))
+    table.add_column(Text(head), overflow="fold", min_width=len(title) - taken)  # the title stays on one line
+    for header in headers:
+        table.add_column(header, justify="left" if header == "finding" else "right", no_wrap=True)
+    for name, row in zip(names, rows, strict=True):
+        table.add_row(Text(name), *row)
+    left = Counter(line.word for line in lines_of([asked[at] for at in order[most:]], comparison, verdict))
+    others = len(comparison.contrasts) - len(asked)
+    more = [f"{sum(left.values())} more asked ({', '.join(f'{n} {word}' for word, n in left.items())})"] if left else []
+    more += [f"{others} other contrast{'s' if others > 1 else ''}, not asked"] if others else []
+    if more:
+        table.caption = "; ".join(more)
+    return table
+
+
+def _figures(line: Line) -> tuple[str, ...]:
+    """Write the finding of a contrast, its estimate and interval, its adjusted p, what could have been seen."""
+    one = line.contrast
+    chance = "< 0.001" if one.p_adjusted < 0.001 else f"{one.p_adjusted:.3f}"
+    interval = f"({100 * one.low:+.2f} to {100 * one.high:+.2f})"
+    return line.word, f"{100 * one.estimate:+.2f}", interval, chance, f"{100 * one.detectable:.2f}"
+
+
+def _short_names(lines: Sequence[Line]) -> tuple[str, list[str]]:
+    """Give the head of the column of names, and the names without what all of them share."""
+    firsts = {line.contrast.first for line in lines}
+    if all(line.alone for line in lines):
+        return "variant", [line.contrast.first for line in lines]
+    if len(firsts) == 1 and len(lines) > 1:
+        return f"{firsts.pop()} - ...", [line.contrast.second for line in lines]
+    return "contrast", [line.name for line in lines]
+
+
+def bars_table(bars: pl.DataFrame, title: str) -> Table:
+    """Lay out what bars there are, one row per ticker."""
+    move = (pl.col("adj_close") / pl.col("adj_close").shift(1)).log()
+    rows = bars.group_by("ticker", maintain_order=True).agg(
+        pl.len(), start=pl.col("date").first(), end=pl.col("date").last(), close=pl.col("close").last(),
+        deviation=100 * move.std(), largest=100 * move.get(move.abs().arg_max()),
+        on=pl.col("date").get(move.abs().arg_max()),
+    )  # fmt: skip
+    table = Table(title=f"bars: {title}", title_justify="left")
+    for header in ("ticker", "sessions", "first", "last", "last close", "daily sd %", "largest move %", "on"):
+        table.add_column(header, justify="left" if header == "ticker" else "right", no_wrap=True)
+    for ticker, count, start, end, close, deviation, largest, on in rows.iter_rows():
+        numbers = [f"{close:.2f}", *("-" if value is None else f"{value:.2f}" for value in (deviation, largest))]
+        table.add_row(Text(ticker), str(count), str(start), str(end), *numbers, str(on))
+    return table

@@ -1,0 +1,80 @@
+"""Writing files: whole or not at all."""
+
+import contextlib
+import io
+import os
+import tempfile
+import time
+from pathlib import Path
+from typing import TypeVar
+
+import polars as pl
+
+from nextday.errors import OutputError
+from nextday.storage.remote import RemotePath
+
+Folder = TypeVar("Folder", bound=Path | RemotePath)
+STALE = 3600  # seconds; no file takes that long to write, so a temporary one that is older was left by a killed run
+
+
+def open_folder(folder: Folder, *, option: str = "--out") -> Folder:
+    """Make a folder and see that it can be written to, before anything is fitted.
+
+    ``option`` is what names another.
+
+    Raises
+    ------
+    OutputError
+        If it cannot.
+    """
+    write_atomically(folder / ".writable", b"nextday", option=option)
+    (folder / ".writable").unlink(missing_ok=True)  # another run may have removed it
+    sweep(folder)
+    return folder
+
+
+def sweep(folder: Path | RemotePath) -> None:
+    """Remove the temporary files that killed runs left. They are never taken for results, but they fill the disk."""
+    if isinstance(folder, RemotePath):
+        return  # there are none
+    for path in folder.glob(".*.*.*"):
+        with contextlib.suppress(OSError):
+            if time.time() - path.stat().st_mtime > STALE:
+                path.unlink()
+
+
+def write_atomically(path: Path | RemotePath, content: bytes, *, option: str = "--out") -> None:
+    """Write a file so that it is either whole or not there; behind a URL that is the service's to do.
+
+    Raises
+    ------
+    OutputError
+        If the disk is full or the folder cannot be written; nothing half-written is left behind.
+    """
+    if isinstance(path, RemotePath):
+        path.write_bytes(content)
+        return
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise OutputError(
+            f"{path} cannot be written: {error.strerror or error}; name another folder with {option}"
+        ) from None
+    finally:
+        if temporary is not None:  # also after Ctrl-C; it is gone where it was renamed
+            Path(temporary).unlink(missing_ok=True)
+
+
+def write_parquet(path: Path, table: pl.DataFrame) -> None:
+    """Write a table as Parquet, whole or not at all."""
+    buffer = io.BytesIO()
+    table.write_parquet(buffer)
+    write_atomically(path, buffer.getvalue())

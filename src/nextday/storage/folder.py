@@ -1,0 +1,128 @@
+"""A study's folder: its manifest and its tables, written by one writer and read through one door.
+
+Reading runs no code, whoever wrote the folder. A study writes the tables that have rows; one that is not there is read
+as a table without rows, unless the study cannot be without it.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from nextday.errors import OutputError, first_line
+from nextday.storage.files import write_atomically, write_parquet
+from nextday.storage.tables import NEEDED, OPTIONAL, Schema
+
+BROKEN = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, pl.exceptions.PolarsError)
+MANIFEST, VERDICT, REPORT, STUDY = "manifest.json", "verdict.json", "report.html", "study.yaml"
+GROUPS, TEXTS = ("study", "data", "units", "versions", "checks"), ("notes", "pooled")
+
+
+@dataclass(frozen=True, slots=True)
+class StudyFolder:
+    """The folder that holds what a study wrote.
+
+    Examples
+    --------
+    >>> StudyFolder(Path("results") / "nowhere").is_finished
+    False
+    """
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """Name of the study, unless the folder was moved."""
+        return self.path.name
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether a study was fitted here: its manifest is there."""
+        return (self.path / MANIFEST).is_file()
+
+    def beside(self, name: str) -> "StudyFolder":
+        """Return the folder of another study of the same results."""
+        return StudyFolder(self.path.parent / name)
+
+    def write(self, manifest: bytes, tables: Mapping[str, pl.DataFrame]) -> None:
+        """Write the tables that have rows, remove those of an earlier run that have none now, then the manifest.
+
+        ``report.html`` is removed: it comes last, and without it the folder is unfinished.
+        """
+        (self.path / REPORT).unlink(missing_ok=True)
+        for name, table in tables.items():
+            if len(table) or name in NEEDED:
+                write_parquet(self._file(name), table)
+            else:
+                self._file(name).unlink(missing_ok=True)
+        write_atomically(self.path / MANIFEST, manifest)
+
+    def manifest(self) -> dict[str, Any]:
+        """Read the manifest, of the form that a report relies on.
+
+        Raises
+        ------
+        OutputError
+            If it is not there, is no JSON, or one of its parts is not of the form expected.
+        """
+        try:
+            found = json.loads((self.path / MANIFEST).read_text("utf-8"))
+            for key in GROUPS:
+                if not isinstance(found[key], dict):
+                    raise TypeError(f"{key} is not a group of keys")
+            for key in TEXTS:
+                if not (isinstance(found[key], list) and all(isinstance(text, str) for text in found[key])):
+                    raise TypeError(f"{key} is not a list of texts")
+        except BROKEN as error:
+            raise self.refusal(MANIFEST, error) from None
+        return dict(found)
+
+    def has(self, name: str) -> bool:
+        """Tell whether a table was written."""
+        return self._file(name).is_file()
+
+    def table(self, name: str, schema: Schema) -> pl.DataFrame:
+        """Read a table, cut to the columns of ``schema``; without rows where the study wrote none.
+
+        Raises
+        ------
+        OutputError
+            If it cannot be read, lacks a column, or a value is missing where none may be.
+        """
+        if not self.has(name) and name not in NEEDED:
+            return pl.DataFrame(schema=schema)
+        try:
+            found = pl.read_parquet(self._file(name), hive_partitioning=False)
+            found = found.match_to_schema(schema, extra_columns="ignore", integer_cast="upcast")
+            lacking = [column.name for column in found.drop(OPTIONAL) if column.null_count()]
+            if lacking:
+                raise ValueError(f"values of {lacking[0]} are missing")
+        except BROKEN as error:
+            raise self.refusal(f"{name}.parquet", error) from None
+        return found
+
+    def verdict(self) -> dict[str, Any]:
+        """Read the verdict.
+
+        Raises
+        ------
+        OutputError
+            If it is not there or is no JSON object.
+        """
+        try:
+            return dict(json.loads((self.path / VERDICT).read_text("utf-8")))
+        except BROKEN as error:
+            raise self.refusal(VERDICT, error) from None
+
+    def refusal(self, file: str, error: Exception) -> OutputError:
+        """Say why the folder is no finished study, and the way out."""
+        why = "is not there" if isinstance(error, FileNotFoundError) else first_line(error)
+        return OutputError(
+            f"{self.path} does not hold a finished study: {file}: {why}; run the study, then report its folder"
+        )
+
+    def _file(self, name: str) -> Path:
+        return self.path / f"{name}.parquet"

@@ -1,0 +1,130 @@
+import os
+import re
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import nextday
+from nextday.data import align
+from nextday.engine import Workers, make_plan
+from nextday.errors import TrainingError
+from nextday.models import Key
+from nextday.samples import Samples
+from nextday.study import Study
+
+
+@pytest.fixture
+def plan(bars, quick):
+    variants = {"LSTM-Raw": quick["variants"]["LSTM-Raw"], "Zero": quick["variants"]["Zero"]}
+    return make_plan(Study.from_values({**quick, "variants": variants, "conformal": {}}), align(bars, market="MKT"))
+
+
+def broken(plan, victim):
+    """Make jobs, that of the victim with a target that is not a number."""
+
+    def make_job(unit):
+        job = plan.job(unit)
+        return replace(job, train=Samples(job.train.windows, job.train.y * np.nan)) if unit == victim else job
+
+    return make_job
+
+
+@pytest.mark.parametrize("count", [0, 2])
+def test_a_unit_that_fails_says_why_and_the_others_finish(plan, count):
+    victim = plan.units[0]
+    with Workers(count) as workers:
+        results = {unit: result for unit, result, _ in workers.map(plan.units, broken(plan, victim))}
+    assert results.pop(victim) == "the loss is not finite in epoch 1: nan, nan"
+    assert len(results) == len(plan.units) - 1
+    assert not any(isinstance(result, str) for result in results.values())
+
+
+def test_a_worker_that_is_killed_costs_its_unit_alone(plan):
+    victim = plan.units[0]
+    with Workers(1) as workers:
+
+        def make_job(unit):
+            if unit == victim:
+                os.kill(workers._all[0].pid, signal.SIGKILL)
+            return plan.job(unit)
+
+        results = {unit: result for unit, result, _ in workers.map(plan.units, make_job)}
+    assert results.pop(victim) == "the worker process ended (exit status -9); out of memory or killed"
+    assert not any(isinstance(result, str) for result in results.values())
+
+
+def test_a_unit_that_finds_no_memory_says_so_and_its_worker_goes_on(plan):
+    resource = pytest.importorskip("resource")
+    if not hasattr(resource, "prlimit"):
+        pytest.skip("the memory of another process can be limited on Linux alone")
+    victim = plan.units[2]
+    with Workers(1) as workers:
+
+        def make_job(unit):
+            (worker,), job = workers._all, plan.job(unit)
+            limit = resource.RLIM_INFINITY
+            if unit == victim:
+                limit = 1024 * int(re.search(r"VmSize:\s+(\d+)", Path(f"/proc/{worker.pid}/status").read_text())[1])
+                job = replace(job, model=replace(job.model, hidden=2000))  # 64 MB a layer
+            resource.prlimit(worker.pid, resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))
+            return job
+
+        results = {unit: result for unit, result, _ in workers.map(plan.units, make_job)}
+    assert results.pop(victim) == "out of memory; fewer workers or a smaller model need less"
+    assert not any(isinstance(result, str) for result in results.values())
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("CUDA out of memory. Tried to allocate 20.00 MiB")])
+def test_lack_of_memory_is_said_in_words(plan, monkeypatch, capfd, error):
+    def fit_predict(*_, **__):
+        raise error
+
+    monkeypatch.setattr("nextday.models.networks.base.Lstm.fit_predict", fit_predict)
+    ((_, result, _),) = Workers(0).map(plan.units[:1], plan.job)
+    assert result.startswith("out of memory")
+    assert capfd.readouterr().err == ""
+
+
+def test_a_worker_whose_parent_is_gone_before_it_looks_ends():
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    code = f"from nextday.engine.worker import main; main({gone.pid})"
+    worker = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert worker.wait(30) == 1
+    worker.communicate()
+
+
+def test_failures_are_named_the_rest_is_kept_and_only_the_missing_is_tried_again(bars, quick, tmp_path, monkeypatch):
+    variants = {name: quick["variants"][name] for name in ("LSTM-Raw", "Zero")}
+    study = Study.from_values({**quick, "variants": variants, "conformal": {}})
+    with monkeypatch.context() as patch:
+        patch.setattr("nextday.models.networks.base.Lstm.build", lambda self, features: 1 / 0)
+        with pytest.raises(
+            TrainingError,
+            match=r"2 of 4 units failed; LSTM-Raw AAA seed 1: ZeroDivisionError: division by zero; .*run again",
+        ):
+            nextday.run(study, bars=bars.frame, out=tmp_path, workers=0)
+    assert not (tmp_path / "quick" / "manifest.json").exists()
+    seen = []
+    nextday.run(
+        study, bars=bars.frame, out=tmp_path, workers=0, watch=lambda stream, _: (seen.append(o) or o for o in stream)
+    )
+    assert {outcome.unit.variant for outcome in seen if outcome.reused} == {"Zero"}
+    assert {outcome.unit.variant for outcome in seen if not outcome.reused} == {"LSTM-Raw"}
+
+
+def test_workers_end_with_the_pool(plan):
+    with Workers(2) as workers:
+        next(iter(workers.map(plan.units, plan.job)))
+    assert all(process.returncode is not None for process in workers._all)
+
+
+def test_streams_differ_by_seed_ticker_fold_and_name():
+    keys = [Key(1, "A", 0), Key(2, "A", 0), Key(1, "B", 0), Key(1, "A", 1), Key(11, "A", 0)]
+    streams = {key.stream(name) for key in keys for name in ("shuffle", "dropout")}
+    assert len(streams) == 2 * len(keys)

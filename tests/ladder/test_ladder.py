@@ -1,0 +1,440 @@
+"""All stages compared: what is refused, what is written, what is said."""
+
+import datetime
+import json
+import re
+import struct
+
+import numpy as np
+import polars as pl
+import pytest
+from typer.testing import CliRunner
+
+import nextday
+from nextday.cli.main import app
+from nextday.errors import MissingError, OutputError, StudyError, VerdictError
+from nextday.evaluate import compare, measure, score, summarise
+from nextday.evaluate.export import SCHEMA
+from nextday.ladder.figures import pareto, reach_of
+from nextday.ladder.leaderboard import rank
+from nextday.ladder.lessons import learn
+from nextday.ladder.run import compare_stages, run_all
+from nextday.ladder.stages import load_ladder
+from probe_worlds import tables, world
+from reporting.browser import CHROMIUM, visit
+
+DAYS, TICKERS = 250, ("AAA", "BBB")
+browser = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine: apt-get install chromium")
+
+
+def make_stage(variants, *, seeds=(None,), levels=(), days=DAYS, shift=0.0):
+    """Forecast ``skill`` times the return plus noise that each seed draws anew; ``spread`` scales the quantiles."""
+    dates = pl.date_range(datetime.date(2020, 1, 1), datetime.date(2020, 1, 1) + datetime.timedelta(days), eager=True)
+    parts = []
+    for at, ticker in enumerate(TICKERS):
+        actual = np.random.default_rng(at).normal(0, 0.01, DAYS)[:days] + shift
+        for number, (name, (skill, noise, spread)) in enumerate(variants.items()):
+            for seed in seeds:
+                rng = np.random.default_rng([at, number, seed or 0])
+                predicted = skill * actual + noise * rng.normal(0, 0.01, days)
+                quantiles = {f"q{level}": spread * (level - 0.5) * 0.0366 + 0 * predicted for level in levels}
+                columns = {
+                    "origin": dates[:days],
+                    "date": dates[1 : days + 1],
+                    "actual": actual,
+                    "predicted": predicted,
+                }
+                keys = {"variant": name, "ticker": ticker, "fold": 0, "seed": seed}
+                parts.append(
+                    pl.DataFrame(columns | quantiles).select(
+                        *(pl.lit(value).alias(key) for key, value in keys.items()), pl.all()
+                    )
+                )
+    return pl.concat(parts).with_columns(pl.col("seed", "fold").cast(pl.Int64))
+
+
+def make_folds():
+    day = datetime.date
+    ranges = {
+        "train_from": day(2015, 1, 1), "train_to": day(2018, 1, 1), "valid_from": day(2018, 1, 2), "valid_to": day(2019, 12, 1),
+        "test_from": day(2020, 1, 1), "test_to": day(2020, 9, 1), "train": 700, "valid": 100, "test": DAYS,
+        "historical_mean": 0.0, "train_variance": 1e-4, "train_deviation": 0.008,
+    }  # fmt: skip
+    return pl.DataFrame({"ticker": list(TICKERS), "fold": [0, 0]}).with_columns(
+        **{name: pl.lit(value) for name, value in ranges.items()}
+    )
+
+
+def write(folder, forecasts, *, features=None, parameters=None, question="", conformal=None):
+    names = forecasts["variant"].unique(maintain_order=True).to_list()
+    own = [name for name in names if name not in (conformal or {})]
+    variants = {name: {"model": "made", "features": (features or {}).get(name, "raw"), "options": {}} for name in own}
+    costs = {
+        name: {"units": 4, "seconds": 2.0 * (at + 1), "parameters": (parameters or {}).get(name, 0)}
+        for at, name in enumerate(own)
+    }
+    manifest = {
+        "study": {"name": folder.name, "question": question, "variants": variants, "conformal": conformal or {}, "interval": None,
+                  "verdict": {"benchmark": "Flat"} if "Flat" in names else {"benchmark": ""}},
+        "costs": costs, "pooled": [], "versions": {"nextday": "0"},
+    }  # fmt: skip
+    folder.mkdir(parents=True)
+    forecasts.write_parquet(folder / "forecasts.parquet")
+    make_folds().write_parquet(folder / "folds.parquet")
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    (folder / "report.html").write_text(f"<p>{folder.name}</p>")
+
+
+SIMPLE = {"Zero": (0.0, 0.0, 0), "Mean": (0.0, 0.01, 0), "Noise": (0.0, 0.9, 0)}
+LSTMS = {"LSTM-Raw": (0.0, 0.05, 0), "LSTM-Feat": (0.0, 0.3, 0)}
+LEVELS = (0.05, 0.5, 0.95)
+SEEDS = tuple(range(1, 6))  # so many that none of two tickers is withheld
+
+
+@pytest.fixture
+def climbed(tmp_path):
+    write(tmp_path / "stage1", make_stage(SIMPLE), question="Simple?")
+    write(
+        tmp_path / "stage2", make_stage(LSTMS, seeds=(1, 2, 3)), features={"LSTM-Feat": "engineered"},
+        parameters=dict.fromkeys(LSTMS, 50_000),
+    )  # fmt: skip
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """Five stages, with quantiles, a calibrated copy, a model that saw the test days and a verdict of Stage 2."""
+    out = tmp_path_factory.mktemp("ladder")
+    write(out / "stage1", make_stage(SIMPLE), question="Simple?")
+    features = {"LSTM-Feat": "engineered", "Transformer-Feat": "engineered"}
+    write(out / "stage2", make_stage(LSTMS, seeds=SEEDS), features=features, parameters=dict.fromkeys(LSTMS, 50_000))
+    contrast = {"first": "LSTM-Feat", "second": "LSTM-Raw", "estimate": -0.01, "low": -0.04, "high": 0.02}
+    said = {
+        "schema": SCHEMA,
+        "verdict": {
+            "sentence": "Inconclusive: no order.",
+            "code": "inconclusive",
+            "answers": [{"first": "LSTM-Feat", "second": "LSTM-Raw", "model": "LSTM"}],
+        },
+        "asked": [contrast | {"withheld": ""}],
+    }
+    (out / "stage2" / "verdict.json").write_text(json.dumps(said))
+    higher = {"Transformer-Raw": (0.1, 0.001, 0), "Transformer-Feat": (0.0, 0.6, 0)}
+    write(out / "stage3", make_stage(higher, seeds=SEEDS), features=features, parameters=dict.fromkeys(higher, 90_000))
+    spread = {"Flat": (0.0, 0.02, 3), "Net": (0.0, 0.02, 1), "Net-Split": (0.0, 0.02, 1)}
+    table = pl.concat(
+        [
+            make_stage({"Flat": spread["Flat"]}, levels=LEVELS),
+            make_stage({"Net": spread["Net"]}, seeds=SEEDS, levels=LEVELS),
+        ]
+    )
+    copy = table.filter(variant="Net").with_columns(variant=pl.lit("Net-Split"))
+    write(
+        out / "stage4", pl.concat([table, copy]), parameters={"Net": 70_000}, conformal={"Net-Split": {"of": "Net", "method": "split"}}
+    )  # fmt: skip
+    seen = pl.col("origin") < datetime.date(2020, 1, 1) + datetime.timedelta(0.4 * DAYS)
+    write(out / "stage5", make_stage({"Pretrained": (0.2, 0.0, 0)}).with_columns(contaminated=seen))
+    return compare_stages(out)
+
+
+def test_one_model_with_fewer_days_is_refused_with_the_counts_the_folder_and_the_way_out(climbed):
+    file = climbed / "stage2" / "forecasts.parquet"
+    table = pl.read_parquet(file)
+    last = table["origin"].max()
+    table.filter((pl.col("variant") != "LSTM-Feat") | (pl.col("origin") != last)).write_parquet(file)
+    with pytest.raises(VerdictError) as raised:
+        load_ladder(climbed)
+    said = str(raised.value)
+    assert "Zero in" in said
+    assert "has 500 (ticker, origin) pairs, LSTM-Feat seed 1 in" in said
+    assert "has 498, 498 are in both" in said
+    assert f"{climbed / 'stage2'}" in said
+    assert "run stage2 again" in said
+
+
+def test_a_model_with_other_days_but_as_many_is_refused(climbed):
+    file = climbed / "stage2" / "forecasts.parquet"
+    moved = pl.col("origin") + pl.when(pl.col("origin") == pl.col("origin").max()).then(pl.duration(days=9))
+    pl.read_parquet(file).with_columns(origin=pl.coalesce(moved, "origin")).write_parquet(file)
+    with pytest.raises(VerdictError, match="has 500, 498 are in both"):
+        load_ladder(climbed)
+
+
+def test_other_actual_values_are_refused_with_the_first(climbed):
+    file = climbed / "stage2" / "forecasts.parquet"
+    table = pl.read_parquet(file).with_row_index()
+    table.with_columns(pl.col("actual") + 1e-6 * (pl.col("index") < 3)).drop("index").write_parquet(file)
+    with pytest.raises(
+        VerdictError, match=r"3 of 500 actual values differ between .*stage1 and .*stage2; first: AAA at 2020-01-01"
+    ):
+        load_ladder(climbed)
+
+
+def test_one_stage_is_no_ladder_and_a_broken_one_is_named(climbed):
+    (climbed / "stage2" / "manifest.json").write_text("{}")
+    with pytest.raises(OutputError, match=r"stage2 does not hold a finished stage: .*; run stage2 again"):
+        load_ladder(climbed)
+    (climbed / "stage2" / "forecasts.parquet").unlink()
+    with pytest.raises(OutputError, match="holds the forecasts of stage1 alone; .* nextday run all"):
+        load_ladder(climbed)
+
+
+def test_a_name_that_two_stages_use_is_told_apart(climbed):
+    write(climbed / "stage5", make_stage({"Zero": (0.0, 0.0, 0), "New": (0.1, 0, 0)}))
+    ladder = load_ladder(climbed)
+    assert {"Zero (stage1)", "Zero (stage5)", "New", "Mean"} <= set(ladder.comparison.losses.variants)
+    assert any("Zero is in several stages" in note for note in ladder.notes)
+    assert any("stage3, stage4, stage6" in note for note in ladder.notes)
+
+
+def test_a_benchmark_that_two_stages_have_counts_once(climbed):
+    write(climbed / "stage5", make_stage({"Mean": SIMPLE["Mean"], "New": (0.1, 0, 0)}))  # the second there as here
+    ladder = load_ladder(climbed)
+    copies = dict(ladder.entries.select("variant", "copy_of").rows())
+    assert copies.pop("Mean (stage5)") is None, "of the same name, but other forecasts"
+    assert set(copies.values()) == {None}
+    table = pl.read_parquet(climbed / "stage1" / "forecasts.parquet").filter(variant="Mean")
+    other = pl.read_parquet(climbed / "stage5" / "forecasts.parquet").filter(variant="New")
+    pl.concat([table, other]).write_parquet(climbed / "stage5" / "forecasts.parquet")
+    copies = dict(load_ladder(climbed).entries.select("variant", "copy_of").rows())
+    assert copies["Mean (stage5)"] == "Mean (stage1)"
+
+
+def test_days_that_a_model_may_have_seen_are_read_off_the_forecasts(climbed):
+    file = climbed / "stage2" / "forecasts.parquet"
+    seen = (pl.col("variant") == "LSTM-Raw") & (pl.col("ticker") == "AAA")
+    pl.read_parquet(file).with_columns(contaminated=seen).write_parquet(file)
+    shares = dict(load_ladder(climbed).entries.select("variant", "contaminated").rows())
+    assert shares == {"Zero": 0, "Mean": 0, "Noise": 0, "LSTM-Raw": 0.5, "LSTM-Feat": 0}
+
+
+def test_the_luck_of_a_pooled_network_counts_once_for_all_tickers(climbed):
+    apart = load_ladder(climbed).comparison
+    file = climbed / "stage2" / "manifest.json"
+    manifest = json.loads(file.read_text())
+    manifest["pooled"] = ["LSTM-Feat"]
+    file.write_text(json.dumps(manifest))
+    together = load_ladder(climbed).comparison
+    assert together.losses.pooled == (False, False, False, False, True)
+    assert together.against_benchmark[-1].seed_error != apart.against_benchmark[-1].seed_error
+
+
+def test_other_training_days_are_noted(climbed):
+    folds = pl.read_parquet(climbed / "stage2" / "folds.parquet")
+    folds.with_columns(train_to=datetime.date(2017, 1, 1)).write_parquet(climbed / "stage2" / "folds.parquet")
+    assert "stage2 was trained on other days than stage1" in load_ladder(climbed).notes
+
+
+def test_figures_are_those_of_measure_score_and_compare(climbed):
+    ladder = load_ladder(climbed)
+    tables = [pl.read_parquet(climbed / stage / "forecasts.parquet") for stage in ("stage1", "stage2")]
+    every = pl.concat(tables)
+    losses = measure(every, folds=make_folds())
+    np.testing.assert_array_equal(losses.grid, ladder.comparison.losses.grid)
+    board, zero = rank(ladder)
+    contrasts = {one.first: one for one in compare(losses).against_benchmark}
+    metrics = {
+        row["variant"]: row for row in summarise(score(every, make_folds()), by=["variant"]).iter_rows(named=True)
+    }
+    assert board["skill"].to_list() == sorted(board["skill"], reverse=True)
+    for row in board.iter_rows(named=True):
+        assert row["skill"] == pytest.approx(contrasts[row["variant"]].estimate, abs=1e-12)
+        narrower = contrasts[row["variant"]].high - contrasts[row["variant"]].low  # over more contrasts: not narrower
+        assert row["high"] - row["low"] <= narrower + 1e-12
+        for name in ("MAE", "RMSE", "DirAcc", "R2Zero"):
+            assert row[name] == metrics[row["variant"]][name]
+    noise = board.row(by_predicate=pl.col("variant") == "Noise", named=True)
+    assert not noise["may_be_best"]
+    assert noise["confidence_set"] < 0.05 < zero
+    assert board.filter(variant="LSTM-Raw")["seconds_per_unit"].item() == 0.5
+    assert board.filter(variant="LSTM-Raw")["seeds"].item() == 3
+
+
+def test_a_network_whose_seeds_scatter_may_be_best_though_the_confidence_set_throws_it_out(climbed):
+    table = pl.read_parquet(climbed / "stage2" / "forecasts.parquet")
+    lucky = pl.when(pl.col("seed") == 1).then(0.5 * pl.col("actual")).otherwise(-0.6 * pl.col("actual"))
+    table.with_columns(
+        predicted=pl.when(pl.col("variant") == "LSTM-Raw").then(lucky).otherwise("predicted")
+    ).write_parquet(climbed / "stage2" / "forecasts.parquet")
+    row = rank(load_ladder(climbed))[0].row(by_predicate=pl.col("variant") == "LSTM-Raw", named=True)
+    assert row["confidence_set"] < 0.05
+    assert row["high"] > 0
+    assert row["may_be_best"]
+
+
+def test_the_csv_begins_with_stage_model_and_errors_and_has_a_row_per_variant(whole):
+    table = pl.read_csv(whole.out / "final_comparison.csv")
+    assert table.columns[:5] == ["Stage", "Model", "MAE", "RMSE", "DirAcc"]
+    assert {"Skill", "SkillLow", "SkillHigh", "MayBeBest", "Pinball@Levels", "Levels", "Contaminated"} <= set(
+        table.columns
+    )
+    assert len(table) == 3 + 2 + 2 + 3 + 1
+    assert table["Model"][0] == "Pretrained"
+    seen = dict(zip(table["Model"], table["Contaminated"], strict=True))
+    assert seen["Pretrained"] == 0.4
+    assert sum(seen.values()) == 0.4
+    copy = table.row(by_predicate=pl.col("Model") == "Net-Split", named=True)
+    assert copy["Method"] == "made + split"
+    assert copy["Parameters"] == 70_000
+    assert copy["Levels"] == "0.05 0.5 0.95"
+    assert table.filter(Model="Zero")["Levels"].item() is None
+
+
+def test_the_lessons_are_those_of_the_numbers(whole):
+    said = {(lesson.stage, lesson.question): lesson for lesson in whole.lessons}
+    by_stage = [lesson.stage for lesson in whole.lessons]
+    assert by_stage == ["stage7", "stage1", "stage2", "stage2", "stage3", "stage4", "stage4", "stage5"]
+    top = said["stage7", "What did we learn?"]
+    assert top.answer == "yes"
+    assert "Pretrained" in top.sentence
+    assert "Transformer-Raw" in top.sentence
+    assert "its training data may reach 40 % of the test days" in top.sentence
+    assert "of 9 models of 5 stages" in top.sentence, "neither zero nor calibrated copies count"
+    assert said["stage1", "Can simple models predict returns?"].answer == "no"
+    assert said["stage2", "Does sequence learning help?"].answer == "cannot tell"
+    features = said["stage2", "Does feature engineering matter?"]
+    assert features.sentence == "Inconclusive: no order."
+    assert (features.estimate, features.low, features.high) == (-0.01, -0.04, 0.02)
+    attention = said["stage3", "Does attention add value over an LSTM?"]
+    assert attention.sentence.startswith("Yes, for Transformer-Raw: Transformer-Raw less LSTM-Raw +")
+    assert "Transformer-Feat less LSTM-Feat -" in attention.sentence
+    spread = said["stage4", "Can we predict uncertainty?"]
+    assert spread.answer == "yes"
+    assert "the network, Net, less Flat: +" in spread.sentence
+    covered = said["stage4", "Do the networks' intervals hold what they should?"]
+    assert "of the 90 % of days they should hold they hold: Net 9" in covered.sentence
+    assert covered.low <= 0.9 <= covered.high
+    match = said["stage5", "Can a pretrained model match custom ones?"]
+    assert match.answer == "yes"
+    assert "it is better" in match.sentence
+    assert json.loads((whole.out / "lessons.json").read_text())[0]["sentence"] == top.sentence
+
+
+def test_with_too_few_seeds_what_rests_on_them_is_withheld_and_the_rest_is_told(tmp_path):
+    write(tmp_path / "stage1", make_stage(SIMPLE))
+    write(tmp_path / "stage2", make_stage(LSTMS, seeds=(1,)))
+    said = {lesson.question: lesson.answer for lesson in learn(load_ladder(tmp_path))}
+    assert said == {
+        "What did we learn?": "withheld", "Can simple models predict returns?": "no", "Does sequence learning help?": "withheld",
+    }  # fmt: skip
+    page = (compare_stages(tmp_path).out / "report.html").read_text()
+    assert "What compares all models is withheld" in page
+
+
+def test_the_lesson_of_the_probes_is_read_from_both_of_their_tables(climbed):
+    (climbed / "stage6").mkdir()
+    for name, table in zip(("probes", "probe_days"), tables(*world(0, tickers=2)), strict=True):
+        assert "stage6" not in [lesson.stage for lesson in learn(load_ladder(climbed))]
+        table.write_parquet(climbed / "stage6" / f"{name}.parquet")
+    lesson = learn(load_ladder(climbed))[-1]
+    assert lesson.question == "Did the raw network rediscover roll_vol?"
+    assert "from the last state of LSTM-Raw with an R2 of" in lesson.sentence
+
+
+def size(png):
+    return struct.unpack(">II", png[16:24])
+
+
+def test_plots_are_written_and_grow_with_the_models(whole, climbed):
+    few = compare_stages(climbed)
+    tall = {out: size((out / "final_leaderboard.png").read_bytes())[1] for out in (whole.out, few.out)}
+    assert tall[whole.out] > tall[few.out] > 200
+    assert size((whole.out / "final_frontier.png").read_bytes())[0] > 1000
+
+
+def test_hopeless_models_do_not_squeeze_the_others():
+    skill = np.array([0.001, 0.0, -0.004, -0.006, -0.01, -0.013, -0.45])
+    board = pl.DataFrame({"skill": skill, "low": skill - 0.01, "high": skill + 0.01})
+    low, high = reach_of(board, 0.0025)
+    assert -10 < low < -2.3, "Persistence is off the axis, the intervals of the others are on it"
+    assert 1.1 < high < 3
+
+
+def test_the_frontier_holds_what_nothing_cheaper_beats():
+    cost, skill = np.array([1.0, 0.1, 2.0, 0.1]), np.array([0.0, 0.1, 0.3, -0.2])
+    assert pareto(cost, skill) == [1, 2]
+
+
+def test_the_page_has_every_lesson_and_links_to_each_stage(whole):
+    page = (whole.out / "report.html").read_text().split('<script type="application/json"')[0]
+    text = re.sub(r"\s+", " ", re.sub(r"<(script|style).*?</\1>|<[^>]+>", " ", page, flags=re.DOTALL))
+    for lesson in whole.lessons:
+        assert lesson.sentence.replace("'", "&#39;") in text
+    links = re.findall(r'href="([^"#]+)"', page)
+    assert [link for link in links if not link.startswith("data:")] == [f"../stage{n}/report.html" for n in range(1, 6)]
+    assert all((whole.out / link).is_file() for link in links if not link.startswith("data:"))
+    assert not re.search(r"\b(nan|NaN|None|inf)\b", text)
+
+
+SORT = """
+found.plots = document.querySelectorAll(".plot .main-svg").length;
+found.wide = document.documentElement.scrollWidth > innerWidth;
+found.paper = getComputedStyle(document.body).backgroundColor;
+const table = document.querySelector("table");
+const head = table.tHead.rows[0].cells[2];
+head.querySelector("button").click();
+found.up = [...table.tBodies[0].rows].map((row) => Number(row.cells[2].dataset.v));
+const box = document.querySelector('[data-figure="leaderboard"]');
+found.points = box.data.filter((one) => one.mode === "markers").flatMap((one) => one.y).sort((a, b) => a - b);
+Plotly.Fx.hover(box, [{ curveNumber: 1, pointNumber: 0 }]);
+await new Promise((done) => setTimeout(done, 300));
+found.hover = [...box.querySelectorAll(".hoverlayer text")].map((one) => one.textContent).join(" ");
+"""
+
+
+@browser
+@pytest.mark.parametrize(("scheme", "width", "paper"), [(1, 1200, "rgb(255, 255, 255)"), (0, 500, "rgb(20, 23, 27)")])
+def test_the_page_opens_without_errors_draws_sorts_and_follows_the_scheme(whole, tmp_path, scheme, width, paper):
+    page = (whole.out / "report.html").read_text()
+    found = visit(page, SORT, tmp_path, width=width, flags=(f"--blink-settings=preferredColorScheme={scheme}",))
+    assert found["problems"] == found["console"] == found["loaded"] == []
+    assert found["plots"] >= 2
+    assert not found["wide"]
+    assert found["paper"] == paper
+    assert found["up"] == sorted(found["up"])
+    assert found["points"] == list(range(10)), "one row per model, without the calibrated copy"
+    assert "to +" in found["hover"]
+
+
+def test_run_stage7_prints_the_leaderboard_and_the_lessons_and_takes_no_other_option(climbed):
+    done = CliRunner().invoke(app, ["run", "stage7", "--out", str(climbed)])
+    assert done.exit_code == 0, done.output
+    for text in (
+        "LSTM-Raw",
+        "no other model is told",
+        "stage1: Can simple models predict returns?",
+        "not in",
+        "final_comparison.csv",
+    ):
+        assert text in done.output
+    refused = CliRunner().invoke(app, ["run", "stage7", "--out", str(climbed), "--seeds", "1"])
+    assert isinstance(refused.exception, StudyError)
+    assert "takes no other option" in str(refused.exception)
+
+
+def test_run_all_runs_each_stage_notes_those_whose_package_is_missing_and_ends_with_the_comparison(
+    climbed, monkeypatch
+):
+    ran = []
+
+    def run(study, **options):
+        ran.append((study.name, study.seeds, options["precision"]))
+        if study.name == "stage3":
+            raise MissingError("fracast is not installed: pip install 'nextday[foundation]'")
+        return study.name
+
+    monkeypatch.setattr(nextday.ladder, "run", run)
+    shown = []
+    found = run_all({"seeds": "7,8,9"}, out=climbed, precision="bf16", show=shown.append)
+    assert [name for name, *_ in ran][:4] == ["stage1", "stage2", "stage3", "stage4"]
+    assert {given[1:] for given in ran} == {((7, 8, 9), "bf16")}
+    assert "stage3" not in shown
+    assert shown[:3] == ["stage1", "stage2", "stage4"]
+    assert found.notes[0] == "stage3 was left out: fracast is not installed: pip install 'nextday[foundation]'"
+    assert (found.out / "report.html").is_file()
+
+
+def test_run_all_reads_every_study_before_it_runs_the_first(climbed, monkeypatch):
+    monkeypatch.setattr(nextday.ladder, "run", lambda *_, **__: pytest.fail("a study ran"))
+    with pytest.raises(StudyError, match="unknown key 'trainin'"):
+        run_all({"trainin.max_epochs": 1}, out=climbed)
