@@ -1,16 +1,52 @@
 """Do engineered features help to forecast the next day's stock return? A controlled ablation, and how sure we are."""
 
+from importlib import import_module
 from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
 
-from nextday.errors import NextdayError
-from nextday.judgement import Judgement, verdict
-from nextday.ladder.run import compare_stages, run_all
-from nextday.pipeline import Results, run
-from nextday.planning import Prospect, plan
-from nextday.study import Study
+if TYPE_CHECKING:
+    from nextday.data import Bars, load_bars
+    from nextday.engine import Execution
+    from nextday.errors import NextdayError
+    from nextday.evaluate import Comparison, Verdict
+    from nextday.features import Feature
+    from nextday.judgement import Judgement, verdict
+    from nextday.ladder.run import compare, run_all
+    from nextday.models import Fitted, Forecaster, Key
+    from nextday.models.networks.base import Network
+    from nextday.pipeline import Results, forecast, report, run
+    from nextday.planning import Prospect, plan
+    from nextday.plugins import estimator, feature, loss, model, split
+    from nextday.samples import Samples, Split, Windows
+    from nextday.study import Study
+
+HOMES = {
+    "data": ("Bars", "load_bars"), "engine": ("Execution",), "errors": ("NextdayError",),
+    "evaluate": ("Comparison", "Verdict"), "features": ("Feature",), "judgement": ("Judgement", "verdict"),
+    "ladder.run": ("compare", "run_all"), "models": ("Fitted", "Forecaster", "Key"),
+    "models.networks.base": ("Network",), "pipeline": ("Results", "forecast", "report", "run"),
+    "planning": ("Prospect", "plan"), "plugins": ("estimator", "feature", "loss", "model", "split"),
+    "samples": ("Samples", "Split", "Windows"), "study": ("Study",),
+}  # fmt: skip
+HOME = {name: module for module, names in HOMES.items() for name in names}
 
 __all__ = [
-    "Judgement", "NextdayError", "Prospect", "Results", "Study", "__version__", "compare_stages", "plan", "run",
-    "run_all", "verdict",
+    "Bars", "Comparison", "Execution", "Feature", "Fitted", "Forecaster", "Judgement", "Key", "Network",
+    "NextdayError", "Prospect", "Results", "Samples", "Split", "Study", "Verdict", "Windows", "__version__", "compare",
+    "estimator", "feature", "forecast", "load_bars", "loss", "model", "plan", "report", "run", "run_all", "split",
+    "verdict",
 ]  # fmt: skip
 __version__ = version("nextday")
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - of any kind
+    """Import what is asked for, and no more: importing nextday alone loads no library."""
+    if name not in HOME:
+        raise AttributeError(f"module 'nextday' has no attribute {name!r}")
+    value = getattr(import_module(f"nextday.{HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

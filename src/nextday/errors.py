@@ -32,3 +32,7 @@ class VerdictError(NextdayError):
 
 class OutputError(NextdayError):
     """A result could not be written or read back."""
+
+
+class PluginError(StudyError):
+    """A plugin is not there, fails, or brings something that cannot be used."""

@@ -5,7 +5,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import polars as pl
 from polars import selectors as cs
@@ -16,7 +16,20 @@ from nextday.analyses.probing.run import find_probed, run_probes
 from nextday.analyses.regimes.clusters import Regimes, find_regimes
 from nextday.data import align, load_bars
 from nextday.data.yahoo.preset import yahoo_snapshot
-from nextday.engine import Store, choose_engine, collect, describe_run, execute, make_plan, open_store, open_workers
+from nextday.engine import (
+    Execution,
+    Options,
+    Store,
+    choose_engine,
+    collect,
+    describe_run,
+    execute,
+    make_plan,
+    open_store,
+    open_workers,
+)
+from nextday.engine.catalogs import own_losses, with_losses
+from nextday.engine.rehearse import rehearse
 from nextday.errors import OutputError, first_line
 from nextday.evaluate import (
     Comparison,
@@ -31,8 +44,8 @@ from nextday.evaluate import (
 from nextday.evaluate.export import as_dict, dump
 from nextday.evaluate.question import answer
 from nextday.features import FEATURE_SETS, check_causality
-from nextday.models import Device, Precision, resolve_device
-from nextday.progress import Watch
+from nextday.models import resolve_device
+from nextday.plugins import catalogs_of
 from nextday.reporting import draw_plots, render_report, write_csv
 from nextday.storage.files import open_folder, write_atomically, write_parquet
 from nextday.storage.tables import schemas
@@ -64,9 +77,7 @@ class Results:
 
 def run(
     study: Study | str | Path, *, bars: "pl.DataFrame | pd.DataFrame | None" = None, out: Path | str = "results",
-    workers: int | None = None, cluster: str | None = None, store: Path | str | None = None,
-    device: Device = "auto", precision: Precision = "float32", fresh: bool = False,
-    watch: Watch = lambda outcomes, _: outcomes,
+    models: Mapping[str, Any] | None = None, features: Mapping[str, Any] | None = None, **execution: Unpack[Options],
 ) -> Results:  # fmt: skip
     """Run a study and write its files to ``out/NAME``.
 
@@ -78,70 +89,70 @@ def run(
         A frame of bars to use in place of the study's ``data``.
     out
         Folder of all studies' results.
-    workers
-        Worker processes; the number of cores unless given; 0 fits in this process.
-    cluster
-        Address of a Ray cluster that fits in their place, or ``auto``.
-    store
-        Folder of finished units, also of several studies, or a URL of it that fsspec knows; ``out/NAME/units`` unless
-        given.
-    device
-        Where networks train.
-    precision
-        ``bf16`` rounds what enters the products of LSTM layers to bfloat16, on a CPU; Transformers stay as they are.
-    fresh
-        Fit every unit, finished or not.
-    watch
-        Wraps the stream of outcomes, to show progress; also gets their number.
+    models, features
+        Models and features of one's own by the names that the study gives them, beside those of its ``plugins``:
+        classes of forecasters, Polars expressions, functions of bars.
+    **execution
+        How it is run, see ``Execution``: ``workers``, ``cluster``, ``store``, ``device``, ``fresh``, ``watch``.
+
+    Returns
+    -------
+    The tables, the verdict, and the folder of the files.
 
     Raises
     ------
     NextdayError
         For anything that a user can mend.
+
+    Examples
+    --------
+    >>> import nextday
+    >>> study = nextday.Study.load("stage1", {"tickers": "KO,JNJ"})
+    >>> results = nextday.run(study, out="results", workers=2)  # doctest: +SKIP
     """
-    return report(
-        forecast(
-            study, bars=bars, out=out, workers=workers, cluster=cluster, store=store, device=device,
-            precision=precision, fresh=fresh, watch=watch,
-        )
-    )  # fmt: skip
+    return report(forecast(study, bars=bars, out=out, models=models, features=features, **execution))
 
 
 def forecast(
     study: Study | str | Path, *, bars: "pl.DataFrame | pd.DataFrame | None" = None, out: Path | str = "results",
-    workers: int | None = None, cluster: str | None = None, store: Path | str | None = None,
-    device: Device = "auto", precision: Precision = "float32", fresh: bool = False,
-    watch: Watch = lambda outcomes, _: outcomes,
+    models: Mapping[str, Any] | None = None, features: Mapping[str, Any] | None = None, **execution: Unpack[Options],
 ) -> Path:  # fmt: skip
     """Fit a study and write its tables, with the arguments of ``run``; return its folder, for ``report``."""
-    started = time.time()
-    with open_workers(workers, cluster) as pool:
+    started, how = time.time(), Execution(**execution)
+    with open_workers(how.workers, how.cluster) as pool:
         study = study if isinstance(study, Study) else Study.load(study)
+        catalogs = catalogs_of(study.plugins, models=models, features=features)
         folder = open_folder(Path(out) / study.name)
-        units = Store(folder / "units") if store is None else open_store(store)
-        if fresh or units.is_empty():
+        units = Store(folder / "units") if how.store is None else open_store(how.store)
+        if how.fresh or units.is_empty():
             pool.start()  # PyTorch loads while the bars are read; a finished study needs none
         if study.data == "yahoo" and bars is None:
-            study = study.model_copy(update={"data": str(yahoo_snapshot(watch=watch))})
+            study = study.model_copy(update={"data": str(yahoo_snapshot(watch=how.watch))})
         source = study.data if bars is None else bars
         loaded = load_bars(source, accept=study.accept, drop_bad=study.drop_bad)
         panel = align(loaded, tickers=study.tickers, market=study.market)
-        device = resolve_device(device) if cluster is None else "cuda" if device == "cuda" else "cpu"
-        plan = make_plan(study, panel, device=device, precision=precision)
+        device = resolve_device(how.device) if how.cluster is None else "cuda" if how.device == "cuda" else "cpu"
+        plan = make_plan(study, panel, device=device, catalogs=catalogs)
         find_probed(study, panel, folder.parent)
         engine = choose_engine(pool, device)
-        checks = {"causality of features": check_causality(panel, plan.features)}
-        outcomes = list(watch(execute(plan, units, engine, fresh=fresh), len(plan.units)))
+        checks = {
+            "causality of features": check_causality(
+                panel, plan.features, catalog=catalogs.features, meant=study.features_from
+            )
+        }
+        stream = execute(plan, units, engine, fresh=how.fresh, before=lambda todo: rehearse(plan, todo, catalogs, pool))
+        outcomes = list(how.watch(stream, len(plan.units)))
         tables = collect(plan, outcomes, panel.dates)
         if study.probes:
-            tables |= run_probes(study, panel, folder.parent, units, pool, watch=watch, fresh=fresh)
+            tables |= run_probes(study, panel, folder.parent, units, pool, watch=how.watch, fresh=how.fresh)
     tables["forecasts"] = calibrate(
         tables["forecasts"], tables["valid"], {name: (one.of, one.method) for name, one in study.conformal.items()}
     )
+    tables["forecasts"] = with_losses(tables["forecasts"], catalogs, own_losses(study))
     (folder / "report.html").unlink(missing_ok=True)  # it comes last: without it the folder is unfinished
     remarks = [f"{name}: {model.may_hold}" for name, model in plan.models.items() if model.may_hold]
     described = describe_run(
-        study, panel, outcomes, checks, started=started, device=device, precision=precision, remarks=remarks
+        study, panel, outcomes, checks, started=started, device=device, remarks=(*remarks, *plan.notes)
     )
     write_atomically(folder / "manifest.json", described)
     for name, table in tables.items():
@@ -203,7 +214,7 @@ def _read(folder: Path) -> tuple[Study, dict[str, Any], dict[str, pl.DataFrame]]
         manifest, tables = json.loads(file.read_text("utf-8")), {}
         _check(manifest)
         study = Study.from_values(manifest["study"], where=str(file))
-        for name, schema in schemas(study.levels).items():
+        for name, schema in schemas(study.levels, own_losses(study)).items():
             file = folder / f"{name}.parquet"
             tables[name] = _read_table(file, schema)
     except (OSError, ValueError, KeyError, TypeError, RecursionError, pl.exceptions.PolarsError) as error:

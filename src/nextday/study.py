@@ -13,6 +13,8 @@ from nextday.errors import StudyError
 
 PRESETS = resources.files("nextday") / "studies"
 LAST = "stage7"  # compares the other stages, and so is no study
+SCHEMES = ("holdout", "walk_forward", "rolling", "purged")
+LOSSES = ("squared", "absolute", "miss", "pinball")
 BENCHMARKS = ("zero", "zero forecast", "benchmark")  # in a contrast: what skill is measured against
 
 
@@ -27,12 +29,15 @@ class SplitSettings(Settings):
 
     ``holdout`` trains on the first 70 %, stops by the next 10 %, tests on the rest. ``walk_forward`` cuts what follows
     the first 40 and 10 % into ``folds`` test ranges; before each, everything is fitted again on all that came before.
+    ``rolling`` does so on a training range of constant length, ``purged`` leaves ``gap`` samples out between the parts.
+    A plugin may bring schemes of its own.
     """
 
-    scheme: Literal["holdout", "walk_forward"] = "holdout"
+    scheme: str = "holdout"
     train: float = Field(default_factory=lambda given: 0.7 if given.get("scheme") == "holdout" else 0.4, gt=0, lt=1)
     valid: float = Field(0.1, gt=0, lt=1)
     folds: int = Field(default_factory=lambda given: 1 if given.get("scheme") == "holdout" else 5, ge=1)
+    gap: int = Field(0, ge=0)  # samples between train and valid, and between valid and test
 
     @model_validator(mode="after")
     def _leaves_a_test_range(self) -> Self:
@@ -40,6 +45,10 @@ class SplitSettings(Settings):
             raise ValueError(f"train {self.train} + valid {self.valid} leave nothing for test; they must sum below 1")
         if self.scheme == "holdout" and self.folds != 1:
             raise ValueError(f"holdout has one fold, got {self.folds}; set scheme to walk_forward")
+        if self.gap and self.scheme in SCHEMES[:3]:
+            raise ValueError(f"{self.scheme} leaves no gap; set scheme to purged")
+        if self.scheme == "purged" and not self.gap:
+            raise ValueError("purged needs gap, the number of samples to leave out between the parts")
         return self
 
 
@@ -51,6 +60,7 @@ class Training(Settings):
     batch_size: int = Field(64, ge=1)
     learning_rate: float = Field(1e-3, gt=0)
     clip: float = Field(1.0, gt=0)
+    precision: Literal["float32", "bf16"] = "float32"  # of what enters the products of LSTM layers, on a CPU
 
 
 class Question(Settings):
@@ -73,7 +83,7 @@ class VerdictSettings(Settings):
     """
 
     ask: tuple[Question, ...] = ()  # answered first; none is the ablation, see ``evaluate.ask``
-    loss: Literal["squared", "absolute", "miss", "pinball"] = "squared"
+    loss: str = "squared"  # also absolute, miss, pinball, or one of a plugin
     scale: Literal["training", "predicted"] = "training"
     benchmark: str = ""  # a variant; none is the zero forecast
     margin: float | None = Field(None, gt=0, allow_inf_nan=False)  # in units of skill; none is the loss's default
@@ -127,6 +137,9 @@ class Study(Settings):
     accept: tuple[str, ...] = ()  # tickers whose jumps are real; * accepts all
     drop_bad: bool = False  # leave out tickers with bad bars, instead of refusing them
     lookback: int = Field(20, ge=1)
+    warmup: int = Field(20, ge=0)  # sessions left out at the start, for every variant: what the longest feature needs
+    plugins: tuple[str, ...] = ()  # files or installed modules with models, features, losses and splits of one's own
+    features_from: dict[str, Literal["bars", "catalog"]] = {}  # which is meant where a column has a feature's name
     split: SplitSettings = SplitSettings()
     feature_sets: dict[str, tuple[str, ...]] = {}
     roles: dict[str, Literal["raw", "rich", "engineered"]] = {}  # of feature sets, to the question
@@ -139,14 +152,14 @@ class Study(Settings):
     training: Training = Training()
     verdict: VerdictSettings = VerdictSettings()
 
-    @field_validator("tickers", "seeds", "accept", "levels", "probes", mode="before")
+    @field_validator("tickers", "seeds", "accept", "levels", "probes", "plugins", mode="before")
     @classmethod
     def _split_at_commas(cls, value: object) -> object:
         return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
 
     @model_validator(mode="after")
     def _each_once(self) -> Self:
-        for key in ("tickers", "seeds", "probes"):
+        for key in ("tickers", "seeds", "probes", "plugins"):
             values = getattr(self, key)
             doubled = sorted({str(value) for value in values if values.count(value) > 1})
             if doubled:
@@ -158,6 +171,20 @@ class Study(Settings):
             raise ValueError("tickers holds an empty ticker")
         if min(self.seeds) < 0:
             raise ValueError(f"seeds must not be negative, got {min(self.seeds)}")
+        if max(self.seeds) >= 2**63:
+            raise ValueError(f"seeds are below 2^63, got {max(self.seeds)}")
+        return self
+
+    @model_validator(mode="after")
+    def _knows_what_it_names(self) -> Self:
+        if self.plugins:
+            return self  # they are asked when the study runs
+        for key, name, known in (
+            ("split.scheme", self.split.scheme, SCHEMES),
+            ("verdict.loss", self.verdict.loss, LOSSES),
+        ):
+            if name not in known:
+                raise ValueError(f"{key}: unknown {name!r}; known: {', '.join(known)}, or name a file under plugins")
         return self
 
     @model_validator(mode="after")
@@ -165,6 +192,8 @@ class Study(Settings):
         for name in [*self.variants, *self.conformal]:
             if not name.strip():
                 raise ValueError("a variant has an empty name")
+            if not _is_encodable(name):
+                raise ValueError(f"variant {name!r}: the name cannot be written as UTF-8; choose another")
             if name in BENCHMARKS:
                 raise ValueError(f"variant {name!r}: the name stands for the benchmark in a contrast; choose another")
         return self
@@ -214,6 +243,8 @@ class Study(Settings):
                 f"unknown study {str(study)!r}; known: {', '.join(presets())}, {LAST}, all, or a file ending in .yaml"
             )
         values = _parse(text, str(study))
+        if path.suffix in {".yaml", ".yml"}:
+            values = _beside(values, path.parent)
         for key, value in (changes or {}).items():
             _change(values, key, value)
         return cls.from_values(values, where=str(study))
@@ -257,6 +288,14 @@ def parse_contrast(text: str, names: Iterable[str], *, signs: Sequence[str] = ("
     return first, sign, None if second in BENCHMARKS else second
 
 
+def _is_encodable(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def presets() -> list[str]:
     """Names of the studies that ship with nextday."""
     return sorted(entry.name.removesuffix(".yaml") for entry in PRESETS.iterdir() if entry.name.endswith(".yaml"))
@@ -292,6 +331,16 @@ def _parse(text: str, where: str) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise StudyError(f"{where} must hold keys and values, such as 'name: my-study'")
     return values
+
+
+def _beside(values: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Read the paths of plugins relative to the YAML file that names them."""
+    plugins = values.get("plugins")
+    if isinstance(plugins, str):
+        plugins = [part.strip() for part in plugins.split(",")]
+    if not isinstance(plugins, list):
+        return values
+    return values | {"plugins": [str(folder / name) if str(name).endswith(".py") else name for name in plugins]}
 
 
 def _change(values: dict[str, Any], dotted: str, value: object) -> None:

@@ -18,7 +18,8 @@ from nextday.evaluate.export import SCHEMA
 from nextday.ladder.figures import pareto, reach_of
 from nextday.ladder.leaderboard import rank
 from nextday.ladder.lessons import learn
-from nextday.ladder.run import compare_stages, run_all
+from nextday.ladder.run import compare as compare_studies
+from nextday.ladder.run import run_all
 from nextday.ladder.stages import load_ladder
 from probe_worlds import tables, world
 from reporting.browser import CHROMIUM, visit
@@ -134,7 +135,7 @@ def whole(tmp_path_factory):
     )  # fmt: skip
     seen = pl.col("origin") < datetime.date(2020, 1, 1) + datetime.timedelta(0.4 * DAYS)
     write(out / "stage5", make_stage({"Pretrained": (0.2, 0.0, 0)}).with_columns(contaminated=seen))
-    return compare_stages(out)
+    return compare_studies(out)
 
 
 def test_one_model_with_fewer_days_is_refused_with_the_counts_the_folder_and_the_way_out(climbed):
@@ -317,7 +318,7 @@ def test_with_too_few_seeds_what_rests_on_them_is_withheld_and_the_rest_is_told(
     assert said == {
         "What did we learn?": "withheld", "Can simple models predict returns?": "no", "Does sequence learning help?": "withheld",
     }  # fmt: skip
-    page = (compare_stages(tmp_path).out / "report.html").read_text()
+    page = (compare_studies(tmp_path).out / "report.html").read_text()
     assert "What compares all models is withheld" in page
 
 
@@ -336,7 +337,7 @@ def size(png):
 
 
 def test_plots_are_written_and_grow_with_the_models(whole, climbed):
-    few = compare_stages(climbed)
+    few = compare_studies(climbed)
     tall = {out: size((out / "final_leaderboard.png").read_bytes())[1] for out in (whole.out, few.out)}
     assert tall[whole.out] > tall[few.out] > 200
     assert size((whole.out / "final_frontier.png").read_bytes())[0] > 1000

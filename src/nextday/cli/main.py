@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from nextday.cli.check import check
 from nextday.cli.data import SOURCES, data_app
 from nextday.cli.options import AskOption, DeviceName, ExpectOption, PrecisionName, announce, changes_of, load_asking
 from nextday.cli.terminal import console, show_study, watch
@@ -25,7 +26,7 @@ app = typer.Typer(
 )  # fmt: skip
 app.add_typer(data_app, name="data")
 
-DEFAULTS = {"workers": None, "cluster": None, "store": None, "device": "auto", "precision": "float32", "fresh": False}
+DEFAULTS = {"workers": None, "cluster": None, "store": None, "device": "auto", "fresh": False}
 UsageError: Any = typer.BadParameter.__base__  # typer names its subclasses alone
 
 
@@ -51,11 +52,11 @@ def run(
     ] = None,
     device: Annotated[DeviceName, typer.Option(help="Where networks train.")] = DeviceName.auto,
     precision: Annotated[
-        PrecisionName,
+        PrecisionName | None,
         typer.Option(
             help="bf16 rounds what LSTM layers multiply, faster on CPUs with AVX512_BF16; Transformers stay float32."
         ),
-    ] = PrecisionName.float32,
+    ] = None,
     out: Annotated[Path, typer.Option(help="Folder of all results.")] = Path("results"),
     store: Annotated[
         str | None,
@@ -71,11 +72,11 @@ def run(
 ) -> None:
     """Run a study: fit what is missing, write tables and plots, print the summary."""
     changes = changes_of(
-        settings, data=data, market=market, tickers=tickers, seeds=seeds, folds=folds, drop_bad=drop_bad
-    )
+        settings, data=data, market=market, tickers=tickers, seeds=seeds, folds=folds, drop_bad=drop_bad,
+        precision=precision.value if precision else None,
+    )  # fmt: skip
     options: dict[str, Any] = {
-        "workers": workers, "cluster": cluster, "store": store, "device": device.value,
-        "precision": precision.value, "fresh": fresh,
+        "workers": workers, "cluster": cluster, "store": store, "device": device.value, "fresh": fresh,
     }  # fmt: skip
     if study in {LAST, "all"}:
         if ask or expect:
@@ -105,20 +106,21 @@ def report(folder: Annotated[Path, typer.Argument(help="A study's folder, such a
 
 app.command()(verdict)
 app.command()(plan)
+app.command()(check)
 
 
 def _climb(study: str, changes: dict[str, object], out: Path, options: dict[str, Any]) -> None:
     """Run all stages, or compare those that are there, and print the leaderboard and the lessons."""
     if study == LAST and (changes or options != DEFAULTS):
         raise StudyError(f"{LAST} compares what is in --out and takes no other option; nextday run all runs the stages")
-    from nextday.ladder.run import compare_stages, run_all
+    from nextday.ladder.run import compare, run_all
 
     if study == "all":
         if changes.get("data") == "yahoo":
             announce()
         found = run_all(changes, out=out, watch=watch, show=show_study, **options)
     else:
-        found = compare_stages(out)
+        found = compare(out)
     _show_ladder(found)
 
 

@@ -71,11 +71,11 @@ def _lines(path: Path, option: str) -> list[str]:
 
 def changes_of(
     settings: list[str] | None, *, data: str | None, market: str | None, tickers: str | None, seeds: str | None,
-    folds: int | None, drop_bad: bool = False,
+    folds: int | None, drop_bad: bool = False, precision: str | None = None,
 ) -> dict[str, object]:  # fmt: skip
     """Give the keys of a study that options change."""
     changes: dict[str, object] = dict(_pair(setting) for setting in settings or [])
-    given = {"data": data, "market": market, "tickers": tickers, "seeds": seeds}
+    given = {"data": data, "market": market, "tickers": tickers, "seeds": seeds, "training.precision": precision}
     changes |= {key: value for key, value in given.items() if value is not None}
     if drop_bad:
         changes["drop_bad"] = True

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
+from polars import selectors as cs
 
 from nextday.data.bars import COLUMNS, Bars, check_keys
 from nextday.data.checks import check_bars
@@ -150,10 +151,12 @@ def _normalise(frame: pl.DataFrame, where: str, ticker: str | None = None) -> pl
         raise DataError(f"{where}: no rows; expected one row per ticker and date")
     extras = [name for name in frame.columns if name not in COLUMNS and _is_numeric(frame[name])]
     numbers = [name for name in COLUMNS if name not in ("date", "ticker")] + extras
+    others = frame.select(cs.boolean() | cs.string(include_categorical=True)).drop(COLUMNS, *extras, strict=False)
     return frame.select(
         _dates(frame["date"], where),
         frame["ticker"].cast(pl.String).str.strip_chars(),
         *[_numbers(frame[name], where) for name in numbers],
+        *others.cast({cs.string(include_categorical=True): pl.String}),  # a text is no feature, and is told so
     )
 
 

@@ -1,8 +1,10 @@
 """Units of work: planned, fitted on local processes or a cluster, kept, collected into the tables of a study."""
 
+from nextday.engine.catalogs import Catalogs
 from nextday.engine.cluster import open_workers
 from nextday.engine.collect import collect
 from nextday.engine.execute import Outcome, execute
+from nextday.engine.execution import Execution, Options
 from nextday.engine.manifest import describe_run
 from nextday.engine.plan import POOL, Plan, Unit, make_plan
 from nextday.engine.stacked import Packed, Stacked, choose_engine
@@ -10,6 +12,6 @@ from nextday.engine.store import Store, open_store
 from nextday.engine.workers import Workers
 
 __all__ = [
-    "POOL", "Outcome", "Packed", "Plan", "Stacked", "Store", "Unit", "Workers",
+    "POOL", "Catalogs", "Execution", "Options", "Outcome", "Packed", "Plan", "Stacked", "Store", "Unit", "Workers",
     "choose_engine", "collect", "describe_run", "execute", "make_plan", "open_store", "open_workers",
 ]  # fmt: skip

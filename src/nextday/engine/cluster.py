@@ -17,6 +17,8 @@ from functools import partial
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
+import cloudpickle
+
 from nextday.engine.plan import code_fingerprint
 from nextday.engine.worker import Task
 from nextday.engine.workers import ALLOCATOR, THREADS, Engine, Workers
@@ -156,7 +158,7 @@ class Cluster:
     ) -> Any:  # noqa: ANN401 - Ray's generator
         """Submit a task for what is left of a pack."""
         pack.sent += 1
-        jobs = pickle.dumps({at: make_job(unit) for at, unit in pack.left.items()})
+        jobs = cloudpickle.dumps({at: make_job(unit) for at, unit in pack.left.items()})
         task = self._work.options(**_options(gpus), num_cpus=1, num_gpus=gpus, num_returns="streaming")
         return task.remote(jobs, _code(), make_engine)
 

@@ -1,6 +1,6 @@
 """Fit the units of a plan: read back what is finished, hand the rest to the workers, keep each as it comes in."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from nextday.engine.plan import Plan, Unit
@@ -8,6 +8,10 @@ from nextday.engine.store import Store
 from nextday.engine.workers import Engine
 from nextday.models import Fitted
 from nextday.storage.files import sweep
+
+
+def _nothing(units: list[Unit]) -> None:
+    """Let them be fitted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +25,13 @@ class Outcome:
     reused: bool = False
 
 
-def execute(plan: Plan, store: Store, engine: Engine, *, fresh: bool = False) -> Iterator[Outcome]:
-    """Yield the outcome of every unit as it finishes; with ``fresh`` finished units are fitted again."""
+def execute(
+    plan: Plan, store: Store, engine: Engine, *, fresh: bool = False, before: Callable[[list[Unit]], None] = _nothing
+) -> Iterator[Outcome]:
+    """Yield the outcome of every unit as it finishes; with ``fresh`` finished units are fitted again.
+
+    ``before`` gets the units that are to be fitted, before the first is.
+    """
     sweep(store.folder)
     keys, remarks = {}, {}
     for unit in plan.units:
@@ -32,6 +41,7 @@ def execute(plan: Plan, store: Store, engine: Engine, *, fresh: bool = False) ->
             yield Outcome(unit, replace(found, weights={}), parameters=found.parameters, reused=True)
         else:
             remarks[unit] = (found,) if found else ()
+    before(list(remarks))
     for unit, result, seconds in engine.map(remarks, plan.job):
         if isinstance(result, Fitted):
             store.save(keys[unit], replace(result, seconds=seconds), label=str(unit))

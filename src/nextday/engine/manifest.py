@@ -19,7 +19,7 @@ LIBRARIES = ("nextday", "torch", "numba", "numpy", "polars", "scikit-learn", "st
 
 def describe_run(
     study: Study, panel: Panel, outcomes: Sequence[Outcome], checks: dict[str, str], *, started: float, device: str,
-    precision: str = "float32", remarks: Sequence[str] = (),
+    remarks: Sequence[str] = (),
 ) -> bytes:  # fmt: skip
     """Give the manifest as JSON, with the notes a reader should see: sessions dropped, fits that did not converge."""
     dropped = {ticker: count for ticker, count in panel.dropped.items() if count}
@@ -48,7 +48,7 @@ def describe_run(
         "pooled": sorted(own) + copies,  # one network forecasts all tickers
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
         "seconds": round(time.time() - started, 1),
-        "device": device, "precision": precision, "machine": platform.machine(), "python": platform.python_version(),
+        "device": device, "machine": platform.machine(), "python": platform.python_version(),
         "versions": {library: metadata.version(library) for library in LIBRARIES},
         "checks": checks,
         "notes": notes,
@@ -67,6 +67,10 @@ def fingerprint(bars: pl.DataFrame) -> str:
     digest = hashlib.sha256()
     for column in bars:
         values = column.to_physical() if column.dtype != pl.String else column
-        content = "\n".join(values.to_list()).encode() if column.dtype == pl.String else values.to_numpy().tobytes()
+        content = (
+            "\n".join(values.fill_null("").to_list()).encode()
+            if column.dtype == pl.String
+            else values.to_numpy().tobytes()
+        )
         digest.update(column.name.encode() + b"\n" + content)
     return digest.hexdigest()

@@ -10,12 +10,14 @@ from pathlib import Path
 import numpy as np
 
 from nextday.data import Panel
+from nextday.engine.catalogs import HOUSE, Catalogs
+from nextday.engine.source import source_digest
 from nextday.errors import StudyError, TrainingError
 from nextday.features import Features, compute_features, resolve_sets
-from nextday.models import Device, Fitted, Forecaster, Key, Precision, make_model
+from nextday.models import Device, Fitted, Forecaster, Key, make_model
 from nextday.samples import Fold, Pool, Samples, Windows, fit_scaler, make_folds
 from nextday.samples.windows import cut_windows
-from nextday.study import Study
+from nextday.study import LOSSES, Study
 
 POOL = "*"
 
@@ -66,6 +68,7 @@ class Job:
             json.dumps([repr(self.model), repr(self.key), self.test.names, self.test.lookback]).encode()
         )
         digest.update(code_fingerprint("models"))
+        digest.update(source_digest(self.model.parts()))
         for array in (self.train.windows.rows, self.train.y, self.valid.windows.rows, self.valid.y, self.test.rows):
             digest.update(str((array.shape, array.dtype)).encode())
             digest.update(np.ascontiguousarray(array).data)
@@ -95,6 +98,7 @@ class Plan:
     folds: dict[tuple[str, int], Fold]
     models: dict[str, Forecaster]
     feature_sets: dict[str, tuple[str, ...]]
+    notes: tuple[str, ...] = ()  # what a reader should know of the inputs
 
     def folds_of(self, unit: Unit) -> list[Fold]:
         """Days of a unit, ticker by ticker."""
@@ -133,8 +137,10 @@ def _pool(cuts: list[tuple[Samples, Samples, Windows]]) -> tuple[Samples, Sample
     return train, valid, Pool.of([cut[2] for cut in cuts])
 
 
-def make_plan(study: Study, panel: Panel, *, device: Device = "cpu", precision: Precision = "float32") -> Plan:
+def make_plan(study: Study, panel: Panel, *, device: Device = "cpu", catalogs: Catalogs = HOUSE) -> Plan:
     """Check a study against a panel and lay out its units, before anything is fitted.
+
+    ``catalogs`` are what the study can name.
 
     Raises
     ------
@@ -143,12 +149,12 @@ def make_plan(study: Study, panel: Panel, *, device: Device = "cpu", precision: 
         short.
     """
     sets = resolve_sets(study.feature_sets)
-    models = {name: _model_of(study, name, sets, device, precision) for name in study.variants}
+    models = {name: _model_of(study, name, sets, device, catalogs) for name in study.variants}
     used = [feature for variant in study.variants.values() for feature in sets[variant.features]]
-    features = compute_features(
-        panel, dict.fromkeys([*used, *(name for own in study.feature_sets.values() for name in own)])
-    )
-    folds = make_folds(panel, study.split, lookback=study.lookback, warmup=features.warmup)
+    named = dict.fromkeys([*used, *(name for own in study.feature_sets.values() for name in own)])
+    features = compute_features(panel, named, catalog=catalogs.features, warmup=study.warmup, meant=study.features_from)
+    folds = make_folds(panel, study.split, lookback=study.lookback, warmup=features.warmup, schemes=catalogs.splits)
+    _check_loss(study, catalogs)
     units = tuple(
         Unit(variant, POOL if model.pooled else fold.ticker, fold.split.fold, seed if model.seeded else None)
         for at, seed in enumerate(study.seeds)
@@ -156,19 +162,42 @@ def make_plan(study: Study, panel: Panel, *, device: Device = "cpu", precision: 
         for variant, model in models.items()
         if (model.seeded or at == 0) and (not model.pooled or fold.ticker == folds[0].ticker)
     )
-    return Plan(units, study, features, {(fold.ticker, fold.split.fold): fold for fold in folds}, models, sets)
+    by_place = {(fold.ticker, fold.split.fold): fold for fold in folds}
+    return Plan(units, study, features, by_place, models, sets, _still(features, folds))
+
+
+def _check_loss(study: Study, catalogs: Catalogs) -> None:
+    """Refuse a loss that nobody has, or that has nothing to be measured against."""
+    loss, own = study.verdict.loss, catalogs.losses
+    if loss not in own and loss not in LOSSES:
+        raise StudyError(f"verdict.loss: unknown {loss!r}; known: {', '.join([*LOSSES, *own])}")
+    if loss in own and not study.verdict.benchmark:
+        raise StudyError(
+            f"verdict.loss {loss} is of a plugin: name the variant that it is measured against, as verdict.benchmark"
+        )
+
+
+def _still(features: Features, folds: list[Fold]) -> tuple[str, ...]:
+    """Name the features that never move in the training range of a ticker, beside what is known of columns."""
+    found = []
+    for fold in folds:
+        values = features.of(fold.ticker, features.names)[fold.origins[fold.split.train]]
+        names = [name for name, still in zip(features.names, values.min(0) == values.max(0), strict=True) if still]
+        place = f"{fold.ticker} fold {fold.split.fold}" if fold.split.fold else fold.ticker
+        found += [f"feature {name} of {place} never moves in the training range: it tells nothing" for name in names]
+    return (*features.notes, *found)
 
 
 def _model_of(
-    study: Study, name: str, sets: dict[str, tuple[str, ...]], device: Device, precision: Precision
+    study: Study, name: str, sets: dict[str, tuple[str, ...]], device: Device, catalogs: Catalogs
 ) -> Forecaster:
     variant = study.variants[name]
     if variant.features not in sets:
         raise StudyError(f"variants.{name}: unknown feature set {variant.features!r}; known: {', '.join(sets)}")
     try:
         model = make_model(
-            variant.model, variant.options, training=study.training, device=device, precision=precision,
-            levels=study.levels,
+            variant.model, variant.options, training=study.training, device=device, levels=study.levels,
+            lookback=study.lookback, catalog=catalogs.models,
         )  # fmt: skip
     except StudyError as error:
         raise StudyError(f"variants.{name}: {error}") from None

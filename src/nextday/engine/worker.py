@@ -11,11 +11,15 @@ import threading
 import time
 import traceback
 from collections.abc import Iterator
-from typing import Protocol, TypeVar
+from dataclasses import dataclass
+from typing import IO, Any, Protocol, TypeVar
 
-from nextday.errors import NextdayError
+import cloudpickle
+
+from nextday.errors import NextdayError, first_line
 
 Result = TypeVar("Result", covariant=True)
+LENGTH = 8  # bytes that say how long a job is
 
 
 class Task(Protocol[Result]):
@@ -45,6 +49,8 @@ def explain(error: Exception) -> str:
     """Say why there is no result, in a line; a mistake of nextday's own also leaves its traceback."""
     if isinstance(error, NextdayError):
         return str(error)
+    if isinstance(error, ImportError):
+        return f"{type(error).__name__}: {first_line(error)}; whoever fits needs it, too: install it there"
     if _is_lack_of_memory(error):
         return "out of memory; fewer workers or a smaller model need less"
     traceback.print_exc()
@@ -86,10 +92,25 @@ def main(parent: int) -> None:
     threading.Thread(target=_die_with, args=(parent,), daemon=True).start()
     import torch  # noqa: F401 - now, while the parent reads the bars
 
-    while True:
-        try:
-            job = pickle.load(jobs)
-        except EOFError:
-            return
-        pickle.dump(attempt(job), results)
+    while length := jobs.read(LENGTH):
+        content = jobs.read(int.from_bytes(length, "big"))
+        pickle.dump(attempt(Unpacked(content)), results)
         results.flush()
+
+
+def send(job: object, stream: IO[bytes]) -> None:
+    """Write a job to a worker, after its length: if it cannot be read there, that job fails and the worker goes on."""
+    content = cloudpickle.dumps(job)
+    stream.write(len(content).to_bytes(LENGTH, "big") + content)
+    stream.flush()
+
+
+@dataclass(frozen=True, slots=True)
+class Unpacked:
+    """A job as it came: reading it is part of doing it."""
+
+    content: bytes
+
+    def run(self) -> Any:  # noqa: ANN401 - whatever the job gives
+        """Read it and do it."""
+        return pickle.loads(self.content).run()

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
 
-from nextday.engine.worker import Task, attempt
+from nextday.engine.worker import Task, attempt, send
 
 # glibc hands an LSTM's workspace back to the kernel at every step unless both thresholds are high: 67,000 page faults
 # an epoch, half of the time. Other C libraries ignore the variables.
@@ -90,8 +90,7 @@ class Workers:
         job = make_job(unit)
         process = self._idle.get()
         try:
-            pickle.dump(job, process.stdin)  # type: ignore[arg-type]
-            process.stdin.flush()  # type: ignore[union-attr]
+            send(job, process.stdin)  # type: ignore[arg-type]
             result, seconds = pickle.load(process.stdout)  # type: ignore[arg-type]
         except (EOFError, OSError, pickle.UnpicklingError):
             status = process.wait()

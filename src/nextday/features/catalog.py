@@ -5,7 +5,9 @@ lag. An expression sees the bars of one ticker in the order of dates, and the ma
 ``market_adj_close``.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import polars as pl
 
@@ -14,11 +16,26 @@ WINDOW = 20  # sessions in every rolling statistic
 
 @dataclass(frozen=True, slots=True)
 class Feature:
-    """One feature: how it is computed, how many rows pass before its first value, and its formula for readers."""
+    """One feature of a ticker's bars.
 
-    expression: pl.Expr
+    Attributes
+    ----------
+    expression
+        A Polars expression, or a function that maps the bars of one ticker, in the order of dates and with the market's
+        adjusted close as ``market_adj_close``, to a column (a Polars Series, an array) or to an expression. Row ``t``
+        may use nothing later than the close of ``t``.
+    warmup
+        Rows before its first value.
+    formula
+        What readers see.
+    source
+        The plugin that it came with; empty for those of the house.
+    """
+
+    expression: pl.Expr | Callable[[pl.DataFrame], Any]
     warmup: int
-    formula: str
+    formula: str = ""
+    source: str = ""
 
 
 def _log_return(price: str) -> pl.Expr:

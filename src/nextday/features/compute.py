@@ -1,14 +1,19 @@
 """Compute named features of a panel, and the feature sets a study may name."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import numpy as np
 import polars as pl
 
 from nextday.data import COLUMNS, Panel
-from nextday.errors import DataError, StudyError
-from nextday.features.catalog import FEATURE_SETS, FEATURES
+from nextday.errors import DataError, StudyError, first_line
+from nextday.features.catalog import FEATURE_SETS, FEATURES, Feature
+
+HOUSE: Mapping[str, Feature] = MappingProxyType(FEATURES)
+NOTHING: Mapping[str, str] = MappingProxyType({})
+WARMUP = max(feature.warmup for feature in FEATURES.values())  # sessions; the default of a study
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,14 +29,20 @@ class Features:
     values
         Float32, shape [ticker, date, feature]; not finite before ``warmup``.
     warmup
-        Rows to leave out at the start, the same for every variant of every study on this panel: the longest warm-up
-        of the whole catalog, or of a column of the user's own where that is longer.
+        Rows to leave out at the start, the same for every variant: those of the study, or more where a column of the
+        user's own begins later.
+    own
+        Names that are columns of the bars.
+    notes
+        What a reader should know of columns of the user's own.
     """
 
     names: tuple[str, ...]
     tickers: tuple[str, ...]
     values: np.ndarray
     warmup: int
+    own: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def of(self, ticker: str, names: tuple[str, ...]) -> np.ndarray:
         """Values of one ticker and some features, shape [date, feature]."""
@@ -49,7 +60,10 @@ def resolve_sets(own: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...
     return {**FEATURE_SETS, **own}
 
 
-def compute_features(panel: Panel, names: Collection[str]) -> Features:
+def compute_features(
+    panel: Panel, names: Collection[str], *, catalog: Mapping[str, Feature] = HOUSE, warmup: int = WARMUP,
+    meant: Mapping[str, str] = NOTHING,
+) -> Features:  # fmt: skip
     """Compute features of every ticker of a panel.
 
     Parameters
@@ -59,38 +73,121 @@ def compute_features(panel: Panel, names: Collection[str]) -> Features:
     names
         Features of the catalog, or numeric columns that the bars carry beyond the required ones. Such a column is
         taken as it is: that its row ``t`` knows nothing later than the close of ``t`` is the user's own promise.
+    catalog
+        The features that are computed from bars, by name.
+    warmup
+        Rows to leave out at the start; more only where a column of the user's own begins later.
+    meant
+        For a name that is in the catalog and a column of the bars, too: ``bars`` or ``catalog``.
 
     Raises
     ------
     StudyError
-        If a name is neither in the catalog nor a column of the bars.
+        If a name is unknown or could mean two things, or a feature needs a longer warm-up.
     DataError
-        If a feature has a value that is not finite after its warm-up.
+        If a feature has a value that is not finite after its warm-up, or cannot be computed.
     """
-    extras = [name for name in panel.frame.columns if name not in COLUMNS]
-    unknown = [name for name in names if name not in FEATURES and name not in extras]
-    if unknown:
-        known = ", ".join([*FEATURES, *extras])
-        raise StudyError(f"unknown feature {unknown[0]!r}; known: {known}")
+    columns = _own_columns(panel.frame)
     chosen = tuple(dict.fromkeys(names))
+    own = [name for name in chosen if _is_column(name, columns, catalog, meant, panel)]
+    used = {name: catalog[name] for name in chosen if name not in own}
+    _check_warmup(used, warmup)
     market = panel.of(panel.market).select("date", market_adj_close="adj_close")
-    expressions = [
-        (FEATURES[name].expression if name in FEATURES else pl.col(name)).over("ticker").cast(pl.Float32).alias(name)
-        for name in chosen
-    ]
-    table = panel.frame.join(market, on="date", how="left", maintain_order="left").select(
-        "ticker", "date", *expressions
-    )
+    table = panel.frame.join(market, on="date", how="left", maintain_order="left")
     table = table.filter(pl.col("ticker").is_in(panel.tickers))
     shape = (len(panel.tickers), len(panel.dates))
-    values = np.stack([table[name].to_numpy().reshape(shape) for name in chosen], axis=-1)
-    own = [index for index, name in enumerate(chosen) if name not in FEATURES]
-    warmup = max([feature.warmup for feature in FEATURES.values()] + [_leading_gap(values[..., own])])
-    _check_finite(values[:, warmup:], chosen, panel, warmup)
-    return Features(chosen, panel.tickers, values, warmup)
+    columns_of = [_column(table, name, used.get(name)) for name in chosen]
+    values = np.stack([column.to_numpy().reshape(shape) for column in columns_of], axis=-1)
+    at = [chosen.index(name) for name in own]
+    gap = _leading_gap(values[..., at])
+    notes = _late_columns(values, own, at, warmup) if gap > warmup else ()
+    features = Features(chosen, panel.tickers, values, max(warmup, gap), tuple(own), notes)
+    _check_finite(features, panel, used)
+    return features
 
 
-def check_causality(panel: Panel, features: Features) -> str:
+def _own_columns(frame: pl.DataFrame) -> dict[str, pl.DataType]:
+    return {name: kind for name, kind in frame.schema.items() if name not in COLUMNS}
+
+
+def _is_column(
+    name: str,
+    columns: Mapping[str, pl.DataType],
+    catalog: Mapping[str, Feature],
+    meant: Mapping[str, str],
+    panel: Panel,
+) -> bool:
+    """Tell whether a name means a column of the bars, and refuse one that is unknown or could mean two things."""
+    if name in columns and name in catalog:
+        if name not in meant:
+            raise StudyError(
+                f"{panel.source}: the bars have a column {name}, which is also a feature of nextday or of a plugin; "
+                f"rename the column, or say which is meant: features_from: {{{name}: bars}} or {{{name}: catalog}}"
+            )
+        return meant[name] == "bars"
+    if name in catalog:
+        return False
+    if name not in columns:
+        numbers = [column for column, kind in columns.items() if _is_number(kind)]
+        raise StudyError(f"unknown feature {name!r}; known: {', '.join([*catalog, *numbers])}")
+    if not _is_number(columns[name]):
+        raise StudyError(f"{panel.source}: column {name} is {columns[name]}; a feature is a number or true and false")
+    return True
+
+
+def _is_number(kind: pl.DataType) -> bool:
+    return kind.is_numeric() or kind == pl.Boolean
+
+
+def _check_warmup(used: Mapping[str, Feature], warmup: int) -> None:
+    """Name the features that need more sessions before their first value than the study leaves out."""
+    late = {name: feature.warmup for name, feature in used.items() if feature.warmup > warmup}
+    if late:
+        most = max(late.values())
+        each = ", ".join(f"{name} needs {rows}" for name, rows in late.items())
+        raise StudyError(f"warmup: {warmup} sessions are left out at the start, but {each}; set warmup: {most}")
+
+
+def _column(table: pl.DataFrame, name: str, feature: Feature | None) -> pl.Series:
+    """Compute one feature of all tickers, float32; None stands for a column of the bars."""
+    if feature is None:
+        return table[name].cast(pl.Float32)
+    if isinstance(feature.expression, pl.Expr):
+        return table.select(feature.expression.over("ticker").cast(pl.Float32).alias(name)).to_series()
+    parts = table.partition_by("ticker", maintain_order=True)
+    return pl.concat([_call(bars, name, feature) for bars in parts])
+
+
+def _call(bars: pl.DataFrame, name: str, feature: Feature) -> pl.Series:
+    """Compute a feature that is a function, of one ticker."""
+    assert callable(feature.expression)
+    ticker, where = bars["ticker"][0], f"{feature.source}: " if feature.source else ""
+    try:
+        found = feature.expression(bars)
+        found = bars.select(found).to_series() if isinstance(found, pl.Expr) else found
+        column = pl.Series(name, np.asarray(found, dtype=np.float64)).cast(pl.Float32)
+    except Exception as error:  # noqa: BLE001 - whatever a stranger's function raises is a line
+        raise DataError(
+            f"{where}feature {name} cannot be computed for {ticker}: {type(error).__name__}: {first_line(error)}"
+        ) from None
+    if len(column) != len(bars):
+        raise DataError(f"{where}feature {name} of {ticker} has {len(column)} values for {len(bars)} bars")
+    return column
+
+
+def _late_columns(values: np.ndarray, own: Sequence[str], at: Sequence[int], warmup: int) -> tuple[str, ...]:
+    """Name the columns of the user's own that begin after the warm-up, with the sessions they cost."""
+    gaps = {name: _leading_gap(values[..., [index]]) for name, index in zip(own, at, strict=True)}
+    return tuple(
+        f"column {name} has its first value after {gap} sessions: every variant loses {gap - warmup} sessions to it"
+        for name, gap in gaps.items()
+        if gap > warmup
+    )
+
+
+def check_causality(
+    panel: Panel, features: Features, *, catalog: Mapping[str, Feature] = HOUSE, meant: Mapping[str, str] = NOTHING
+) -> str:
     """Compute the features again without the last third of the bars, and see that nothing before has moved.
 
     Raises
@@ -101,12 +198,14 @@ def check_causality(panel: Panel, features: Features) -> str:
     known = len(panel.dates) * 2 // 3
     last = panel.dates[known - 1]
     cut = replace(panel, frame=panel.frame.filter(pl.col("date") <= last), dates=panel.dates[:known])
-    before, again = features.values[:, :known], compute_features(cut, features.names).values
+    again = compute_features(cut, features.names, catalog=catalog, warmup=features.warmup, meant=meant).values
+    before = features.values[:, :known]
     moved = ((before != again) & ~(np.isnan(before) & np.isnan(again))).any(axis=(0, 1))
     if moved.any():
         name = features.names[int(moved.argmax())]
-        raise DataError(f"feature {name} sees past its own date: it changes with later bars")
-    own = [name for name in features.names if name not in FEATURES]
+        where = f"{catalog[name].source}: " if name in catalog and catalog[name].source else ""
+        raise DataError(f"{where}feature {name} sees past its own date: it changes with later bars")
+    own = features.own
     unseen = f"; {', '.join(own)} came with the bars and cannot be checked" if own else ""
     count = len(features.names) - len(own)
     return f"{count} features of every date to {last} are the same without the bars after it{unseen}"
@@ -121,11 +220,14 @@ def _leading_gap(values: np.ndarray) -> int:
     return int(np.where(started, first, 0).max())
 
 
-def _check_finite(values: np.ndarray, names: tuple[str, ...], panel: Panel, warmup: int) -> None:
-    bad = np.argwhere(~np.isfinite(values))
+def _check_finite(features: Features, panel: Panel, used: Mapping[str, Feature]) -> None:
+    bad = np.argwhere(~np.isfinite(features.values[:, features.warmup :]))
     if len(bad):
         ticker, date, feature = bad[0]
+        name, day = features.names[feature], panel.dates[features.warmup + date]
+        where = (used[name].source if name in used else "") or panel.source
         raise DataError(
-            f"{panel.source}: feature {names[feature]} of {panel.tickers[ticker]} on {panel.dates[warmup + date]} is "
-            f"{values[ticker, date, feature]} ({len(bad)} such values); nextday fills nothing in"
+            f"{where}: feature {name} of {panel.tickers[ticker]} on {day} is "
+            f"{features.values[ticker, features.warmup + date, feature]} ({len(bad)} such values); nextday fills "
+            "nothing in"
         )

@@ -4,10 +4,11 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 import polars as pl
 
+from nextday.engine import Options
 from nextday.errors import MissingError
 from nextday.evaluate.wording import Lesson
 from nextday.ladder.figures import draw_ladder, write_comparison
@@ -15,9 +16,7 @@ from nextday.ladder.leaderboard import rank
 from nextday.ladder.lessons import learn
 from nextday.ladder.page import render_ladder
 from nextday.ladder.stages import STAGES, Ladder, load_ladder
-from nextday.models import Device, Precision
 from nextday.pipeline import Results, run
-from nextday.progress import Watch
 from nextday.storage.files import open_folder, write_atomically
 from nextday.study import LAST, Study, presets
 
@@ -36,7 +35,7 @@ class Comparisons:
     notes: tuple[str, ...]
 
 
-def compare_stages(out: Path | str = "results", *, notes: tuple[str, ...] = ()) -> Comparisons:
+def compare(out: Path | str = "results", *, notes: tuple[str, ...] = ()) -> Comparisons:
     """Compare the stages in a folder of results, and write the files of the last stage to ``out/stage7``.
 
     Raises
@@ -59,10 +58,8 @@ def compare_stages(out: Path | str = "results", *, notes: tuple[str, ...] = ()) 
 
 def run_all(
     changes: Mapping[str, object] | None = None, *, bars: "pl.DataFrame | pd.DataFrame | None" = None,
-    out: Path | str = "results", workers: int | None = None, cluster: str | None = None,
-    store: Path | str | None = None, device: Device = "auto",
-    precision: Precision = "float32", fresh: bool = False,
-    watch: Watch = lambda outcomes, _: outcomes, show: Callable[[Results], None] = lambda _: None,
+    out: Path | str = "results", show: Callable[[Results], None] = lambda _: None,
+    **execution: Unpack[Options],
 ) -> Comparisons:  # fmt: skip
     """Run every stage that ships with nextday, with the same changes, then compare them.
 
@@ -73,7 +70,7 @@ def run_all(
     ----------
     changes
         Dotted keys of all studies and their new values.
-    bars, out, workers, cluster, store, device, precision, fresh, watch
+    bars, out, **execution
         As in ``nextday.run``.
     show
         Gets the results of each stage when it is done.
@@ -83,12 +80,9 @@ def run_all(
     notes = []
     for study in studies:
         try:
-            results = run(
-                study, bars=bars, out=out, workers=workers, cluster=cluster, store=store, device=device,
-                precision=precision, fresh=fresh, watch=watch,
-            )  # fmt: skip
+            results = run(study, bars=bars, out=out, **execution)
         except MissingError as error:
             notes.append(f"{study.name} was left out: {error}")
         else:
             show(results)
-    return compare_stages(out, notes=tuple(notes))
+    return compare(out, notes=tuple(notes))

@@ -1,6 +1,6 @@
 """Everything that turns samples into forecasts."""
 
-from nextday.models.base import Device, Fitted, Forecaster, Key, Precision, resolve_device
+from nextday.models.base import Device, Fitted, Forecaster, Key, resolve_device
 from nextday.models.catalog import MODELS, make_model
 
-__all__ = ["MODELS", "Device", "Fitted", "Forecaster", "Key", "Precision", "make_model", "resolve_device"]
+__all__ = ["MODELS", "Device", "Fitted", "Forecaster", "Key", "make_model", "resolve_device"]

@@ -12,7 +12,6 @@ from nextday.errors import TrainingError
 from nextday.samples import Samples, Windows
 
 Device = Literal["auto", "cpu", "cuda"]
-Precision = Literal["float32", "bf16"]
 NO_BF16 = "precision bf16 is for LSTM networks on a CPU: add --device cpu, or leave --precision at float32"
 
 
@@ -103,6 +102,10 @@ class Forecaster(ABC):
     needs: ClassVar[tuple[str, ...]] = ()  # features it reads by name
     pooled = False  # one model for all tickers: windows come as ``Pool``, the key's ticker is *
     may_hold: ClassVar[str] = ""  # of a pretrained model: whether its training data may hold the series of a study
+
+    def parts(self) -> tuple[object, ...]:
+        """Return whatever code decides the forecasts: this class, and that of values which it holds."""
+        return (type(self),)
 
     @abstractmethod
     def fit_predict(self, train: Samples, valid: Samples, test: Windows, *, key: Key) -> Fitted:

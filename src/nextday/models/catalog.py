@@ -1,13 +1,16 @@
 """The models a study can name. Adding a model is adding a line here."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields
+from types import MappingProxyType
+from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from nextday.errors import StudyError
-from nextday.models.base import Device, Forecaster, Precision
+from nextday.models.base import Device, Forecaster
 from nextday.models.baselines import HistoricalMean, Persistence, RollingMean, Zero
+from nextday.models.estimator import make_estimator
 from nextday.models.foundation import ChronosBolt, Fracast
 from nextday.models.networks.forecasters import Lstm, Transformer
 from nextday.models.networks.vae_forecaster import Vae
@@ -15,7 +18,7 @@ from nextday.models.regression import Arima, HistGradientBoosting, LinearRegress
 from nextday.models.volatility import ConstantQuantile, Ewma, Garch
 from nextday.study import Training
 
-MODELS: dict[str, type[Forecaster]] = {
+MODELS: dict[str, "Model"] = {
     "zero": Zero,
     "historical_mean": HistoricalMean,
     "persistence": Persistence,
@@ -31,14 +34,23 @@ MODELS: dict[str, type[Forecaster]] = {
     "fracast": Fracast,
     "chronos_bolt": ChronosBolt,
     "vae": Vae,
+    "sklearn": make_estimator,
 }
+
+
+Model = type[Forecaster] | Forecaster | Callable[[dict[str, Any]], Forecaster]  # a class that options are given to, a
+# finished model, or a function of options
+HOUSE: Mapping[str, Model] = MappingProxyType(MODELS)
 
 
 def make_model(
     name: str, options: Mapping[str, object], *, training: Training, device: Device,
-    precision: Precision = "float32", levels: tuple[float, ...] = (),
+    levels: tuple[float, ...] = (), lookback: int = 20, catalog: Mapping[str, Model] = HOUSE,
 ) -> Forecaster:  # fmt: skip
     """Build a model by its catalog name.
+
+    A field of the model that is called ``training``, ``device``, ``levels`` or ``lookback`` gets what
+    the study says; all others are its options.
 
     Examples
     --------
@@ -50,11 +62,19 @@ def make_model(
     StudyError
         If the name or an option is unknown, or an option's value does not fit.
     """
-    if name not in MODELS:
-        raise StudyError(f"unknown model {name!r}; known: {', '.join(MODELS)}")
-    kind = MODELS[name]
-    given = {"training": training, "device": device, "precision": precision, "levels": levels}  # for who takes them
-    names = [field.name for field in fields(kind)]  # type: ignore[arg-type]
+    if name not in catalog:
+        raise StudyError(f"unknown model {name!r}; known: {', '.join(catalog)}")
+    kind = catalog[name]
+    if isinstance(kind, Forecaster):
+        if options:
+            raise StudyError(f"model {name} is finished and takes no option, got {next(iter(options))!r}")
+        return kind
+    if not isinstance(kind, type):
+        return kind(dict(options))
+    given = {
+        "training": training, "device": device, "levels": levels, "lookback": lookback,
+    }  # fmt: skip
+    names = [field.name for field in fields(kind)]
     shared = {name: value for name, value in given.items() if name in names}
     known = [name for name in names if name not in shared]
     unknown = [option for option in options if option not in known]

@@ -2,18 +2,10 @@
 
 from nextday.samples.folds import Fold, make_folds
 from nextday.samples.scale import Scaler, fit_scaler
-from nextday.samples.split import Split, holdout, walk_forward
+from nextday.samples.split import SPLITS, MakeSplits, Split, holdout, make_splits, purged, rolling, walk_forward
 from nextday.samples.windows import Pool, Samples, Windows
 
 __all__ = [
-    "Fold",
-    "Pool",
-    "Samples",
-    "Scaler",
-    "Split",
-    "Windows",
-    "fit_scaler",
-    "holdout",
-    "make_folds",
-    "walk_forward",
-]
+    "SPLITS", "Fold", "MakeSplits", "Pool", "Samples", "Scaler", "Split", "Windows",
+    "fit_scaler", "holdout", "make_folds", "make_splits", "purged", "rolling", "walk_forward",
+]  # fmt: skip

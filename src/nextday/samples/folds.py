@@ -1,13 +1,15 @@
 """The folds of a panel: which days each ticker learns from and is tested on, the same for every variant."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 import polars as pl
 
 from nextday.data import Panel
 from nextday.errors import StudyError
-from nextday.samples.split import Split, walk_forward
+from nextday.samples.split import SPLITS, MakeSplits, Split, make_splits
 from nextday.samples.windows import make_origins, make_targets
 from nextday.study import SplitSettings
 
@@ -38,7 +40,8 @@ class Fold:
 
     def describe(self, dates: np.ndarray) -> dict[str, object]:
         """Say the ranges by their origins, and the moments of the targets that benchmarks and loss scales need."""
-        train, fitted = self.y[self.split.train], self.y[: self.split.valid.stop]
+        train = self.y[self.split.train]
+        fitted = np.concatenate([train, self.y[self.split.valid]])
         ranges = {
             f"{name}_{end}": dates[self.origins[part][at]].item()
             for name, part in (("train", self.split.train), ("valid", self.split.valid), ("test", self.split.test))
@@ -46,14 +49,17 @@ class Fold:
         }
         return {
             "ticker": self.ticker, "fold": self.split.fold, **ranges,
-            "train": len(train), "valid": len(fitted) - self.split.valid.start, "test": len(self.y[self.split.test]),
+            "train": len(train), "valid": len(fitted) - len(train), "test": len(self.y[self.split.test]),
             "historical_mean": float(fitted.mean()),  # train and valid, as Stage 1 fits
             "train_variance": float(train.var()),
             "train_deviation": float(np.abs(train - train.mean()).mean()),
         }  # fmt: skip
 
 
-def make_folds(panel: Panel, settings: SplitSettings, *, lookback: int, warmup: int) -> list[Fold]:
+def make_folds(
+    panel: Panel, settings: SplitSettings, *, lookback: int, warmup: int,
+    schemes: Mapping[str, MakeSplits] = MappingProxyType(SPLITS),
+) -> list[Fold]:  # fmt: skip
     """Cut every ticker of a panel; all have the same origins.
 
     Raises
@@ -67,7 +73,7 @@ def make_folds(panel: Panel, settings: SplitSettings, *, lookback: int, warmup: 
             f"{panel.source}: {len(panel.dates)} common sessions are too few: {warmup} warm up the features, "
             f"{lookback} fill the first window, and {len(origins)} samples remain to be split; at least 10 are needed"
         )
-    splits = walk_forward(len(origins), train=settings.train, valid=settings.valid, folds=settings.folds)
+    splits = make_splits(len(origins), settings, schemes)
     folds = []
     for ticker in panel.tickers:
         y = make_targets(panel.of(ticker)["adj_close"].to_numpy(), origins)

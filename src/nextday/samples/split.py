@@ -1,9 +1,12 @@
 """Cuts of the sample sequence into train, valid and test."""
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from types import MappingProxyType
 
 from nextday.errors import StudyError
+from nextday.study import SplitSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,67 @@ def walk_forward(samples: int, *, train: float, valid: float, folds: int) -> lis
     slice(0, 4, None) slice(4, 6, None) slice(6, 8, None)
     slice(0, 6, None) slice(6, 8, None) slice(8, 10, None)
     """
+    _, held, starts = _starts(samples, train=train, valid=valid, folds=folds)
+    return [
+        Split(fold, slice(0, start - held), slice(start - held, start), slice(start, stop))
+        for fold, (start, stop) in enumerate(pairwise(starts))
+    ]
+
+
+def rolling(samples: int, settings: SplitSettings) -> list[Split]:
+    """Walk forward on a training range of constant length: each fold forgets what the one before it began with.
+
+    ::
+
+        | train ........ | valid . | test . |
+                  | train ........ | valid . | test . |
+
+    Examples
+    --------
+    >>> for split in rolling(10, SplitSettings(scheme="rolling", train=0.4, valid=0.2, folds=2)):
+    ...     print(split.train, split.valid, split.test)
+    slice(0, 4, None) slice(4, 6, None) slice(6, 8, None)
+    slice(2, 6, None) slice(6, 8, None) slice(8, 10, None)
+    """
+    first, held, starts = _starts(samples, train=settings.train, valid=settings.valid, folds=settings.folds)
+    return [
+        Split(fold, slice(start - held - first, start - held), slice(start - held, start), slice(start, stop))
+        for fold, (start, stop) in enumerate(pairwise(starts))
+    ]
+
+
+def purged(samples: int, settings: SplitSettings) -> list[Split]:
+    """Walk forward with ``gap`` samples left out before valid and before test, so that no window reaches both sides.
+
+    A model with a state (ARIMA, GARCH) goes on from the last sample before the gap. Lopez de Prado (2018), "Advances in
+    financial machine learning", chapter 7.
+
+    ::
+
+        | train ... |  gap  | valid . |  gap  | test . |
+
+    Examples
+    --------
+    >>> print(purged(20, SplitSettings(scheme="purged", train=0.5, valid=0.2, folds=1, gap=2))[0])
+    Split(fold=0, train=slice(0, 8, None), valid=slice(10, 12, None), test=slice(14, 20, None))
+    """
+    gap, splits = settings.gap, walk_forward(samples, train=settings.train, valid=settings.valid, folds=settings.folds)
+    cut = [
+        Split(
+            one.fold,
+            slice(one.train.start, one.train.stop - gap),
+            slice(one.valid.start, one.valid.stop - gap),
+            one.test,
+        )
+        for one in splits
+    ]
+    if cut[0].train.stop < 1 or cut[0].valid.stop <= cut[0].valid.start:
+        raise StudyError(f"split.gap {gap} leaves nothing of a training or validation range; {samples} samples are cut")
+    return cut
+
+
+def _starts(samples: int, *, train: float, valid: float, folds: int) -> tuple[int, int, list[int]]:
+    """Return the lengths of the first training and of every validation range, and where test ranges start and end."""
     first, held = int(samples * train), int(samples * valid)
     tested = samples - first - held
     if min(first, held) < 1 or tested < folds:
@@ -58,8 +122,42 @@ def walk_forward(samples: int, *, train: float, valid: float, folds: int) -> lis
             f"the split needs at least one sample each of train, valid and every test range, but {samples} samples at "
             f"{train} and {valid} give {first}, {held} and {tested} for {folds} test range{'s' if folds > 1 else ''}"
         )
-    starts = [samples - tested + tested * fold // folds for fold in range(folds + 1)]
-    return [
-        Split(fold, slice(0, start - held), slice(start - held, start), slice(start, stop))
-        for fold, (start, stop) in enumerate(pairwise(starts))
-    ]
+    return first, held, [samples - tested + tested * fold // folds for fold in range(folds + 1)]
+
+
+MakeSplits = Callable[[int, SplitSettings], Sequence[Split]]
+
+
+def _walk(samples: int, settings: SplitSettings) -> list[Split]:
+    return walk_forward(samples, train=settings.train, valid=settings.valid, folds=settings.folds)
+
+
+SPLITS: dict[str, MakeSplits] = {"holdout": _walk, "walk_forward": _walk, "rolling": rolling, "purged": purged}
+
+
+def make_splits(
+    samples: int, settings: SplitSettings, schemes: Mapping[str, MakeSplits] = MappingProxyType(SPLITS)
+) -> list[Split]:
+    """Cut samples by the scheme that the settings name, and see that no part reaches into what comes after it.
+
+    Raises
+    ------
+    StudyError
+        If the scheme is unknown, or what it returns is not train before valid before test, within the samples.
+    """
+    if settings.scheme not in schemes:
+        raise StudyError(f"split.scheme: unknown scheme {settings.scheme!r}; known: {', '.join(schemes)}")
+    splits, end = list(schemes[settings.scheme](samples, settings)), 0
+    for number, one in enumerate(splits):
+        bounds = [at for part in (one.train, one.valid, one.test) for at in (part.start, part.stop)]
+        parts_grow = all(low < high for low, high in zip(bounds[::2], bounds[1::2], strict=True))
+        in_order = bounds == sorted(bounds) and bounds[0] >= 0 and bounds[-1] <= samples
+        if not (parts_grow and in_order and one.test.start >= end and one.fold == number):
+            raise StudyError(
+                f"split.scheme {settings.scheme}: fold {number} is {one}; expected train before valid before test, "
+                f"each with a sample, within {samples} samples, and test ranges that follow one another"
+            )
+        end = one.test.stop
+    if not splits:
+        raise StudyError(f"split.scheme {settings.scheme} gives no fold")
+    return splits

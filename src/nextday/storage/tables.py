@@ -44,10 +44,14 @@ CKA = {
 PROBE_TABLES = {"probes": PROBES, "probe_days": PROBE_DAYS, "cka": CKA}
 
 
-def schemas(levels: Sequence[float]) -> dict[str, dict[str, Any]]:
-    """Give the tables of a study and their columns; forecasts have one more per level, ``q`` and the level."""
+def schemas(levels: Sequence[float], losses: Sequence[str] = ()) -> dict[str, dict[str, Any]]:
+    """Give the tables of a study and their columns; forecasts have one more per level, ``q`` and the level.
+
+    ``losses`` are columns of the forecasts with a loss per row, of plugins.
+    """
     forecasts = FORECASTS | {f"q{level}": pl.Float64 for level in levels}
     valid = {name: kind for name, kind in forecasts.items() if name not in ("predicted", "contaminated")}
+    forecasts |= dict.fromkeys(losses, pl.Float64)
     return {
         "forecasts": forecasts, "valid": valid, "history": HISTORY, "folds": FOLDS, "attention": ATTENTION,
         "sweep": SWEEP, "latents": LATENTS, "profile": PROFILE, **PROBE_TABLES,

@@ -36,7 +36,7 @@ class Subject:
         from nextday.models.networks import training
 
         assert isinstance(self.job.model, Network)
-        network = self.job.model.build(len(self.job.test.names))
+        network = self.job.model.assemble(len(self.job.test.names))
         if trained:
             network.load_state_dict({name: torch.tensor(value) for name, value in self.weights.items()})
         else:

@@ -166,11 +166,10 @@ def find_probed(study: Study, panel: Panel, out: Path) -> list[tuple[Plan, Path]
         try:
             manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
             settings, device = dict(manifest["study"]), manifest["device"]
-            precision = manifest.get("precision", "float32")  # older manifests have none
         except (OSError, ValueError, KeyError, TypeError):
             raise _missing(folder, "there is no finished study") from None
         named = Study.from_values(settings, where=str(folder / "manifest.json"))
-        plan = make_plan(named, panel, device=device, precision=precision)
+        plan = make_plan(named, panel, device=device)
         for other, _ in found:
             _check_alike(other, plan)
         found.append((plan, folder))

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import numpy as np
 
 from nextday.errors import StudyError
-from nextday.models.base import NO_BF16, Device, Fitted, Forecaster, Key, Precision, resolve_device
+from nextday.models.base import NO_BF16, Device, Fitted, Forecaster, Key, resolve_device
 from nextday.samples import Samples, Windows
 from nextday.study import Training
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from nextday.models.networks.heads import Head, Headed
     from nextday.models.networks.training import Trained
 
@@ -27,7 +29,9 @@ class Network(Forecaster):
 
     ``head`` says what it forecasts, ``loss`` what that is trained by; the first that fits the head unless given.
     ``pooled``: one network learns from all tickers, each in units of its own training deviation.
-    ``precision``: bf16 rounds what enters the products of LSTM layers, in training and ever after; all else is float32.
+    ``lookback`` is that of the study.
+    With ``training.precision`` bf16 what enters the products of LSTM layers is rounded, in training and ever after; all
+    else is float32.
     """
 
     seeded: ClassVar[bool] = True
@@ -35,8 +39,8 @@ class Network(Forecaster):
     stackable: ClassVar[bool] = True  # ``fit_predict`` is ``prepare``, training and ``finish``, nothing else
     training: Training = DEFAULT_TRAINING
     device: Device = "cpu"
-    precision: Precision = "float32"
     levels: tuple[float, ...] = ()
+    lookback: int = 20
     head: Literal["point", "quantiles", "gaussian", "student"] = "point"
     loss: Literal["", "squared", "pinball", "nll"] = ""
     pooled: bool = False
@@ -47,7 +51,7 @@ class Network(Forecaster):
             raise StudyError(f"head {self.head} is not trained by the loss {self.loss}; it is by {fit}")
         if self.head != "point" and not self.levels:
             raise StudyError(f"head {self.head} needs the study's levels, such as levels: [0.05, 0.5, 0.95]")
-        if self.precision != "float32" and self.device == "cuda":
+        if self.training.precision != "float32" and self.device == "cuda":
             raise StudyError(NO_BF16)
 
     def make_head(self) -> "Callable[[int], Head]":
@@ -61,8 +65,30 @@ class Network(Forecaster):
         return partial({"quantiles": heads.QuantileHead, "student": heads.StudentHead}[self.head], levels=self.levels)
 
     @abstractmethod
-    def build(self, features: int) -> "Headed":
-        """Make the module for inputs of ``features`` features."""
+    def build(self, features: int) -> "nn.Module":
+        """Make the module for inputs of ``features`` features.
+
+        Either a whole network that ends in a head (``Headed``), as those of the house do, or any module that maps
+        windows [sample, lookback, feature] to states [sample, width]; nextday puts the head behind it.
+        """
+
+    def assemble(self, features: int) -> "Headed":
+        """Make the module with its head."""
+        from nextday.models.networks.guest import Guest
+        from nextday.models.networks.heads import Headed
+
+        built = self.build(features)
+        if isinstance(built, Headed):
+            return built
+        return Guest(built, self.make_head(), lookback=self.lookback, features=features)
+
+    def stacks(self, features: int) -> bool:
+        """Tell whether many such networks can train as one stack."""
+        if not self.stackable:
+            return False
+        from nextday.models.networks.guest import can_stack
+
+        return can_stack(self.assemble(features))
 
     def scales(self, train: Samples) -> np.ndarray:
         """Give what the targets of each ticker are divided by, shape [ticker]: its deviation in a pool, alone one."""
@@ -81,10 +107,12 @@ class Network(Forecaster):
     def prepare(self, train: Samples, valid: Samples, test: Windows, *, key: Key, device: str) -> "Start":
         """Draw the initial weights, and scale the targets of a pool."""
         from nextday.models.networks import training
+        from nextday.models.networks.guest import seeded
 
         scales = self.scales(train)
         train, valid = (Samples(one.windows, one.y / one.windows.repeat(scales)) for one in (train, valid))
-        network = self.build(len(test.names))
+        with seeded(key, "build"):
+            network = self.assemble(len(test.names))
         training.initialise(network, key)
         return Start(network, train, valid, scales, training.attention(network.to(device), test, device=device))
 

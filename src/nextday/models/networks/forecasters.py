@@ -26,7 +26,7 @@ class Lstm(Network):
 
         return LstmNetwork(
             features, hidden=self.hidden, layers=self.layers, dropout=self.dropout, head=self.make_head(),
-            precision=self.precision,
+            precision=self.training.precision,
         )  # fmt: skip
 
 

@@ -89,7 +89,7 @@ def room(model: Network, *, features: int, lookback: int, device: str) -> int:
     stack = _Stack(model, features, few, device)
     rows, y = np.zeros((batch + lookback - 1, features), np.float32), np.zeros(batch)
     samples, progress = Samples(Windows(rows, lookback, ("",) * features), y), Progress(model.training)
-    members = (Member(model.build(features), samples, samples, Key(0, "", 0), progress) for _ in range(few))
+    members = (Member(model.assemble(features), samples, samples, Key(0, "", 0), progress) for _ in range(few))
     stack.fill(members)
     stack.state["train"] = torch.zeros(few, batch, dtype=torch.int64, device=device)
     stack.train_step()
@@ -103,7 +103,7 @@ class _Stack:
     """The places, their tensors on the device, and the two steps over all of them."""
 
     def __init__(self, model: Network, features: int, slots: int, device: str) -> None:
-        template = self.template = model.build(features).to(device)
+        template = self.template = model.assemble(features).to(device)
         self.settings, self.device = model.training, torch.device(device)
         self.features, self.lookback = features, 0
         for module in template.modules():

@@ -9,6 +9,7 @@ from torch import nn
 from nextday.errors import TrainingError
 from nextday.models.base import Key
 from nextday.models.networks.dropout import seed_dropout
+from nextday.models.networks.guest import seeded
 from nextday.models.networks.heads import Headed
 from nextday.samples import Pool, Samples, Windows
 from nextday.study import Training
@@ -84,11 +85,12 @@ def train(network: Headed, train: Samples, valid: Samples, *, settings: Training
     progress, best = Progress(settings), _copy(network)
     seed_dropout(network, key)
     network.head.start(y)
-    while progress.goes_on:
-        batches = torch.randperm(len(y), generator=shuffle).to(device).split(settings.batch_size)
-        trained = _one_epoch(network, optimizer, x, y, batches, settings.clip)
-        if progress.note(trained, _loss(network, valid_x, valid_y)):
-            best = _copy(network)
+    with seeded(key, "masks", device):
+        while progress.goes_on:
+            batches = torch.randperm(len(y), generator=shuffle).to(device).split(settings.batch_size)
+            trained = _one_epoch(network, optimizer, x, y, batches, settings.clip)
+            if progress.note(trained, _loss(network, valid_x, valid_y)):
+                best = _copy(network)
     network.load_state_dict(best)
     return progress.trained
 
@@ -136,16 +138,20 @@ def states(network: Headed, windows: Windows) -> list[np.ndarray]:
 
 
 def initialise(network: nn.Module, key: Key) -> None:
-    """Draw every parameter from a stream of its own, uniform within PyTorch's default bounds.
+    """Draw every parameter from a stream of its own: of linear and recurrent layers uniform within PyTorch's bounds.
 
-    Networks whose inputs differ in width so start from equal weights wherever their shapes agree.
+    Other layers draw as they do, each from a stream of its own; a parameter that no layer resets was drawn where the
+    network was built. Networks whose inputs differ in width so start from equal weights wherever their shapes agree.
     """
     for prefix, module in network.named_modules():
-        if isinstance(module, nn.LSTM | nn.Linear):
-            width = module.hidden_size if isinstance(module, nn.LSTM) else module.in_features
+        if isinstance(module, nn.RNNBase | nn.Linear):
+            width = module.hidden_size if isinstance(module, nn.RNNBase) else module.in_features
             for name, parameter in module.named_parameters(recurse=False):
                 stream = torch.Generator().manual_seed(key.stream(f"initial {prefix}.{name}"))
                 nn.init.uniform_(parameter, -(width**-0.5), width**-0.5, generator=stream)
+        elif next(module.parameters(recurse=False), None) is not None and hasattr(module, "reset_parameters"):
+            with seeded(key, f"initial {prefix}"):
+                module.reset_parameters()
 
 
 def as_tensor(windows: Windows) -> torch.Tensor:

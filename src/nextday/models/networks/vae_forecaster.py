@@ -35,7 +35,7 @@ class Vae(Network):
 
         return VaeNetwork(
             features, latent=self.latent, hidden=self.hidden, layers=self.layers, beta=self.beta,
-            precision=self.precision,
+            precision=self.training.precision,
         )  # fmt: skip
 
     def fit_predict(self, train: Samples, valid: Samples, test: Windows, *, key: Key) -> Fitted:

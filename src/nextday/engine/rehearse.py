@@ -1,0 +1,116 @@
+"""Rehearse a guest before anything is trained: it forecasts each day, as a number, from what was known that day."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from nextday.engine.catalogs import Catalogs
+from nextday.engine.plan import Job, Plan, Unit
+from nextday.engine.source import is_guest
+from nextday.engine.workers import Engine
+from nextday.errors import PluginError, TrainingError
+from nextday.models import Fitted, Forecaster
+from nextday.models.networks.base import Network
+from nextday.samples import Pool, Samples, Windows
+
+TRAIN, VALID, TEST = 120, 30, 24  # samples of each ticker, at most
+ROUNDING = 1e-5  # of the forecasts' size: other shapes of a matrix product move its last bits
+KNOWN = 9  # test samples before the day after which everything is rewritten
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsal:
+    """A small job that is done three times: as it is, with another future, and without a future."""
+
+    job: Job
+
+    def run(self) -> tuple[()]:
+        """Do it.
+
+        Raises
+        ------
+        TrainingError
+            If the forecasts are not one finite number a sample, or a day's forecast depends on later days.
+        """
+        job, known = self.job, min(KNOWN, len(_parts(self.job.test)[0]) // 2)
+        first = job.run()
+        futures = ("change", rewritten(job.test, known), 0.0), ("are missing", cut(job.test, 0, known), ROUNDING)
+        for what, test, rounding in futures:
+            again = replace(job, test=test).run()
+            if not same_before(known, job.test, first, test, again, rounding=rounding):
+                raise TrainingError(f"looks into the future: its forecasts of a day move when later days {what}")
+        return ()
+
+
+def rehearse(plan: Plan, units: Iterable[Unit], catalogs: Catalogs, engine: Engine) -> None:
+    """Rehearse every guest among the models of units that are to be fitted.
+
+    Raises
+    ------
+    PluginError
+        If one fails, with its plugin and name.
+    """
+    firsts: dict[str, Unit] = {}
+    for unit in units:
+        if any(is_guest(part) for part in plan.models[unit.variant].parts()[:1]):
+            firsts.setdefault(unit.variant, unit)
+    for variant, result, _ in engine.map(list(firsts), lambda variant: Rehearsal(small(plan.job(firsts[variant])))):
+        if isinstance(result, str):
+            name = plan.study.variants[variant].model
+            raise PluginError(f"{catalogs.where('model', name)}model {name} (variant {variant}): {result}")
+
+
+def small(job: Job) -> Job:
+    """Cut a job down to a few samples and an epoch."""
+    train = Samples(cut(job.train.windows, -TRAIN), _tails(job.train, -TRAIN))
+    valid = Samples(cut(job.valid.windows, -VALID), _tails(job.valid, -VALID))
+    return replace(job, model=brief(job.model), train=train, valid=valid, test=cut(job.test, 0, TEST))
+
+
+def brief(model: Forecaster, epochs: int = 1) -> Forecaster:
+    """Return the model with a training of few epochs, if it trains."""
+    if not isinstance(model, Network):
+        return model
+    return replace(model, training=model.training.model_copy(update={"max_epochs": epochs, "patience": epochs}))
+
+
+def cut(windows: Windows, start: int, stop: int | None = None) -> Windows:
+    """Keep the samples ``start`` to ``stop`` of each ticker."""
+    if isinstance(windows, Pool):
+        return Pool.of([cut(part, start, stop) for part in windows.parts])
+    first, last, _ = slice(start, stop).indices(len(windows))
+    rows = np.ascontiguousarray(windows.rows[first : last + windows.lookback - 1])
+    return Windows(rows, windows.lookback, windows.names)
+
+
+def rewritten(windows: Windows, known: int, seed: int = 0) -> Windows:
+    """Replace all that comes after the first ``known`` samples of each ticker by noise of its own size."""
+    if isinstance(windows, Pool):
+        return Pool.of([rewritten(part, known, seed + at) for at, part in enumerate(windows.parts)])
+    rows, after = windows.rows.copy(), known + windows.lookback - 1
+    noise = np.random.default_rng(seed).normal(size=rows[after:].shape)
+    rows[after:] = 3 * noise * (rows.std(axis=0) + 1e-3) + rows.mean(axis=0)
+    return Windows(rows, windows.lookback, windows.names)
+
+
+def _tails(samples: Samples, start: int) -> np.ndarray:
+    return np.concatenate([part[start:] for part in samples.windows.split(samples.y)])
+
+
+def _parts(windows: Windows) -> Sequence[Windows]:
+    return windows.parts if isinstance(windows, Pool) else (windows,)
+
+
+def same_before(
+    known: int, test: Windows, first: Fitted, other: Windows, again: Fitted, *, rounding: float = 0.0
+) -> bool:  # fmt: skip
+    """Tell whether the first ``known`` days of each ticker are forecast alike; points and quantiles."""
+    pairs = [(first.predicted, again.predicted)]
+    if first.quantiles.size:
+        pairs.append((first.quantiles, again.quantiles))
+    return all(
+        (np.abs(a[:known] - b[:known]) <= rounding * (np.abs(a[:known]) + a.std())).all()
+        for one, two in pairs
+        for a, b in zip(test.split(one), other.split(two), strict=True)
+    )

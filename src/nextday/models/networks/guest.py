@@ -1,0 +1,75 @@
+"""A module of somebody else's as a network of nextday's: with a head, and with randomness that is the unit's own."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import nn
+
+from nextday.errors import TrainingError
+from nextday.models.base import Key
+from nextday.models.networks.dropout import Dropout
+from nextday.models.networks.heads import Head, Headed
+from nextday.models.networks.lstm import LstmLayer
+
+
+class Guest(Headed):
+    """Any module that maps windows [sample, lookback, feature] to states [sample, width], and a head behind it.
+
+    Its ``nn.Dropout`` become nextday's own, whose masks come from the unit's key; what else it draws from PyTorch's
+    generator while it trains comes from that key, too (see ``seeded``).
+    """
+
+    def __init__(self, body: nn.Module, head: Callable[[int], Head], *, lookback: int, features: int) -> None:
+        super().__init__()
+        self.body = _with_own_dropout(body)
+        self.head = head(_width(self.body, lookback, features))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map windows [sample, lookback, feature] to what the head makes of them."""
+        return self.head(self.body(x))
+
+    def states(self, x: torch.Tensor) -> list[torch.Tensor]:
+        """Return the state that the head gets, [sample, width]."""
+        return [self.body(x)]
+
+
+@contextmanager
+def seeded(key: Key, name: str, device: str = "cpu") -> Iterator[None]:
+    """Let PyTorch's process-wide generator be a stream of the unit's, and leave it afterwards as it was."""
+    with torch.random.fork_rng(devices=[] if device == "cpu" else None):
+        torch.manual_seed(key.stream(name))
+        yield
+
+
+def can_stack(network: nn.Module) -> bool:
+    """Tell whether many such networks can train as one: ``vmap`` knows no recurrent layer and no running statistics."""
+    return not any(_resists(module) for module in network.modules())
+
+
+def _resists(module: nn.Module) -> bool:
+    recurrent = isinstance(module, nn.RNNBase) and not isinstance(module, LstmLayer)
+    return recurrent or (
+        not isinstance(module, Dropout | Head) and next(module.buffers(recurse=False), None) is not None
+    )
+
+
+def _with_own_dropout(body: nn.Module) -> nn.Module:
+    for name, child in body.named_children():
+        setattr(body, name, Dropout(child.p) if type(child) is nn.Dropout else _with_own_dropout(child))
+    return body
+
+
+def _width(body: nn.Module, lookback: int, features: int) -> int:
+    """Find the width of the states by one window of zeros."""
+    training, name = body.training, type(body).__name__
+    with torch.no_grad():
+        states = body.eval()(torch.zeros(2, lookback, features))
+    body.train(training)
+    shape = tuple(getattr(states, "shape", ()))
+    if len(shape) != 2 or shape[0] != 2:
+        raise TrainingError(
+            f"{name} maps windows of shape (2, {lookback}, {features}) to {shape or type(states).__name__}; expected "
+            "states of shape (2, width): nextday puts a head of its own behind them"
+        )
+    return int(shape[1])

@@ -1,0 +1,153 @@
+"""What a plugin writes beside its classes and functions. A mark changes no state: the loader looks for marks."""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
+
+import polars as pl
+
+from nextday.errors import PluginError
+from nextday.features import Feature
+from nextday.models import Forecaster
+from nextday.models.estimator import Estimator
+
+Kind = Literal["model", "feature", "loss", "split"]
+Marked = TypeVar("Marked")
+MARK = "__nextday__"
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A guest: of what kind it is, the name a study gives it, and what it is."""
+
+    kind: Kind
+    name: str
+    value: Any
+
+
+def model(name: str) -> Callable[[type[Marked]], type[Marked]]:
+    """Register a model class under a name that variants can give.
+
+    Parameters
+    ----------
+    name
+        What stands under ``model`` in a variant.
+
+    Returns
+    -------
+    A decorator for a subclass of ``Forecaster`` or ``Network``. Annotated fields of the class become its options; it is
+    made a frozen dataclass if it is none.
+
+    Raises
+    ------
+    PluginError
+        If it is not a class of a forecaster.
+
+    Examples
+    --------
+    >>> import numpy as np, nextday
+    >>> @nextday.model("drift")
+    ... class Drift(nextday.Forecaster):
+    ...     share: float = 1.0
+    ...     def fit_predict(self, train, valid, test, *, key):
+    ...         return nextday.Fitted(np.full(len(test), self.share * train.y.mean()))
+    >>> Drift(share=0.5)
+    Drift(share=0.5)
+    """
+
+    def decorate(cls: type[Marked]) -> type[Marked]:
+        if not (isinstance(cls, type) and issubclass(cls, Forecaster)):
+            raise PluginError(
+                f"model {name}: expected a subclass of nextday.Forecaster or nextday.Network, got {cls!r}"
+            )
+        made = cls if "__dataclass_fields__" in vars(cls) else dataclass(frozen=True)(cls)
+        return _mark(made, "model", name, made)
+
+    return decorate
+
+
+def estimator(name: str, regressor: Any, *, window: Literal["last", "flat"] = "last") -> Mark:  # noqa: ANN401 - duck-typed
+    """Register a scikit-learn regressor, in one line of a plugin.
+
+    Parameters
+    ----------
+    name
+        What stands under ``model`` in a variant.
+    regressor
+        Anything with ``fit(x, y)`` and ``predict(x)`` that ``sklearn.base.clone`` can copy; each unit fits a copy.
+    window
+        ``last`` gives it the features of the origin, ``flat`` those of the whole window, one after the other.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import Ridge
+    >>> flat_ridge = estimator("flat_ridge", Ridge(alpha=10.0), window="flat")
+    >>> flat_ridge.value
+    Estimator(Ridge(alpha=10.0), window='flat')
+    """
+    return Mark("model", name, Estimator(regressor, window=window))
+
+
+def feature(name: str, *, warmup: int, formula: str = "") -> Callable[[Any], Any]:
+    """Register a feature: a Polars expression, or a function from the bars of one ticker to a column.
+
+    Parameters
+    ----------
+    name
+        What stands in a feature set.
+    warmup
+        Rows before its first value.
+    formula
+        What readers see; the first line of the function's docstring unless given.
+
+    Returns
+    -------
+    A decorator for a function without arguments that returns an expression, or for one that gets the bars of a ticker
+    (``date, ticker, open, high, low, close, adj_close, volume, market_adj_close``) and returns a column. An expression
+    can be handed to it, too.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> gap = feature("gap", warmup=1)((pl.col("open") / pl.col("close").shift(1)).log())
+    >>> gap.name, gap.value.warmup
+    ('gap', 1)
+    """
+
+    def decorate(found: Any) -> Any:  # noqa: ANN401 - an expression or a function, and the same back
+        if isinstance(found, pl.Expr):
+            return Mark("feature", name, Feature(found, warmup, formula or name))
+        if not callable(found):
+            raise PluginError(f"feature {name}: expected a Polars expression or a function, got {type(found).__name__}")
+        expression = found if inspect.signature(found).parameters else found()
+        said = formula or next(iter((found.__doc__ or name).splitlines()), name)
+        return _mark(found, "feature", name, Feature(expression, warmup, said))
+
+    return decorate
+
+
+def loss(name: str) -> Callable[[Marked], Marked]:
+    """Register a loss ``f(actual, predicted)`` of arrays, one number a row, that ``verdict.loss`` can name.
+
+    Losses are compared as shares of that of the study's ``verdict.benchmark``, which must be a variant.
+    """
+    return lambda function: _mark(function, "loss", name, function)
+
+
+def split(name: str) -> Callable[[Marked], Marked]:
+    """Register a split ``f(samples, settings)`` that returns a list of ``Split``, for ``split.scheme`` to name."""
+    return lambda function: _mark(function, "split", name, function)
+
+
+def _mark(target: Marked, kind: Kind, name: str, value: Any) -> Marked:  # noqa: ANN401
+    setattr(target, MARK, Mark(kind, name, value))
+    return target
+
+
+def mark_of(thing: object) -> Mark | None:
+    """Return the mark of a value, unless it is inherited."""
+    if isinstance(thing, Mark):
+        return thing
+    own = vars(thing).get(MARK) if hasattr(thing, "__dict__") else None
+    return own if isinstance(own, Mark) else None

@@ -1,0 +1,268 @@
+"""The tests that nextday's own models and features pass, for those of guests: ``check_model`` and ``check_feature``.
+
+Each raises with one line per fault; ``nextday check FILE`` runs them over a plugin. They take seconds: everything is
+fitted on a random walk of two tickers.
+"""
+
+import pickle
+import random
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+
+import cloudpickle
+import numpy as np
+import polars as pl
+
+from nextday.data import COLUMNS, Panel, align, load_bars, random_walk
+from nextday.engine import Plan, Unit, Workers, make_plan
+from nextday.engine.catalogs import HOUSE, Catalogs
+from nextday.engine.plan import Job
+from nextday.engine.rehearse import ROUNDING, brief, cut, rewritten, same_before, small
+from nextday.engine.source import carry_along
+from nextday.errors import NextdayError, PluginError, first_line
+from nextday.features import FEATURES, Feature, check_causality, compute_features
+from nextday.models import Fitted, Forecaster, Key
+from nextday.models.catalog import Model
+from nextday.study import Study
+
+TICKERS, MARKET, SESSIONS, LOOKBACK = ("AAA", "BBB"), "MKT", 260, 10
+NAME = "guest"
+
+
+def check_model(factory: Callable[[], Forecaster]) -> None:
+    """See that a model keeps what nextday promises of every model.
+
+    One finite number a sample; the same again for the same arguments, whatever ran before and whatever the
+    process-wide generators were; another forecast for another seed only where it says so; settings that can be named
+    and sent to another process; inputs left as they are; and no forecast that moves when later days change, also in a
+    fresh process each, where nothing can be remembered.
+
+    Parameters
+    ----------
+    factory
+        Makes the model, as a variant would; a class of default options is one.
+
+    Raises
+    ------
+    PluginError
+        If it fails, with a line per fault.
+
+    Examples
+    --------
+    >>> from nextday.models.regression import LinearRegression
+    >>> check_model(LinearRegression)
+    """
+    _raise(list(faults_of_model(factory)))
+
+
+def check_feature(feature: Feature, *, name: str = NAME) -> None:
+    """See that a feature keeps what nextday promises of every feature.
+
+    One number a bar, finite from the end of its warm-up on; the same again, in any company of tickers; and no value
+    that moves when later bars change or are missing.
+
+    Parameters
+    ----------
+    feature
+        The feature; see ``nextday.feature`` for what makes one.
+    name
+        What it is called in messages.
+
+    Raises
+    ------
+    PluginError
+        If it fails, with a line per fault.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> check_feature(Feature(pl.col("volume").log1p(), 0, "ln(1 + volume)"))
+    """
+    _raise(list(faults_of_feature(feature, name)))
+
+
+def faults_of_model(factory: Callable[[], Forecaster]) -> Iterator[str]:
+    """Give what is wrong with a model, one line each; nothing more after one that lets no other test run."""
+    try:
+        model = factory()
+        plan, job = _job(model)
+    except NextdayError as error:
+        yield str(error)
+        return
+    settings = list(_faults_of_settings(model, factory()))
+    yield from settings
+    if not settings:
+        yield from _faults_of_future(job)
+    try:
+        first = job.run()
+    except NextdayError as error:
+        yield str(error)
+        return
+    except Exception as error:  # noqa: BLE001 - whatever a stranger's model raises is a line
+        yield f"fails: {type(error).__name__}: {first_line(error)}"
+        return
+    yield from _faults_of_repetition(plan, job, first)
+    yield from _faults_of_seed(job, first)
+
+
+def faults_of_feature(feature: Feature, name: str = NAME) -> Iterator[str]:
+    """Give what is wrong with a feature, one line each."""
+    panel, catalog = _panel(), {**FEATURES, name: feature}
+    try:
+        features = compute_features(panel, [name], catalog=catalog, warmup=feature.warmup)
+        check_causality(panel, features, catalog=catalog)
+        again = compute_features(panel, [name], catalog=catalog, warmup=feature.warmup)
+        alone = replace(panel, tickers=panel.tickers[:1])
+        single = compute_features(alone, [name], catalog=catalog, warmup=feature.warmup)
+    except NextdayError as error:
+        yield str(error)
+        return
+    if not np.array_equal(features.values, again.values, equal_nan=True):
+        yield f"feature {name} is another when it is computed again"
+    if not np.array_equal(features.values[:1], single.values, equal_nan=True):
+        yield f"feature {name} of a ticker depends on the other tickers"
+    if moved := _moves_with_the_future(panel, feature, name):
+        yield f"feature {name} sees past its own date: on {moved} it changes with later bars"
+
+
+def faults_of(catalogs: Catalogs) -> Iterator[tuple[str, str, list[str]]]:
+    """Check every guest of some catalogs, and give its kind, its name and its faults."""
+    for name in [name for name in catalogs.models if name not in HOUSE.models]:
+        yield "model", name, list(faults_of_model(partial(_made, catalogs.models[name])))
+    for name in [name for name in catalogs.features if name not in HOUSE.features]:
+        yield "feature", name, list(faults_of_feature(catalogs.features[name], name))
+
+
+def _made(kind: Model) -> Forecaster:
+    """Make a model with its default options."""
+    if isinstance(kind, Forecaster):
+        return kind
+    return kind() if isinstance(kind, type) else kind({})
+
+
+def _raise(faults: Sequence[str]) -> None:
+    if faults:
+        raise PluginError("; ".join(faults))
+
+
+def _panel(seed: int = 0) -> Panel:
+    bars = random_walk(tickers=(*TICKERS, MARKET), sessions=SESSIONS, seed=seed)
+    return align(load_bars(bars.frame, accept=("*",)), market=MARKET)
+
+
+def _job(model: Forecaster) -> tuple[Plan, Job]:
+    """Lay out a study of this model on all features of the house, and make the small job of its first unit."""
+    values = {
+        "name": NAME, "market": MARKET, "lookback": LOOKBACK, "feature_sets": {"every": tuple(FEATURES)},
+        "variants": {NAME: {"model": NAME, "features": "every"}}, "levels": (0.1, 0.5, 0.9),
+    }  # fmt: skip
+    carry_along(model.parts())
+    catalogs = replace(HOUSE, models={**HOUSE.models, NAME: brief(model, 2)})
+    plan = make_plan(Study.from_values(values), _panel(), catalogs=catalogs)
+    return plan, _small(plan, plan.units[0])
+
+
+def _small(plan: Plan, unit: Unit) -> Job:
+    job = plan.job(unit)
+    return replace(small(job), model=job.model)
+
+
+def _faults_of_settings(model: Forecaster, twin: Forecaster) -> Iterator[str]:
+    """See that a model can be named by its settings and sent to another process."""
+    if " at 0x" in repr(model) or repr(model) != repr(twin):
+        yield f"its settings cannot be named: {repr(model)[:80]} is another each time; use fields of plain values"
+    try:
+        pickle.loads(cloudpickle.dumps(model))
+    except Exception as error:  # noqa: BLE001 - of any kind
+        yield f"cannot be sent to another process: {type(error).__name__}: {first_line(error)}"
+
+
+def _faults_of_future(job: Job) -> Iterator[str]:
+    """Rewrite the future, and leave it out, each in a process that has seen nothing else."""
+    known = len(job.test.split(np.arange(len(job.test)))[0]) // 2
+    jobs = {
+        "first": job, "change": replace(job, test=rewritten(job.test, known)),
+        "are missing": replace(job, test=cut(job.test, 0, known)),
+    }  # fmt: skip
+    with Workers(len(jobs)) as pool:
+        fits = {name: result for name, result, _ in pool.map(jobs, jobs.__getitem__)}
+    failed = [result for result in fits.values() if not isinstance(result, Fitted)]
+    yield from dict.fromkeys(failed)
+    for name, one in jobs.items():
+        if failed or name == "first":
+            continue
+        rounding = ROUNDING if name == "are missing" else 0.0
+        if not same_before(known, job.test, fits["first"], one.test, fits[name], rounding=rounding):  # type: ignore[arg-type]
+            yield f"looks into the future: its forecasts of a day move when later days {name}"
+            return
+
+
+def _faults_of_repetition(plan: Plan, job: Job, first: Fitted) -> Iterator[str]:
+    """Run it again: after another unit, with other process-wide generators; inputs stay as they are."""
+    held = [array.copy() for array in _inputs(job)]
+    other = _small(plan, plan.units[-1]) if len(plan.units) > 1 else replace(job, key=Key(7, "other", 0))
+    with _generators(1):
+        one = job.run()
+    other.run()
+    with _generators(1):
+        two = job.run()
+    with _generators(2):
+        three = job.run()
+    if not np.array_equal(one.predicted, two.predicted):
+        yield "depends on what ran before: the same arguments give another forecast after another unit"
+    elif not (np.array_equal(two.predicted, three.predicted) and np.array_equal(first.predicted, two.predicted)):
+        yield "uses a process-wide random generator: draw from key.stream(...) instead"
+    if any(not np.array_equal(before, after) for before, after in zip(held, _inputs(job), strict=True)):
+        yield "changes the arrays that it is given"
+
+
+def _faults_of_seed(job: Job, first: Fitted) -> Iterator[str]:
+    other = replace(job, key=replace(job.key, seed=job.key.seed + 1)).run()
+    same = np.array_equal(first.predicted, other.predicted)
+    if same and job.model.seeded:
+        yield "says that it is random (seeded), and another seed gives the same forecast"
+    if not same and not job.model.seeded:
+        yield "says that it is not random, and another seed gives another forecast; set seeded = True"
+
+
+def _inputs(job: Job) -> list[np.ndarray]:
+    return [job.train.windows.rows, job.train.y, job.valid.windows.rows, job.valid.y, job.test.rows]
+
+
+@contextmanager
+def _generators(seed: int) -> Iterator[None]:
+    """Set the process-wide generators, and restore them."""
+    import torch
+
+    before = random.getstate(), np.random.get_state(), torch.random.get_rng_state()  # noqa: NPY002 - they are what is tested
+    random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002
+    torch.manual_seed(seed)
+    try:
+        yield
+    finally:
+        random.setstate(before[0])
+        np.random.set_state(before[1])  # noqa: NPY002
+        torch.random.set_rng_state(before[2])
+
+
+def _moves_with_the_future(panel: Panel, feature: Feature, name: str) -> str:
+    """Rewrite the bars after several days, and name the first day on which a value moves; empty if none does."""
+    catalog = {name: feature}
+    before = compute_features(panel, [name], catalog=catalog, warmup=feature.warmup).values
+    for share in (0.3, 0.5, 0.7, 0.9):
+        at = int(share * len(panel.dates))
+        factor = pl.Series(np.exp(np.random.default_rng(at).normal(0, 0.3, len(panel.frame))))
+        later = pl.col("date") > panel.dates[at]
+        rewritten_bars = panel.frame.with_columns(
+            pl.when(later).then(pl.col(column) * factor).otherwise(column).alias(column) for column in COLUMNS[2:]
+        )
+        again = replace(panel, frame=rewritten_bars)
+        after = compute_features(again, [name], catalog=catalog, warmup=feature.warmup).values
+        one, two = before[:, : at + 1], after[:, : at + 1]
+        moved = (one != two) & ~(np.isnan(one) & np.isnan(two))
+        if moved.any():
+            return str(panel.dates[int(moved.any(axis=(0, 2)).argmax())])
+    return ""
