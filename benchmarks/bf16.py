@@ -55,7 +55,8 @@ def main() -> None:
         for way in WAYS:
             training._one_epoch = autocast if way == "autocast" else EPOCH
             training._loss = loss_in_float32 if way.endswith("valid float32") else LOSS
-            model = replace(job.model, precision="bf16" if way.startswith("bf16") else "float32")
+            precision = "bf16" if way.startswith("bf16") else "float32"
+            model = replace(job.model, training=job.model.training.model_copy(update={"precision": precision}))
             start = time.thread_time()
             fitted = fit(replace(job, model=model))
             seconds[way] = (time.thread_time() - start) / len(fitted.valid_loss)

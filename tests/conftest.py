@@ -28,6 +28,8 @@ def quick(tmp_path_factory) -> dict[str, object]:
     variants = {name: variant for stage in stages for name, variant in stage["variants"].items()}
     bolt = str(save_bolt(tmp_path_factory.mktemp("bolt"), width=32))
     variants["Chronos-Bolt"] = {"model": "chronos_bolt", "features": "raw", "options": {"weights": bolt, "context": 48}}
+    options = {"estimator": "ridge", "alpha": 10.0, "window": "flat"}
+    variants["Ridge-Flat"] = {"model": "sklearn", "features": "ohlcv", "options": options}
     small = {
         "lstm": {"hidden": 8}, "transformer": {"width": 8, "heads": 2, "feedforward": 16}, "vae": {"hidden": 8},
         "fracast": {"sweep": (), "context": 16},

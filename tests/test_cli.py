@@ -323,7 +323,7 @@ def test_wrong_usage_is_answered_by_one_line_and_status_2(tmp_path, data, argume
 def test_precision_is_taken_from_the_command_line(climbed, data, tmp_path):
     nextday("run", "stage2", "--data", data, *QUICK, "--precision", "bf16", "--out", tmp_path, folder=tmp_path)
     said = json.loads((tmp_path / "stage2" / "manifest.json").read_text())
-    assert said["precision"] == "bf16"
+    assert said["study"]["training"]["precision"] == "bf16"
     narrow, wide = (
         pl.read_parquet(one / "stage2" / "forecasts.parquet")["predicted"] for one in (tmp_path, climbed[0])
     )

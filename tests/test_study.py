@@ -23,6 +23,7 @@ def test_stage_2_is_the_documented_study():
     assert study.seeds == (42, 43, 44)
     assert study.training.model_dump() == {
         "max_epochs": 100, "patience": 10, "batch_size": 64, "learning_rate": 1e-3, "clip": 1.0,
+        "precision": "float32",
     }  # fmt: skip
     assert {name: variant.features for name, variant in study.variants.items()} == {
         "LSTM-Raw": "raw", "LSTM-OHLCV": "ohlcv", "LSTM-Feat": "engineered",
@@ -150,3 +151,27 @@ def test_names_that_hold_the_sign_are_cut_where_both_sides_are_known():
     assert parse_contrast("a - b - c", ["a - b", "c"]) == ("a - b", "-", "c")
     assert parse_contrast("a-b", ["a", "b"]) == ("a", "-", "b")
     assert parse_contrast("c - zero", names) == ("c", "-", None)
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"seeds": [2**63]}, r"seeds are below 2\^63, got 9223372036854775808"),
+        ({"variants": {"bad\ud800": {"model": "zero", "features": "raw"}}}, "cannot be written as UTF-8"),
+        ({"split": {"scheme": "purged"}}, "purged needs gap"),
+        ({"split": {"gap": 3}}, "holdout leaves no gap; set scheme to purged"),
+        ({"split": {"scheme": "mine"}}, "split.scheme: unknown 'mine'; known: holdout, walk_forward, rolling, purged"),
+        ({"verdict": {"loss": "mine"}}, "verdict.loss: unknown 'mine'; known: squared, absolute"),
+    ],
+)
+def test_what_no_study_can_have_is_refused_before_anything_is_trained(changes, says):
+    values = {"name": "x", "variants": {"A": {"model": "zero", "features": "raw"}}}
+    with pytest.raises(StudyError, match=says):
+        Study.from_values(values | changes)
+
+
+def test_a_plugin_is_found_beside_the_file_that_names_it(tmp_path):
+    (tmp_path / "mine.yaml").write_text(
+        "name: x\nplugins: [lab.py, some_package]\nvariants: {A: {model: m, features: raw}}\n"
+    )
+    assert Study.load(tmp_path / "mine.yaml").plugins == (str(tmp_path / "lab.py"), "some_package")

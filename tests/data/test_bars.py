@@ -75,9 +75,9 @@ def test_a_ticker_that_pandas_lost_is_missing_not_nan(frame):
         load_bars(lost)
 
 
-def test_other_numeric_columns_are_kept_as_possible_features(frame):
-    more = frame.with_columns(signal=pl.col("close") * 2, note=pl.lit("x"))
-    assert load_bars(more).frame.columns == [*COLUMNS, "signal"]
+def test_other_columns_are_kept_numbers_as_possible_features_and_texts_to_be_named(frame):
+    more = frame.with_columns(signal=pl.col("close") * 2, note=pl.lit("x"), monday=pl.col("close") > 0)
+    assert load_bars(more).frame.columns == [*COLUMNS, "signal", "note", "monday"]
 
 
 @pytest.mark.parametrize("value", [None, float("nan"), float("inf"), 0.0, -1.5])

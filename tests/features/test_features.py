@@ -121,3 +121,18 @@ def test_a_feature_set_cannot_take_a_built_in_name_or_be_empty():
         resolve_sets({"raw": ("log_vol",)})
     with pytest.raises(StudyError, match=r"feature_sets\.mine: expected one or more features"):
         resolve_sets({"mine": ()})
+
+
+def test_true_and_false_are_numbers_and_texts_are_no_features(frame):
+    day = pl.col("date").dt.weekday()
+    panel = panel_of(frame.with_columns(monday=day == 1, sector=pl.lit("energy")))
+    assert set(compute_features(panel, ["monday"]).values.ravel()) == {0.0, 1.0}
+    with pytest.raises(StudyError, match="column sector is String; a feature is a number or true and false"):
+        compute_features(panel, ["sector"])
+
+
+def test_a_column_that_begins_late_is_named_with_what_it_costs(frame):
+    late = pl.when(pl.int_range(pl.len()).over("ticker") >= 33).then(pl.col("close"))
+    features = compute_features(panel_of(frame.with_columns(pe=late)), ["log_return", "pe"])
+    assert features.warmup == 33
+    assert features.notes == ("column pe has its first value after 33 sessions: every variant loses 13 sessions to it",)

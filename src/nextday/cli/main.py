@@ -11,7 +11,16 @@ import typer
 
 from nextday.cli.check import check
 from nextday.cli.data import SOURCES, data_app
-from nextday.cli.options import AskOption, DeviceName, ExpectOption, PrecisionName, announce, changes_of, load_asking
+from nextday.cli.options import (
+    AskOption,
+    DeviceName,
+    ExpectOption,
+    PrecisionName,
+    announce,
+    announce_plugins,
+    changes_of,
+    load_asking,
+)
 from nextday.cli.terminal import console, show_study, watch
 from nextday.cli.verdict import plan, verdict
 from nextday.errors import NextdayError, StudyError
@@ -88,6 +97,7 @@ def run(
     from nextday.expectations import hold, status_of
     from nextday.pipeline import run as run_study
 
+    announce_plugins(loaded)
     if loaded.data == "yahoo":
         announce()
     results = run_study(loaded, out=out, watch=watch, **options)

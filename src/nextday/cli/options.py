@@ -118,6 +118,12 @@ def _names_below(study: Study, out: Path) -> list[str]:
     return [*below.variants, *below.conformal]
 
 
+def announce_plugins(study: Study) -> None:
+    """Say whose code is about to run."""
+    for name in study.plugins:
+        typer.echo(f"plugin {name}: its code runs now", err=True)
+
+
 def announce() -> None:
     """Say that bars are about to be fetched, where they are not there yet."""
     from nextday.data.yahoo.preset import FOLDER, TICKERS, latest_snapshot
