@@ -174,7 +174,7 @@ def _read(folder: Path, name: str) -> _Basis:
 def _pilot(study: Study, panel: Panel, folder: Path, *, workers: int | None, device: Device, watch: Watch) -> _Basis:
     """Fit two tickers and three seeds on the study's own sessions; units go into its folder, tables nowhere."""
     tickers = tuple(dict.fromkeys((panel.tickers[0], panel.tickers[-1])))[:PILOT_TICKERS]
-    small = study.model_copy(update={"tickers": tickers, "seeds": study.seeds[:PILOT_SEEDS], "probes": ()})
+    small = study.model_copy(update={"tickers": tickers, "seeds": study.seeds[:PILOT_SEEDS], "analyses": {}})
     bars = panel.frame.filter(pl.col("ticker").is_in([*tickers, panel.market]))
     with tempfile.TemporaryDirectory(prefix="nextday-plan-") as nowhere:
         done = forecast(
