@@ -6,9 +6,9 @@ import sys
 
 
 def with_narrow_vectors(module, call):
-    """Call a test of a module of ``tests/models`` in a process whose tiles are 8 numbers wide; fail where it does."""
-    code = f"import {module} as test; from nextday.models import tiles; assert tiles.WIDTH == 8\ntest.{call}"
-    paths = os.pathsep.join(["tests/models", *sys.path])
+    """Call a test of a module below ``tests/models`` in a process whose tiles are 8 numbers wide; fail where it does."""
+    code = f"import {module} as test; from nextday.models.kernels import tiles; assert tiles.WIDTH == 8\ntest.{call}"
+    paths = os.pathsep.join(["tests/models/kernels", "tests/models/networks", *sys.path])
     environment = {**os.environ, "NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": "", "PYTHONPATH": paths}
     if os.uname().machine == "x86_64":
         environment |= {"NUMBA_CPU_NAME": "x86-64-v3", "NUMBA_CPU_FEATURES": "+avx2,+fma"}

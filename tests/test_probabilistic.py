@@ -34,7 +34,7 @@ def results(bars, tmp_path_factory):
 
 def test_networks_cover_as_they_should_where_the_truth_is_known(results):
     """Four tickers of 494 days: a coverage of 90 % has a standard error of about 0.8 %."""
-    covered = dict(results.uncertainty.select("variant", "Coverage").iter_rows())
+    covered = dict(results.findings["uncertainty"].select("variant", "Coverage").iter_rows())
     for name in ("LSTM-Prob", "Trans-Prob", "LSTM-Normal", "LSTM-Student", "GARCH"):
         assert covered[name] == pytest.approx(0.9, abs=0.03), covered
 
@@ -108,7 +108,7 @@ def test_the_interval_to_report_is_chosen_among_those_there(bars, tmp_path):
         "conformal": {}, "verdict.ask": "EWMA - zero",
     }  # fmt: skip
     results = nextday.run(Study.load("stage4", changes), bars=bars.frame, out=tmp_path, workers=0)
-    assert results.uncertainty["Nominal"].to_list() == [0.8, 0.8]
+    assert results.findings["uncertainty"]["Nominal"].to_list() == [0.8, 0.8]
     table = pl.read_csv(results.out / "stage4_results.csv")
     np.testing.assert_allclose(table["Coverage"], table["Coverage@0.8"])
     assert (table["Coverage@0.9"] > table["Coverage"]).all()

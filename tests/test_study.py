@@ -35,6 +35,15 @@ def test_tickers_in_yaml_stay_text(tmp_path):
     assert study.tickers == ("NO", "ON", "TRUE", "NA", "007", "null")
 
 
+def test_a_key_that_has_moved_is_read_as_if_written_where_it_is_today(tmp_path):
+    today = {"probing": {"studies": ["stage2", "stage3"]}}
+    assert load(MINIMAL + "probes: [stage2, stage3]\n", tmp_path).analyses == today
+    assert Study.from_values({"name": "x", "variants": Study.load("stage1").variants, "probes": []}).analyses == {}
+    assert load(MINIMAL, tmp_path, probes="stage2").analyses == {"probing": {"studies": "stage2"}}
+    with pytest.raises(StudyError, match=r"probes is analyses.probing.studies now, and analyses is given, too"):
+        load(MINIMAL + "probes: [stage2]\nanalyses: {probing: {studies: [stage3]}}\n", tmp_path)
+
+
 def test_changes_are_dotted_keys(tmp_path):
     study = load(MINIMAL, tmp_path, **{"training.max_epochs": "3", "seeds": "1, 2", "variants.A.model": "arima"})
     assert study.training.max_epochs == 3

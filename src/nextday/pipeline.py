@@ -1,20 +1,16 @@
 """The whole flow of a study on one screen: bars, features, samples, models, forecasts, scores, report."""
 
-import json
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 import polars as pl
-from polars import selectors as cs
 
-from nextday.analyses.probing.assess import assess_probes, sentences
-from nextday.analyses.probing.figures import write_probes
-from nextday.analyses.probing.run import find_probed, run_probes
-from nextday.analyses.regimes.clusters import Regimes, find_regimes
-from nextday.data import align, load_bars
+from nextday.analyses import ANALYSES, base
+from nextday.data import Panel, align, load_bars
 from nextday.data.yahoo.preset import yahoo_snapshot
 from nextday.engine import (
     Execution,
@@ -30,24 +26,16 @@ from nextday.engine import (
 )
 from nextday.engine.catalogs import own_losses, with_losses
 from nextday.engine.rehearse import rehearse
-from nextday.errors import OutputError, first_line
-from nextday.evaluate import (
-    Comparison,
-    Verdict,
-    assess,
-    calibrate,
-    load_baselines,
-    load_neighbour,
-    score,
-    summarise,
-)
+from nextday.evaluate import Comparison, Verdict, calibrate, load_baselines, score, summarise
 from nextday.evaluate.export import as_dict, dump
 from nextday.evaluate.question import answer
 from nextday.features import FEATURE_SETS, check_causality
 from nextday.models import resolve_device
 from nextday.plugins import catalogs_of
-from nextday.reporting import draw_plots, render_report, write_csv
-from nextday.storage.files import open_folder, write_atomically, write_parquet
+from nextday.progress import Watch
+from nextday.reporting import Exhibit, draw_plots, render_report, write_csv
+from nextday.storage.files import open_folder
+from nextday.storage.folder import MANIFEST, REPORT, VERDICT, StudyFolder
 from nextday.storage.tables import schemas
 from nextday.study import Study
 
@@ -57,7 +45,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """What a study came to: its tables, as Polars frames, the verdict, and the folder that holds all its files."""
+    """What a study came to: its tables, as Polars frames, the verdict, and the folder that holds all its files.
+
+    ``findings`` are the frames of its analyses, by name, such as ``uncertainty`` of quantile forecasts; ``exhibits``
+    their tables for a reader.
+    """
 
     study: Study
     out: Path
@@ -67,7 +59,8 @@ class Results:
     comparison: Comparison
     verdict: Verdict
     notes: tuple[str, ...]
-    uncertainty: pl.DataFrame = field(default_factory=pl.DataFrame)
+    findings: Mapping[str, pl.DataFrame] = field(default_factory=dict)
+    exhibits: tuple[Exhibit, ...] = ()
 
     @property
     def summary(self) -> pl.DataFrame:
@@ -122,42 +115,42 @@ def forecast(
     with open_workers(how.workers, how.cluster) as pool:
         study = study if isinstance(study, Study) else Study.load(study)
         catalogs = catalogs_of(study.plugins, models=models, features=features)
-        folder = open_folder(Path(out) / study.name)
-        units = Store(folder / "units") if how.store is None else open_store(how.store)
+        folder = StudyFolder(open_folder(Path(out) / study.name))
+        units = Store(folder.units) if how.store is None else open_store(how.store)
         if how.fresh or units.is_empty():
             pool.start()  # PyTorch loads while the bars are read; a finished study needs none
-        if study.data == "yahoo" and bars is None:
-            study = study.model_copy(update={"data": str(yahoo_snapshot(watch=how.watch))})
-        source = study.data if bars is None else bars
-        loaded = load_bars(source, accept=study.accept, drop_bad=study.drop_bad)
-        panel = align(loaded, tickers=study.tickers, market=study.market)
+        study, panel = _read_bars(study, bars, how.watch)
         device = resolve_device(how.device) if how.cluster is None else "cuda" if how.device == "cuda" else "cpu"
         plan = make_plan(study, panel, device=device, catalogs=catalogs)
-        find_probed(study, panel, folder.parent)
-        engine = choose_engine(pool, device)
-        checks = {
-            "causality of features": check_causality(
-                panel, plan.features, catalog=catalogs.features, meant=study.features_from
-            )
-        }
-        stream = execute(plan, units, engine, fresh=how.fresh, before=lambda todo: rehearse(plan, todo, catalogs, pool))
-        outcomes = list(how.watch(stream, len(plan.units)))
-        tables = collect(plan, outcomes, panel.dates)
-        if study.probes:
-            tables |= run_probes(study, panel, folder.parent, units, pool, watch=how.watch, fresh=how.fresh)
-    tables["forecasts"] = calibrate(
-        tables["forecasts"], tables["valid"], {name: (one.of, one.method) for name, one in study.conformal.items()}
-    )
+        base.check(ANALYSES, study, panel, folder.path.parent)
+        causal = check_causality(panel, plan.features, catalog=catalogs.features, meant=study.features_from)
+        engine, first = choose_engine(pool, device), partial(rehearse, plan, catalogs=catalogs, engine=pool)
+        outcomes = list(how.watch(execute(plan, units, engine, fresh=how.fresh, before=first), len(plan.units)))
+        tables = collect(plan, outcomes, panel.dates) | base.keep(ANALYSES, plan, outcomes, panel.dates)
+        tables |= base.fit(ANALYSES, study, panel, folder.path.parent, units, pool, watch=how.watch, fresh=how.fresh)
+    copies = {name: (one.of, one.method) for name, one in study.conformal.items()}
+    tables["forecasts"] = calibrate(tables["forecasts"], tables["valid"], copies)
     tables["forecasts"] = with_losses(tables["forecasts"], catalogs, own_losses(study))
-    (folder / "report.html").unlink(missing_ok=True)  # it comes last: without it the folder is unfinished
     remarks = [f"{name}: {model.may_hold}" for name, model in plan.models.items() if model.may_hold]
     described = describe_run(
-        study, panel, outcomes, checks, started=started, device=device, remarks=(*remarks, *plan.notes)
+        study,
+        panel,
+        outcomes,
+        {"causality of features": causal},
+        started=started,
+        device=device,
+        remarks=(*remarks, *plan.notes),
     )
-    write_atomically(folder / "manifest.json", described)
-    for name, table in tables.items():
-        write_parquet(folder / f"{name}.parquet", table)
-    return folder
+    folder.write(described, tables)
+    return folder.path
+
+
+def _read_bars(study: Study, bars: "pl.DataFrame | pd.DataFrame | None", watch: Watch) -> tuple[Study, Panel]:
+    """Read and align the bars of a study, or those given; a study of Yahoo's bars names their snapshot from here on."""
+    if study.data == "yahoo" and bars is None:
+        study = study.model_copy(update={"data": str(yahoo_snapshot(watch=watch))})
+    loaded = load_bars(study.data if bars is None else bars, accept=study.accept, drop_bad=study.drop_bad)
+    return study, align(loaded, tickers=study.tickers, market=study.market)
 
 
 def report(folder: Path) -> Results:
@@ -168,79 +161,35 @@ def report(folder: Path) -> Results:
     OutputError
         If the folder does not hold a study's tables.
     """
-    study, manifest, tables = _read(folder)
+    place = StudyFolder(folder)
+    study, manifest, tables = _read(place)
     forecasts, history, folds = (tables[name] for name in ("forecasts", "history", "folds"))
     scores = score(forecasts, folds, interval=study.interval)
     baselines, remark = (None, "") if study.name == "stage1" else load_baselines(folder.parent / "stage1", forecasts)
     judged = answer(folder, study, FEATURE_SETS | study.feature_sets, forecasts, folds, manifest["pooled"])
     comparison, verdict = judged.comparison, judged.verdict
+    shown = base.show(ANALYSES, base.Finished(folder, study, tables, scores))
     write_csv(folder, study.name, forecasts=forecasts, scores=scores)
-    probed = assess_probes(tables["probes"], tables["probe_days"]) if len(tables["probes"]) else pl.DataFrame()
-    if len(probed):
-        write_probes(folder, study.name, tables["probes"])
-    uncertainty = assess(forecasts, scores, alpha=study.verdict.alpha)
+    for name, content in shown.files.items():
+        place.put(f"{study.name}_{name}", content)
     plates = draw_plots(
         folder, study.name, forecasts=forecasts, history=history, scores=scores, baselines=baselines,
-        tables=tables, comparison=comparison, verdict=verdict, question=study.question,
-        regimes=_regimes(folder, study, tables), probed=probed,
+        comparison=comparison, verdict=verdict, question=study.question, plates=shown.plates,
     )  # fmt: skip
     page = render_report(
         comparison=comparison, verdict=verdict, aside=judged.aside, scores=scores, history=history, folds=folds,
-        manifest=manifest, uncertainty=uncertainty, plates=plates,
+        manifest=manifest, exhibits=shown.exhibits, plates=plates,
     )  # fmt: skip
-    said = as_dict(comparison, verdict) | {"beside": asdict(judged.aside)}
-    if len(probed):
-        said["probes"] = sentences(probed)
-    if len(uncertainty):
-        said["uncertainty"] = uncertainty.to_dicts()
-    write_atomically(folder / "verdict.json", dump(said).encode())
-    write_atomically(folder / "report.html", page.encode())
+    place.put(VERDICT, dump(as_dict(comparison, verdict) | {"beside": asdict(judged.aside)} | dict(shown.said)))
+    place.put(REPORT, page)  # it comes last: without it the folder is unfinished
     notes = (*manifest["notes"], *filter(None, (remark, judged.note)))
-    return Results(study, folder, forecasts, history, scores, comparison, verdict, notes, uncertainty)
+    return Results(
+        study, folder, forecasts, history, scores, comparison, verdict, notes, shown.findings, shown.exhibits
+    )
 
 
-def _regimes(folder: Path, study: Study, tables: dict[str, pl.DataFrame]) -> Regimes | None:
-    """Cluster the latent space, where a study has one, and score the networks of Stage 2 by regime, where they are."""
-    if tables["latents"].is_empty():
-        return None
-    networks, _ = load_neighbour(folder.parent / "stage2", tables["forecasts"])
-    others = networks[0] if networks else None
-    return find_regimes(tables["latents"], tables["profile"], others, lookback=study.lookback)
-
-
-def _read(folder: Path) -> tuple[Study, dict[str, Any], dict[str, pl.DataFrame]]:
-    file = folder / "manifest.json"
-    try:
-        manifest, tables = json.loads(file.read_text("utf-8")), {}
-        _check(manifest)
-        study = Study.from_values(manifest["study"], where=str(file))
-        for name, schema in schemas(study.levels, own_losses(study)).items():
-            file = folder / f"{name}.parquet"
-            tables[name] = _read_table(file, schema)
-    except (OSError, ValueError, KeyError, TypeError, RecursionError, pl.exceptions.PolarsError) as error:
-        raise OutputError(
-            f"{folder} does not hold a finished study: {file.name}: {first_line(error)}; "
-            "run the study, then report its folder"
-        ) from None
-    return study, manifest, tables
-
-
-def _read_table(file: Path, schema: Mapping[str, pl.DataType | type[pl.DataType]]) -> pl.DataFrame:
-    """Read a table and refuse one of other columns or with missing values; but a seed and quantiles may be missing."""
-    table = pl.read_parquet(file, hive_partitioning=False)
-    table = table.match_to_schema(schema, extra_columns="ignore", integer_cast="upcast")
-    optional = cs.matches(r"^(q\d.*|seed|reconstruction|kl)$")
-    lacking = [column.name for column in table.drop(optional) if column.null_count()]
-    if lacking:
-        raise ValueError(f"values of {lacking[0]} are missing")
-    return table
-
-
-def _check(manifest: dict[str, Any]) -> None:
-    """Refuse a manifest whose parts are not what the report reads."""
-    for key in ("study", "data", "units", "versions", "checks"):
-        if not isinstance(manifest[key], dict):
-            raise TypeError(f"{key} is not a group of keys")
-    for key in ("notes", "pooled"):
-        if not (isinstance(manifest[key], list) and all(isinstance(text, str) for text in manifest[key])):
-            raise TypeError(f"{key} is not a list of texts")
+def _read(place: StudyFolder) -> tuple[Study, dict[str, Any], dict[str, pl.DataFrame]]:
+    """Read the manifest and all tables; one that is not there has no rows."""
+    manifest = place.manifest()
+    study = Study.from_values(manifest["study"], where=str(place.path / MANIFEST))
+    return study, manifest, place.tables(schemas(study.levels, own_losses(study)) | base.tables_of(ANALYSES))

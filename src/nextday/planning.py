@@ -1,6 +1,5 @@
 """What a study would take, and which differences it could see: from a finished folder, else from a small pilot."""
 
-import json
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass
@@ -14,7 +13,7 @@ from rich.text import Text
 from nextday.data import Panel, align, load_bars
 from nextday.data.yahoo.preset import yahoo_snapshot
 from nextday.engine import POOL, Plan, Workers, make_plan
-from nextday.errors import OutputError, StudyError, first_line
+from nextday.errors import StudyError
 from nextday.evaluate import Comparison, compare, measure
 from nextday.evaluate.export import finite
 from nextday.evaluate.question import gather
@@ -24,6 +23,8 @@ from nextday.foresight import Design, Foresight, foresee
 from nextday.models import Device, resolve_device
 from nextday.pipeline import forecast
 from nextday.progress import Watch
+from nextday.storage.folder import BROKEN, MANIFEST, StudyFolder
+from nextday.storage.tables import schemas
 from nextday.study import Study
 
 if TYPE_CHECKING:
@@ -147,7 +148,7 @@ def plan(
 def _finished(folder: Path, study: Study, source: Path | str | None) -> _Basis | None:
     """Read the folder that a user names, or the study's own where it is finished and holds its variants."""
     chosen = folder if source is None else Path(source)
-    if source is None and not (folder / "report.html").is_file():
+    if source is None and not StudyFolder(folder).is_finished:
         return None
     basis = _read(chosen, str(chosen))
     known = basis.forecasts["variant"].unique(maintain_order=True).to_list()
@@ -160,27 +161,24 @@ def _finished(folder: Path, study: Study, source: Path | str | None) -> _Basis |
 
 
 def _read(folder: Path, name: str) -> _Basis:
+    place = StudyFolder(folder, " to go by", "name another, or none")
+    manifest = place.manifest()
     try:
-        manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
-        forecasts, folds = (pl.read_parquet(folder / f"{table}.parquet") for table in ("forecasts", "folds"))
-        return _Basis(
-            name,
-            {"costs": manifest["costs"], "pooled": manifest["pooled"], "device": manifest["device"]},
-            forecasts,
-            folds,
-        )
-    except (OSError, ValueError, KeyError, TypeError, pl.exceptions.PolarsError) as error:
-        raise OutputError(f"{folder} does not hold a finished study to go by: {first_line(error)}") from None
+        known = {key: manifest[key] for key in ("costs", "pooled", "device")}
+        kinds = schemas(manifest["study"].get("levels", ()))
+    except BROKEN as error:
+        raise place.refusal(MANIFEST, error) from None
+    return _Basis(name, known, *(place.table(table, kinds[table]) for table in ("forecasts", "folds")))
 
 
 def _pilot(study: Study, panel: Panel, folder: Path, *, workers: int | None, device: Device, watch: Watch) -> _Basis:
     """Fit two tickers and three seeds on the study's own sessions; units go into its folder, tables nowhere."""
     tickers = tuple(dict.fromkeys((panel.tickers[0], panel.tickers[-1])))[:PILOT_TICKERS]
-    small = study.model_copy(update={"tickers": tickers, "seeds": study.seeds[:PILOT_SEEDS], "probes": ()})
+    small = study.model_copy(update={"tickers": tickers, "seeds": study.seeds[:PILOT_SEEDS], "analyses": {}})
     bars = panel.frame.filter(pl.col("ticker").is_in([*tickers, panel.market]))
     with tempfile.TemporaryDirectory(prefix="nextday-plan-") as nowhere:
         done = forecast(
-            small, bars=bars, out=nowhere, workers=workers, store=folder / "units", device=device, watch=watch
+            small, bars=bars, out=nowhere, workers=workers, store=StudyFolder(folder).units, device=device, watch=watch
         )
         return _read(done, f"a pilot of {_count(len(tickers), 'ticker')} and {_count(len(small.seeds), 'seed')}")
 

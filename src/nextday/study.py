@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from nextday.errors import StudyError
 
 PRESETS = resources.files("nextday") / "studies"
+MOVED = resources.files("nextday") / "moved_keys.yaml"
 LAST = "stage7"  # compares the other stages, and so is no study
 SCHEMES = ("holdout", "walk_forward", "rolling", "purged")
 LOSSES = ("squared", "absolute", "miss", "pinball")
@@ -147,19 +148,19 @@ class Study(Settings):
     levels: tuple[float, ...] = ()  # of the quantiles that probabilistic models forecast
     interval: float | None = None  # share of days that the interval to report should hold; none is the widest
     conformal: dict[str, Conformal] = {}
-    probes: tuple[str, ...] = ()  # studies whose results stand beside this one's, and whose networks are probed
+    analyses: dict[str, dict[str, Any]] = {}  # settings of analyses, by name; each checks its own
     seeds: tuple[int, ...] = Field((42,), min_length=1)
     training: Training = Training()
     verdict: VerdictSettings = VerdictSettings()
 
-    @field_validator("tickers", "seeds", "accept", "levels", "probes", "plugins", mode="before")
+    @field_validator("tickers", "seeds", "accept", "levels", "plugins", mode="before")
     @classmethod
     def _split_at_commas(cls, value: object) -> object:
         return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
 
     @model_validator(mode="after")
     def _each_once(self) -> Self:
-        for key in ("tickers", "seeds", "probes", "plugins"):
+        for key in ("tickers", "seeds", "plugins"):
             values = getattr(self, key)
             doubled = sorted({str(value) for value in values if values.count(value) > 1})
             if doubled:
@@ -253,9 +254,9 @@ class Study(Settings):
     def from_values(cls, values: Mapping[str, object], *, where: str = "study") -> Self:
         """Check plain values, as read from YAML or built in Python."""
         try:
-            return cls.model_validate(dict(values))
+            return cls.model_validate(_of_today(values, where))
         except ValidationError as error:
-            raise StudyError(f"{where}: {_first_mistake(error, cls)}") from None
+            raise StudyError(f"{where}: {first_mistake(error, cls)}") from None
 
 
 def parse_contrast(text: str, names: Iterable[str], *, signs: Sequence[str] = ("-",)) -> tuple[str, str, str | None]:
@@ -353,7 +354,20 @@ def _change(values: dict[str, Any], dotted: str, value: object) -> None:
     values[last] = value
 
 
-def _first_mistake(error: ValidationError, owner: type[BaseModel]) -> str:
+def _of_today(values: Mapping[str, object], where: str) -> dict[str, Any]:
+    """Bring keys of older files to where they are today, as ``moved_keys.yaml`` says."""
+    found = dict(values)
+    for old, new in yaml.safe_load(MOVED.read_text("utf-8")).items():
+        value, (group, *_) = found.pop(old, None), new.split(".")
+        if value and found.get(group):
+            raise StudyError(f"{where}: {old} is {new} now, and {group} is given, too; write it there")
+        if value:
+            found[group] = {}
+            _change(found, new, value)
+    return found
+
+
+def first_mistake(error: ValidationError, owner: type[BaseModel]) -> str:
     """Say pydantic's first finding in one line, with the known keys where one is unknown."""
     first = error.errors()[0]
     path = ".".join(str(part) for part in first["loc"])

@@ -11,7 +11,7 @@ import pytest
 import nextday
 from nextday.analyses.probing import job as probe_job
 from nextday.analyses.probing.assess import CONTROLS, assess_probes, found
-from nextday.analyses.probing.collect import Result, collect_probes
+from nextday.analyses.probing.collect import TABLES, Result, collect_probes
 from nextday.analyses.probing.job import ProbeJob, Subject
 from nextday.analyses.probing.run import TARGETS, run_probes
 from nextday.data import align
@@ -22,7 +22,6 @@ from nextday.models import Key
 from nextday.models.networks.forecasters import Lstm
 from nextday.models.networks.training import initialise, states, train
 from nextday.samples import Samples, Split, Windows
-from nextday.storage.tables import PROBE_TABLES
 from nextday.study import Study, Training
 
 SPLIT = Split(0, slice(0, 700), slice(700, 850), slice(850, 1250))
@@ -99,7 +98,7 @@ def test_a_random_network_holds_no_more_than_its_control():
 
 def test_probes_of_planted_networks_are_consistent(planted):
     probes, days = planted["probes"], planted["probe_days"]
-    assert {name: table.schema for name, table in planted.items()} == {k: pl.Schema(v) for k, v in PROBE_TABLES.items()}
+    assert {name: table.schema for name, table in planted.items()} == {k: pl.Schema(v) for k, v in TABLES.items()}
     by_days = days.group_by("source").agg(pl.col("r2").mean()).sort("source")
     by_rows = probes.group_by("source").agg(pl.col("r2").mean()).sort("source")
     np.testing.assert_allclose(by_days["r2"], by_rows["r2"], rtol=1e-6)
@@ -178,22 +177,22 @@ def out(bars, quick, tmp_path_factory):
 
 @pytest.fixture
 def study(quick):
-    return neighbour(quick, "third", ("Zero",), probes="first,second")
+    return neighbour(quick, "third", ("Zero",), analyses={"probing": {"studies": "first,second"}})
 
 
-def probe(study, panel, out, store, workers=0, **options):
+def probe(panel, out, store, workers=0, studies=("first", "second"), **options):
     with Workers(workers) as pool:
-        return run_probes(study, panel, out, Store(store), pool, **options)
+        return run_probes(studies, panel, out, Store(store), pool, **options)
 
 
 @pytest.fixture(scope="module")
-def tables(quick, panel, out):
-    return probe(neighbour(quick, "third", ("Zero",), probes="first,second"), panel, out, out / "third" / "units")
+def tables(panel, out):
+    return probe(panel, out, out / "third" / "units")
 
 
 def test_every_network_layer_source_and_feature_is_probed(tables):
     probes = tables["probes"]
-    assert {name: table.schema for name, table in tables.items()} == {k: pl.Schema(v) for k, v in PROBE_TABLES.items()}
+    assert {name: table.schema for name, table in tables.items()} == {k: pl.Schema(v) for k, v in TABLES.items()}
     networks = ["LSTM-Raw", "LSTM-Feat", "Transformer-Raw"]
     assert list(probes["variant"].unique(maintain_order=True)) == networks
     assert set(probes["feature"]) == {"roll_vol", "range_norm", "vol_zscore", "mkt_return"}
@@ -208,49 +207,49 @@ def test_every_network_layer_source_and_feature_is_probed(tables):
     assert (trained != untrained).all()
 
 
-def test_workers_and_other_tickers_change_nothing(study, panel, out, tables, tmp_path):
-    again = probe(study, panel, out, tmp_path, workers=2)
+def test_workers_and_other_tickers_change_nothing(panel, out, tables, tmp_path):
+    again = probe(panel, out, tmp_path, workers=2)
     assert all(again[name].equals(table) for name, table in tables.items())
-    alone = probe(study, replace(panel, tickers=("BBB",)), out, tmp_path / "alone")
+    alone = probe(replace(panel, tickers=("BBB",)), out, tmp_path / "alone")
     assert alone["probes"].equals(tables["probes"].filter(ticker="BBB"))
 
 
 def test_a_second_run_computes_nothing_and_a_damaged_result_is_computed_again(
-    study, panel, out, tables, tmp_path, monkeypatch
+    panel, out, tables, tmp_path, monkeypatch
 ):
     shutil.copytree(out / "third" / "units", tmp_path / "units")
     with monkeypatch.context() as patch:
         patch.setattr(ProbeJob, "run", lambda self: 1 / 0)
-        again = probe(study, panel, out, tmp_path / "units")
+        again = probe(panel, out, tmp_path / "units")
         assert all(again[name].equals(table) for name, table in tables.items())
         with pytest.raises(TrainingError, match=r"the probes of 2 of 2 tickers and folds failed; AAA: ZeroDivision"):
-            probe(study, panel, out, tmp_path / "units", fresh=True)
+            probe(panel, out, tmp_path / "units", fresh=True)
     next((tmp_path / "units").glob("*.safetensors")).write_bytes(b"")
     seen = []
     ran = ProbeJob.run
     monkeypatch.setattr(ProbeJob, "run", lambda self: seen.append(self) or ran(self))
-    mended = probe(study, panel, out, tmp_path / "units")
+    mended = probe(panel, out, tmp_path / "units")
     assert len(seen) == 1
     assert all(mended[name].equals(table) for name, table in tables.items())
 
 
-def test_another_network_is_another_result(study, panel, out, tmp_path):
+def test_another_network_is_another_result(panel, out, tmp_path):
     shutil.copytree(out, tmp_path / "out")
     manifest = tmp_path / "out" / "first" / "manifest.json"
     values = json.loads(manifest.read_text())
     values["study"]["seeds"] = [1]
     manifest.write_text(json.dumps(values))
-    found = probe(study, panel, tmp_path / "out", tmp_path / "out" / "third" / "units")["probes"]
+    found = probe(panel, tmp_path / "out", tmp_path / "out" / "third" / "units")["probes"]
     assert set(found.filter(pl.col("variant") == "LSTM-Raw")["seed"].drop_nulls()) == {1}
 
 
-def test_a_study_that_was_not_run_is_one_line(study, panel, out, bars, tmp_path):
+def test_a_study_that_was_not_run_is_one_line(panel, out, bars, tmp_path):
     with pytest.raises(OutputError, match=r"^probes: .*first: there is no finished study; run first first"):
-        probe(study, panel, tmp_path, tmp_path / "units")
+        probe(panel, tmp_path, tmp_path / "units")
     moved = bars.frame.with_columns(pl.col("volume") * 1.5, pl.col("open", "high", "low", "close", "adj_close") * 1.0)
     other = align(replace(bars, frame=moved.filter(pl.col("date") < moved["date"].max())), market="MKT")
     with pytest.raises(OutputError, match=r"8 of 8 networks are not there for these bars, such as LSTM-Raw AAA seed 1"):
-        probe(study, other, out, tmp_path / "units")
+        probe(other, out, tmp_path / "units")
 
 
 def test_a_study_that_was_not_run_is_missed_before_anything_is_fitted(study, bars, tmp_path):
@@ -259,32 +258,32 @@ def test_a_study_that_was_not_run_is_missed_before_anything_is_fitted(study, bar
     assert not list(tmp_path.rglob("*.safetensors"))
 
 
-def test_studies_that_cannot_be_compared_are_one_line(study, quick, panel, out, tmp_path):
+def test_studies_that_cannot_be_compared_are_one_line(quick, panel, out, tmp_path):
     shutil.copytree(out, tmp_path / "out")
     manifest = tmp_path / "out" / "second" / "manifest.json"
     values = json.loads(manifest.read_text())
     manifest.write_text(json.dumps(values | {"study": values["study"] | {"lookback": 12}}))
     with pytest.raises(OutputError, match="first and second differ in lookback or split"):
-        probe(study, panel, tmp_path / "out", tmp_path / "units")
+        probe(panel, tmp_path / "out", tmp_path / "units")
     twin = values["study"] | {"variants": {"LSTM-Raw": quick["variants"]["LSTM-Raw"]}}
     manifest.write_text(json.dumps(values | {"study": twin}))
     with pytest.raises(StudyError, match="first and second both have a variant LSTM-Raw"):
-        probe(study, panel, tmp_path / "out", tmp_path / "units")
+        probe(panel, tmp_path / "out", tmp_path / "units")
 
 
-def test_a_network_of_all_tickers_is_left_out(study, quick, panel, out, tables, tmp_path):
+def test_a_network_of_all_tickers_is_left_out(quick, panel, out, tables, tmp_path):
     shutil.copytree(out, tmp_path / "out")
     manifest = tmp_path / "out" / "second" / "manifest.json"
     values = json.loads(manifest.read_text())
     both = values["study"]["variants"] | {"Pooled": {"model": "lstm", "features": "raw", "options": {"pooled": True}}}
     manifest.write_text(json.dumps(values | {"study": values["study"] | {"variants": both}}))
-    assert probe(study, panel, tmp_path / "out", tmp_path / "units")["probes"].equals(tables["probes"])
+    assert probe(panel, tmp_path / "out", tmp_path / "units")["probes"].equals(tables["probes"])
 
 
 def test_folds_of_a_walk_are_probed_one_by_one(bars, quick, panel, tmp_path):
     walk = {"split": {"scheme": "walk_forward", "folds": 2}, "seeds": [1]}
     nextday.run(neighbour(quick, "first", ("LSTM-Raw",), **walk), bars=bars.frame, out=tmp_path, workers=0)
-    tables = probe(neighbour(quick, "third", ("Zero",), probes="first"), panel, tmp_path, tmp_path / "units")
+    tables = probe(panel, tmp_path, tmp_path / "units", studies=["first"])
     assert set(tables["probes"]["fold"]) == {0, 1}
     days = tables["probe_days"].filter(source="trained", feature="roll_vol")["date"]
     assert days.n_unique() == len(days)

@@ -5,7 +5,7 @@ import pytest
 
 from analyses.test_assess_probes import tables, world
 from nextday.analyses.probing.assess import assess_probes
-from nextday.analyses.probing.figures import LOWER, cka, probes, write_probes
+from nextday.analyses.probing.figures import LOWER, cka, probes, results
 from nextday.reporting.style import COLOURS, STYLE, png
 from reporting.test_plots import assert_apart, tick_labels
 
@@ -107,11 +107,10 @@ def test_single_and_hostile_names_are_drawn(assessed, variants):
         assert not any(label._preprocess_math(label.get_text())[1] for label in figure.axes[0].get_yticklabels())
 
 
-def test_the_file_has_a_row_per_network_layer_source_and_feature(tmp_path):
+def test_the_file_has_a_row_per_network_layer_source_and_feature():
     table, _ = tables(*world(0, tickers=2, days=60))
     twice = pl.concat([table, table.with_columns(fold=pl.lit(1, pl.Int64), r2=pl.col("r2") + 1)])
-    write_probes(tmp_path, "stage6", twice)
-    found = pl.read_csv(tmp_path / "stage6_results.csv")
+    found = pl.read_csv(results(twice))
     assert found.columns == ["Model", "Ticker", "Seed", "Layer", "Source", "Feature", "R2"]
     assert len(found) == table.select("ticker", "seed", "layer", "source").n_unique()
     assert found.row(0)[:6] == ("LSTM-Raw", "T0", 0, 2, "trained", "roll_vol")

@@ -8,7 +8,8 @@ import pytest
 from matplotlib.colors import to_rgba
 from matplotlib.dates import date2num, num2date
 
-from nextday.analyses.uncertainty import coverage, draw, fan, pit, reliability, window_of
+from nextday.analyses.uncertainty import figures
+from nextday.analyses.uncertainty.figures import coverage, fan, pit, reliability, window_of
 from nextday.evaluate import calibration
 from nextday.reporting.style import COLOURS, STYLE, looks, png
 from reporting.test_plots import assert_apart, tick_labels
@@ -20,6 +21,11 @@ VARIANTS = (
 HOSTILE = ("<b>$x_1^2$&", "_hidden", "x" * 60 + "a", "x" * 60 + "b", "two\nlines", "%s {0}", "$\\alpha_{$")
 NINETEEN = tuple(round(0.05 * step, 2) for step in range(1, 20))
 THREE = (0.05, 0.5, 0.95)
+
+
+def draw(table):
+    """Give what there is to see, name and figure."""
+    return [(plate.suffix, plate.draw()) for plate in figures.draw(table)]
 
 
 def make_table(variants=("GARCH", "EWMA"), *, tickers=("B", "A"), seeds=(7, 5), days=60, levels=THREE):
@@ -78,9 +84,9 @@ def test_all_figures_are_drawn_and_each_is_a_png():
     ids=["no levels", "no quantiles", "no interval", "20 days", "21 days"],
 )  # fmt: skip
 def test_what_a_table_cannot_show_is_skipped(change, left):
-    figures = dict(draw(change(make_table())))
-    assert list(figures) == left
-    for figure in figures.values():
+    found = dict(draw(change(make_table())))
+    assert list(found) == left
+    for figure in found.values():
         render(figure)
 
 

@@ -79,7 +79,7 @@ def test_the_manifest_tells_the_precision_and_probes_take_it_from_there(bars, pa
 
     def probe():
         with Workers(0) as pool:
-            return run_probes(study(quick, "Zero", probes="first"), panel, tmp_path, Store(tmp_path / "units"), pool)
+            return run_probes(["first"], panel, tmp_path, Store(tmp_path / "units"), pool)
 
     assert len(probe()["probes"])
     said["study"]["training"]["precision"] = "float32"  # of which there are no networks here

@@ -129,7 +129,12 @@ def test_a_study_goes_on_from_the_units_behind_a_url_and_another_shares_them(bar
 def test_networks_are_probed_where_their_study_was_told_to_keep_them(bars, quick, url, tmp_path):
     study = {**quick, "variants": {"LSTM-Raw": quick["variants"]["LSTM-Raw"]}, "conformal": {}}
     outcomes_of(study, bars, tmp_path, store=url)
-    probing = {**study, "name": "probing", "variants": {"Zero": quick["variants"]["Zero"]}, "probes": ["quick"]}
+    probing = {
+        **study,
+        "name": "probing",
+        "variants": {"Zero": quick["variants"]["Zero"]},
+        "analyses": {"probing": {"studies": ["quick"]}},
+    }
     with pytest.raises(OutputError, match="2 of 2 networks are not there"):
         outcomes_of(probing, bars, tmp_path)
     outcomes_of(probing, bars, tmp_path, store=url)

@@ -1,6 +1,7 @@
 import errno
 import os
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -39,6 +40,23 @@ def test_a_unit_comes_back_as_it_was_saved(store):
     np.testing.assert_array_equal(found.weights["w"], FITTED.weights["w"])
     assert (found.best_epoch, found.notes) == (1, ("a note",))
     assert store.load("other") == ""
+
+
+def test_what_a_model_has_to_show_comes_back_whatever_its_name(store):
+    extras = {"attention": np.ones((2, 1, 1, 3)), "a name.that nobody knows": np.arange(3)}
+    store.save("shown", replace(FITTED, extras=extras), label="x")
+    found = store.load("shown")
+    assert list(found.extras) == sorted(extras)
+    for name, value in extras.items():
+        np.testing.assert_array_equal(found.extras[name], value)
+    assert list(found.weights) == ["w"]
+
+
+def test_a_unit_with_fields_of_another_version_is_set_aside_and_not_misread(store):
+    own = {name: getattr(FITTED, name) for name in ("predicted", "train_loss", "valid_loss")}
+    empty = {name: np.empty((0, 0)) for name in ("quantiles", "valid_quantiles", "attention", "latent")}
+    store.save_arrays("old", own | empty | {"weights.w": np.ones(2)}, label="x", seconds=1)
+    assert "damaged" in store.load("old")
 
 
 FACTS = {

@@ -1,1 +1,8 @@
-"""Optional analyses, each in a room of its own."""
+"""What studies show beside the verdict: each analysis in a room of its own, behind one record."""
+
+from nextday.analyses import attention, contexts, probing, regimes, uncertainty
+from nextday.analyses.base import Analysis
+
+ANALYSES: tuple[Analysis, ...] = (
+    attention.ANALYSIS, contexts.ANALYSIS, uncertainty.ANALYSIS, regimes.ANALYSIS, probing.ANALYSIS,
+)  # fmt: skip  # in the order in which a report shows them

@@ -51,12 +51,12 @@ def _plain(outcomes: Iterable[Any], total: int, screen: Console) -> Iterator[Any
 
 def show_study(results: "Results", outcomes: Sequence["Outcome"] = ()) -> None:
     """Print the summary, the verdict, what became of expectations, and where the files are."""
-    from nextday.reporting import summary_table, uncertainty_table
+    from nextday.reporting import exhibit_table, summary_table
 
     study, screen = results.study, console()
     screen.print(summary_table(results.scores, f"{study.name}: {study.question}" if study.question else study.name))
-    if len(results.uncertainty):
-        screen.print(uncertainty_table(results.uncertainty))
+    for exhibit in results.exhibits:
+        screen.print(exhibit_table(exhibit))
     show_verdict(results.comparison, results.verdict, outcomes)
     hidden = len(results.notes) - 3
     for note in results.notes[:3] + ((f"{hidden} more in manifest.json",) if hidden > 0 else ()):

@@ -24,17 +24,8 @@ from nextday.storage.remote import RemotePath, locate
 Place = Path | RemotePath
 Arrays = dict[str, np.ndarray]
 Result = TypeVar("Result")
-ARRAYS = (
-    "predicted",
-    "train_loss",
-    "valid_loss",
-    "attention",
-    "quantiles",
-    "valid_quantiles",
-    "latent",
-    "parts",
-    "sweep",
-)
+ARRAYS = ("predicted", "train_loss", "valid_loss", "quantiles", "valid_quantiles")
+GROUPS = ("weights", "extras")  # fields of named arrays: theirs are kept as GROUP.NAME
 
 
 class Facts(BaseModel):
@@ -62,8 +53,10 @@ class Store:
     def save(self, key: str, fitted: Fitted, *, label: str) -> None:
         """Keep a finished unit under the fingerprint of its job."""
         arrays = {name: getattr(fitted, name) for name in ARRAYS}
+        for group in GROUPS:
+            arrays |= {f"{group}.{name}": value for name, value in getattr(fitted, group).items()}
         facts = Facts(unit=label, best_epoch=fitted.best_epoch, notes=fitted.notes, seconds=round(fitted.seconds, 3))
-        self._write(key, arrays | {f"weights.{name}": value for name, value in fitted.weights.items()}, facts)
+        self._write(key, arrays, facts)
 
     def save_arrays(self, key: str, arrays: Mapping[str, np.ndarray], *, label: str, seconds: float) -> None:
         """Keep what another kind of job gave, named arrays."""
@@ -125,9 +118,13 @@ class Store:
 
 
 def _unpack(arrays: Arrays, facts: Facts) -> Fitted:
-    own = {name: arrays.pop(name) for name in ARRAYS}
-    weights = {name.removeprefix("weights."): value for name, value in arrays.items()}
-    return Fitted(weights=weights, best_epoch=facts.best_epoch, notes=facts.notes, seconds=facts.seconds, **own)
+    """Put a unit together; arrays of no known group are those of another version, and raise a ``KeyError``."""
+    own, named = {name: arrays.pop(name) for name in ARRAYS}, {group: dict[str, np.ndarray]() for group in GROUPS}
+    for whole, value in arrays.items():
+        group, _, name = whole.partition(".")
+        named[group][name] = value
+    facts_of = {"best_epoch": facts.best_epoch, "notes": facts.notes, "seconds": facts.seconds}
+    return Fitted(**own, **named, **facts_of)  # type: ignore[arg-type]  # by name, as they were taken
 
 
 def open_store(where: Path | str) -> Store:

@@ -2,7 +2,6 @@
 
 from nextday.evaluate.answers import Answer
 from nextday.evaluate.ask import Ask, Subject, asked_by, subjects_of
-from nextday.evaluate.assess import assess
 from nextday.evaluate.baselines import load_baselines, load_neighbour
 from nextday.evaluate.conformal import calibrate
 from nextday.evaluate.contrasts import Comparison, Contrast, relation
@@ -28,7 +27,6 @@ __all__ = [
     "Subject",
     "Verdict",
     "asked_by",
-    "assess",
     "beside",
     "calibrate",
     "compare",

@@ -54,20 +54,13 @@ class Fitted:
         Epoch whose weights made the forecasts, from 1; 0 for models without epochs.
     notes
         What a reader of the results should know, such as a fit that did not converge.
-    attention
-        What an attending network looked at, and what it looked at before training: shares that sum to one over the lags
-        0, 1, ..., shape [2, layer, head, lag]; empty for others.
     quantiles, valid_quantiles
         Forecast quantiles of the test and the valid samples, at the levels the model was given, never crossing; shape
         [sample, level], without levels for models that forecast a point.
-    latent
-        Where a latent-variable model places all samples of train, then valid, then test, shape [sample, dimension].
-    parts
-        Reconstruction and divergence on valid, per epoch of a variational model, shape [epoch, 2].
-    sweep
-        Context lengths that a pretrained model chose from, and the loss of each on valid, shape [context, 2].
     seconds
         What fitting took; known to the pipeline.
+    extras
+        What else the model has to show, by name: an analysis that knows the name makes tables and figures of it.
     """
 
     predicted: np.ndarray
@@ -76,13 +69,10 @@ class Fitted:
     weights: dict[str, np.ndarray] = field(default_factory=dict)
     best_epoch: int = 0
     notes: tuple[str, ...] = ()
-    attention: np.ndarray = field(default_factory=lambda: np.empty((2, 0, 0, 0)))
     quantiles: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
     valid_quantiles: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
-    latent: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
-    parts: np.ndarray = field(default_factory=lambda: np.empty((0, 2)))
-    sweep: np.ndarray = field(default_factory=lambda: np.empty((0, 2)))
     seconds: float = 0.0
+    extras: dict[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def parameters(self) -> int:

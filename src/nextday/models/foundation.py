@@ -129,7 +129,7 @@ class Foundation(Forecaster):
             quantiles=asked[len(valid.windows) :],
             valid_quantiles=asked[: len(valid.windows)],
             notes=(f"quantiles crossed on {crossed} of {len(found)} days",) if crossed else (),
-            sweep=np.array(list(losses.items())) if self.sweep else np.empty((0, 2)),
+            extras={"sweep": np.array(list(losses.items()))} if self.sweep else {},  # [context, (length, loss)]
         )
 
 

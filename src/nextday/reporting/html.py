@@ -2,7 +2,7 @@
 
 import json
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,28 +17,20 @@ from nextday.reporting import forest
 from nextday.reporting import interactive as figures
 from nextday.reporting.findings import lines_of, unit
 from nextday.reporting.html_tables import NAMES, NOTHING, lay_out, number, share
+from nextday.reporting.plates import Exhibit, Printed
 from nextday.reporting.style import COLOURS
 
 if TYPE_CHECKING:
     from jinja2 import Environment
     from markupsafe import Markup
 
-PLATES = {
-    "attention": "What the networks attend to", "context": "Loss on valid by context",
-    "latent_map": "The latent space", "regimes": "Regimes through time", "profile": "What the regimes are",
-    "probes": "What the networks' states hold", "cka": "How alike the networks are",
-    "training": "Reconstruction and divergence by epoch",
-    "fan": "Intervals of the last test days",
-    "reliability": "Observed against nominal frequency", "pit": "Probability integral transform",
-    "coverage": "Coverage through time",
-}  # fmt: skip
 DARK = ("#4BA6E3", "#FF8A4C", "#2CC295", "#E39BC4", "#F2B632", "#8CCDF2")  # the palette of style.py, lighter
 
 
 def render_report(
     *, comparison: Comparison, verdict: Verdict, scores: pl.DataFrame, history: pl.DataFrame, folds: pl.DataFrame,
-    manifest: dict[str, Any], aside: Beside | None = None, uncertainty: pl.DataFrame | None = None,
-    plates: Mapping[str, bytes] | None = None,
+    manifest: dict[str, Any], aside: Beside | None = None, exhibits: Sequence[Exhibit] = (),
+    plates: Sequence[Printed] = (),
 ) -> str:  # fmt: skip
     """Render the whole report.
 
@@ -52,8 +44,8 @@ def render_report(
         Tests that stand beside the verdict.
     manifest
         What was run; optional ``checks`` maps the name of a check that passed to what was checked.
-    uncertainty, plates
-        What ``assess`` says of quantile forecasts, and the plots, as PNG, that belong to this rung of the ladder.
+    exhibits, plates
+        Tables and figures that analyses add.
     """
     numbers = break_down(comparison)
     drawn = _pictures(comparison, verdict, numbers, history)
@@ -65,10 +57,9 @@ def render_report(
         study=study, manifest=manifest, nothing=NOTHING, colours=COLOURS, dark=DARK,
         unit=unit(comparison), text=_texts(comparison, scores, folds), pictures=drawn,
         tables=lay_out(
-            comparison, verdict, numbers, scores=scores, history=history, folds=folds, manifest=manifest, aside=aside,
-            uncertainty=uncertainty,
+            comparison, verdict, numbers, scores=scores, history=history, folds=folds, manifest=manifest, aside=aside
         ),
-        plates={name: b64encode(content).decode() for name, content in (plates or {}).items()}, captions=PLATES,
+        exhibits=exhibits, plates=[(one.title, b64encode(one.content).decode()) for one in plates],
         version=manifest.get("versions", {}).get("nextday", ""), **scripts(drawn),
     )  # fmt: skip
 

@@ -15,7 +15,7 @@ from nextday.evaluate.parts import Parts
 from nextday.evaluate.verdict import Verdict
 from nextday.evaluate.wording import sign_of
 from nextday.reporting.findings import Line, exploratory, lines_of, unit
-from nextday.reporting.tables import spread, uncertainty_cells, uncertainty_headers
+from nextday.reporting.tables import spread
 
 NOTHING = "–"
 LONGEST = 24  # letters of a word that is not broken
@@ -58,14 +58,13 @@ class Table:
         return tuple(any(row[at].value is not None for row in self.rows) for at in range(len(self.columns)))
 
 
-def lay_out(  # noqa: PLR0913 - what a report is made of
+def lay_out(
     comparison: Comparison, verdict: Verdict, numbers: Breakdown, *, scores: pl.DataFrame, history: pl.DataFrame,
-    folds: pl.DataFrame, manifest: dict[str, Any], aside: Beside | None, uncertainty: pl.DataFrame | None,
+    folds: pl.DataFrame, manifest: dict[str, Any], aside: Beside | None,
 ) -> dict[str, Table]:  # fmt: skip
     """Lay out every table; those that would be empty are left out."""
     return (
         _aside(comparison, aside)
-        | _uncertainty(uncertainty)
         | _contrasts(comparison, verdict)
         | _parts(comparison, verdict.parts)
         | {
@@ -174,19 +173,6 @@ def _metrics(scores: pl.DataFrame, comparison: Comparison) -> Table:
     several = any(count and count > 1 for count in seeds.values())
     spread = " ± standard deviation between seeds" if several else ""
     return _table(f"Point metrics: mean over tickers{spread}", columns, rows)
-
-
-def _uncertainty(assessed: pl.DataFrame | None) -> dict[str, Table]:
-    if assessed is None or assessed.is_empty():
-        return {}
-    names = ("Pinball", "CRPS", "Coverage", "Width", "Fallen", "kupiec", "independence", "PIT")
-    rows = [
-        (Cell(row["variant"]), *(Cell(text, row.get(name)) for name, text in zip(names, cells, strict=True)))
-        for row in assessed.iter_rows(named=True)
-        for cells in [uncertainty_cells(row, NOTHING)]
-    ]
-    caption = "Quantile forecasts: mean over tickers and seeds"
-    return {"uncertainty": _table(caption, uncertainty_headers(assessed), rows)}
 
 
 def _by_ticker(comparison: Comparison, numbers: Breakdown) -> Table:

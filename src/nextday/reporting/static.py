@@ -7,13 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from nextday.analyses import rungs, uncertainty
-from nextday.analyses.probing import figures as probes
-from nextday.analyses.regimes import figures as regime_plots
-from nextday.analyses.regimes import latent_map as latent
-from nextday.analyses.regimes.clusters import Regimes
 from nextday.evaluate import METRICS, Comparison, Verdict, summarise
 from nextday.reporting import style
+from nextday.reporting.plates import Plate, Printed
 from nextday.reporting.style import Limits, Look, Row, focus, looks, new_figure, plain, shorten, upright
 from nextday.reporting.verdict_plot import draw_verdict
 from nextday.storage.files import write_atomically
@@ -33,10 +29,9 @@ MOST_TICKERS, MOST_LINES = 40, 15  # what can be told apart; beyond it a distrib
 
 def draw_plots(
     out: Path, name: str, *, forecasts: pl.DataFrame, history: pl.DataFrame, scores: pl.DataFrame,
-    baselines: pl.DataFrame | None = None, tables: Mapping[str, pl.DataFrame] | None = None,
-    comparison: Comparison | None = None, verdict: Verdict | None = None, question: str = "",
-    regimes: Regimes | None = None, probed: pl.DataFrame | None = None, write: Write = write_atomically,
-) -> dict[str, bytes]:  # fmt: skip
+    baselines: pl.DataFrame | None = None, comparison: Comparison | None = None, verdict: Verdict | None = None,
+    question: str = "", plates: Sequence[Plate] = (), write: Write = write_atomically,
+) -> tuple[Printed, ...]:  # fmt: skip
     """Draw the plots of a study, and hand each to ``write`` as a PNG; return those that the report shows as they are.
 
     Parameters
@@ -47,14 +42,10 @@ def draw_plots(
         The tables of the study; without history no curves are drawn.
     baselines
         The scores of Stage 1 on the same days; without them nothing is compared.
-    tables
-        Further tables of the study, by name: what networks attended to, the contexts that were tried.
     comparison, verdict, question
         What the study asks, what the answer is, and the question in words; ``name`` unless given.
-    regimes
-        Those of the study's latent space.
-    probed
-        What ``assess_probes`` says of the networks of other studies.
+    plates
+        What analyses add.
     write
         Takes a path and what shall be there.
     """
@@ -66,29 +57,10 @@ def draw_plots(
             write(out / f"{name}_verdict.png", style.png(figure))
         for suffix, figure in _figures(name, forecasts, history, scores, baselines):
             write(out / f"{name}_{suffix}.png", style.png(figure))
-        found = _plates(forecasts, tables or {}, regimes, probed)
-        plates = {suffix: style.png(figure) for suffix, figure in found}
-    for suffix, content in plates.items():
-        write(out / f"{name}_{suffix}.png", content)
-    return plates
-
-
-def _plates(
-    forecasts: pl.DataFrame, tables: Mapping[str, pl.DataFrame], regimes: Regimes | None, probed: pl.DataFrame | None
-) -> Iterator[tuple[str, "Figure"]]:
-    """Make the figures that belong to single stages."""
-    for suffix, table, draw in (("attention", "attention", rungs.attention), ("context", "sweep", rungs.contexts)):
-        if not tables.get(table, pl.DataFrame()).is_empty():
-            yield suffix, draw(tables[table])
-    yield from uncertainty.draw(forecasts)
-    if regimes is not None:
-        yield "latent_map", latent.latent_map(tables["latents"], regimes)
-        yield "regimes", regime_plots.ribbons(regimes)
-        yield "profile", regime_plots.profile(regimes)
-        yield "training", latent.training(tables["history"])
-    if probed is not None and len(probed):
-        yield "probes", probes.probes(probed)
-        yield "cka", probes.cka(tables["cka"])
+        printed = {plate.suffix: Printed(plate.title, style.png(plate.draw())) for plate in plates}
+    for suffix, one in printed.items():
+        write(out / f"{name}_{suffix}.png", one.content)
+    return tuple(printed.values())
 
 
 def _figures(

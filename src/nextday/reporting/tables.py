@@ -65,42 +65,6 @@ def summary_table(scores: pl.DataFrame, title: str) -> Table:
     return table
 
 
-def uncertainty_table(assessed: pl.DataFrame) -> Table:
-    """Lay out scores of quantiles, coverage beside width, and the tests of the lowest quantile."""
-    table = Table(title="quantile forecasts: mean over tickers and seeds", title_justify="left", caption_justify="left")
-    table.caption = (
-        "coverage with its 95 % interval; Kupiec, clusters: tickers, folds and seeds whose test rejects at 5 %, "
-        "one in twenty by chance; PIT p: uniformity"
-    )
-    for header in uncertainty_headers(assessed):
-        table.add_column(header, justify="left" if header == "variant" else "right", no_wrap=True)
-    for row in assessed.iter_rows(named=True):
-        table.add_row(Text(row["variant"]), *uncertainty_cells(row))
-    return table
-
-
-def uncertainty_headers(assessed: pl.DataFrame) -> tuple[str, ...]:
-    """Name the columns of ``assess`` for readers: its variant, and those of ``uncertainty_cells``."""
-    head = assessed.row(0, named=True)
-    held = "coverage, %" if head["Nominal"] is None else f"coverage of {100 * head['Nominal']:g} %"
-    fallen = f"below q{head['Level']:g}, %" if "Level" in head else "below, %"
-    scores = ("pinball × 1000", "CRPS × 1000")
-    return ("variant", *scores, held, "width, %", fallen, "Kupiec", "clusters", "PIT p")
-
-
-def uncertainty_cells(row: dict[str, Any], nothing: str = "-") -> list[str]:
-    """Write a row of ``assess`` for readers, without its name."""
-    covered = width = fallen = kupiec = clusters = nothing
-    if row["Nominal"] is not None:
-        low, high = (f"{100 * row[f'Coverage_{end}']:.1f}" for end in ("low", "high"))
-        covered, width = f"{100 * row['Coverage']:.1f} ({low} to {high})", f"{100 * row['Width']:.2f}"
-    if "Level" in row:
-        fallen = f"{100 * row['Fallen']:.1f}"
-        kupiec, clusters = (f"{row[test]} of {row['Tests']}" for test in ("kupiec", "independence"))
-    scores = [f"{1000 * row[name]:.3f}" for name in ("Pinball", "CRPS")]
-    return [*scores, covered, width, fallen, kupiec, clusters, f"{row['PIT']:.3f}"]
-
-
 def spread(row: dict[str, Any], name: str, factor: float, digits: int, *, nothing: str = "-") -> str:
     """Write a mean of a summary with its deviation between seeds, or ``nothing`` where there is no number."""
     mean, deviation = row[name], row[f"{name}_sd"]

@@ -18,12 +18,19 @@ from nextday.storage.tables import NEEDED, OPTIONAL, Schema
 
 BROKEN = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, pl.exceptions.PolarsError)
 MANIFEST, VERDICT, REPORT, STUDY = "manifest.json", "verdict.json", "report.html", "study.yaml"
-GROUPS, TEXTS = ("study", "data", "units", "versions", "checks"), ("notes", "pooled")
+GROUPS, TEXTS = ("study", "data", "units", "versions", "checks"), ("notes", "pooled")  # of a manifest
 
 
 @dataclass(frozen=True, slots=True)
 class StudyFolder:
     """The folder that holds what a study wrote.
+
+    Attributes
+    ----------
+    path
+        Where it is.
+    purpose, way_out
+        What a refusal says beside the reason: what a finished study is wanted for, and what to do.
 
     Examples
     --------
@@ -32,6 +39,8 @@ class StudyFolder:
     """
 
     path: Path
+    purpose: str = ""
+    way_out: str = "run the study, then report its folder"
 
     @property
     def name(self) -> str:
@@ -40,8 +49,13 @@ class StudyFolder:
 
     @property
     def is_finished(self) -> bool:
-        """Whether a study was fitted here: its manifest is there."""
+        """Whether a study was fitted here: its manifest is there, which is written after the tables."""
         return (self.path / MANIFEST).is_file()
+
+    @property
+    def units(self) -> Path:
+        """Where a study keeps its finished units, unless it is told of another place."""
+        return self.path / "units"
 
     def beside(self, name: str) -> "StudyFolder":
         """Return the folder of another study of the same results."""
@@ -50,15 +64,20 @@ class StudyFolder:
     def write(self, manifest: bytes, tables: Mapping[str, pl.DataFrame]) -> None:
         """Write the tables that have rows, remove those of an earlier run that have none now, then the manifest.
 
-        ``report.html`` is removed: it comes last, and without it the folder is unfinished.
+        Manifest and report of the earlier run go first, so that its words never stand beside other numbers.
         """
-        (self.path / REPORT).unlink(missing_ok=True)
+        for name in (REPORT, MANIFEST):
+            (self.path / name).unlink(missing_ok=True)
         for name, table in tables.items():
             if len(table) or name in NEEDED:
                 write_parquet(self._file(name), table)
             else:
                 self._file(name).unlink(missing_ok=True)
-        write_atomically(self.path / MANIFEST, manifest)
+        self.put(MANIFEST, manifest)
+
+    def put(self, name: str, content: bytes | str) -> None:
+        """Write a file that follows from the tables."""
+        write_atomically(self.path / name, content.encode() if isinstance(content, str) else content)
 
     def manifest(self) -> dict[str, Any]:
         """Read the manifest, of the form that a report relies on.
@@ -83,6 +102,10 @@ class StudyFolder:
     def has(self, name: str) -> bool:
         """Tell whether a table was written."""
         return self._file(name).is_file()
+
+    def tables(self, schemas: Mapping[str, Schema]) -> dict[str, pl.DataFrame]:
+        """Read several tables, each as ``table`` does."""
+        return {name: self.table(name, schema) for name, schema in schemas.items()}
 
     def table(self, name: str, schema: Schema) -> pl.DataFrame:
         """Read a table, cut to the columns of ``schema``; without rows where the study wrote none.
@@ -120,9 +143,7 @@ class StudyFolder:
     def refusal(self, file: str, error: Exception) -> OutputError:
         """Say why the folder is no finished study, and the way out."""
         why = "is not there" if isinstance(error, FileNotFoundError) else first_line(error)
-        return OutputError(
-            f"{self.path} does not hold a finished study: {file}: {why}; run the study, then report its folder"
-        )
+        return OutputError(f"{self.path} does not hold a finished study{self.purpose}: {file}: {why}; {self.way_out}")
 
     def _file(self, name: str) -> Path:
         return self.path / f"{name}.parquet"

@@ -96,4 +96,4 @@ def test_products_are_those_of_numpy(rows, depth, columns, transposed, add):
 
 
 def test_a_processor_with_narrower_vectors_gets_narrower_tiles():
-    with_narrow_vectors("test_recurrence", "test_states_and_gradients_are_those_of_pytorch((7, 37, 3, 50))")
+    with_narrow_vectors("test_lstm", "test_states_and_gradients_are_those_of_pytorch((7, 37, 3, 50))")

@@ -146,4 +146,4 @@ def test_products_are_those_of_numpy(rows, depth, columns, transposed, add):
      "test_products_are_those_of_numpy(17, 131, 70, True, True)"],
 )  # fmt: skip
 def test_a_processor_without_products_in_bfloat16_computes_the_same(call):
-    with_narrow_vectors("test_recurrence_bf16", call)
+    with_narrow_vectors("test_lstm_bf16", call)

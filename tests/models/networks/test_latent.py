@@ -26,11 +26,11 @@ def test_a_vae_finds_the_level_that_its_windows_share():
     train, valid = (Samples(windows, level) for windows, level in parts[:2])
     fitted = model.fit_predict(train, valid, parts[2][0], key=Key(1, "*", 0))
 
-    assert fitted.latent.shape == (2100, 2)
+    assert fitted.extras["latent"].shape == (2100, 2)
     assert np.corrcoef(fitted.predicted, parts[2][1])[0, 1] > 0.95  # the regression on the latent means reads it off
-    assert len(fitted.parts) == len(fitted.valid_loss)
-    np.testing.assert_allclose(fitted.parts.sum(axis=1), fitted.valid_loss, rtol=1e-5)
-    assert fitted.parts[-1, 1] > 0.5  # nats: it does not ignore its latent variables
+    assert len(fitted.extras["parts"]) == len(fitted.valid_loss)
+    np.testing.assert_allclose(fitted.extras["parts"].sum(axis=1), fitted.valid_loss, rtol=1e-5)
+    assert fitted.extras["parts"][-1, 1] > 0.5  # nats: it does not ignore its latent variables
 
 
 def test_beta_weighs_the_divergence(bars, quick):
@@ -42,7 +42,7 @@ def test_beta_weighs_the_divergence(bars, quick):
         model = make_model(
             "vae", {"hidden": 8, "beta": beta}, training=Training(max_epochs=15, learning_rate=5e-3), device="cpu"
         )
-        used[beta] = model.fit_predict(train, valid, parts[2][0], key=Key(1, "*", 0)).parts[-1, 1]
+        used[beta] = model.fit_predict(train, valid, parts[2][0], key=Key(1, "*", 0)).extras["parts"][-1, 1]
     assert used[30.0] < 0.1 < used[0.1]
 
 
@@ -67,7 +67,7 @@ def test_the_regression_on_latent_means_is_that_of_each_ticker(plan):
     sizes = [len(job.train.windows), len(job.valid.windows), len(job.test)]
     places = [
         part.split(z) for part, z in zip(
-            (job.train.windows, job.valid.windows, job.test), np.split(fitted.latent, np.cumsum(sizes)[:-1]), strict=True
+            (job.train.windows, job.valid.windows, job.test), np.split(fitted.extras["latent"], np.cumsum(sizes)[:-1]), strict=True
         )
     ]  # fmt: skip
     targets = [job.train.windows.split(job.train.y), job.valid.windows.split(job.valid.y)]

@@ -169,7 +169,7 @@ def test_a_study_fitted_in_stacks_gives_what_its_workers_give():
     assert set(ours) == set(plan.units)
     for unit in plan.units:
         np.testing.assert_allclose(ours[unit].quantiles, theirs[unit].quantiles, atol=1e-3)
-        np.testing.assert_allclose(ours[unit].attention, theirs[unit].attention, atol=1e-3)
+        np.testing.assert_allclose(ours[unit].extras["attention"], theirs[unit].extras["attention"], atol=1e-3)
         assert {name: one.shape for name, one in ours[unit].weights.items()} == {
             name: one.shape for name, one in theirs[unit].weights.items()
         }

@@ -12,7 +12,6 @@ from nextday.errors import StudyError
 from nextday.models import make_model
 from nextday.models.base import Key
 from nextday.models.networks.dropout import seed_dropout
-from nextday.models.networks.training import attention
 from nextday.models.networks.transformer import EncoderLayer, TransformerNetwork, positions
 from nextday.samples import Samples, Windows
 from nextday.study import Training
@@ -64,14 +63,16 @@ def test_a_planted_dependence_on_lag_7_shows_at_lag_7():
     valid = Samples(windows(x[2000:2519]), y[2000:2500])
     fitted = model.fit_predict(train, valid, windows(x[2500:]), key=Key(0, "KO", 0))
     assert np.corrcoef(fitted.predicted, y[2500:])[0, 1] > 0.9
-    after, before = fitted.attention.max(axis=(1, 2))  # of the head that looks hardest
+    after, before = fitted.extras["attention"].max(axis=(1, 2))  # of the head that looks hardest
     assert after.argmax() == 7
     assert after[7] > 2 * before[7]
-    np.testing.assert_allclose(fitted.attention.sum(axis=-1), 1, rtol=1e-5)
+    np.testing.assert_allclose(fitted.extras["attention"].sum(axis=-1), 1, rtol=1e-5)
 
 
-def test_other_networks_attend_to_nothing():
-    assert attention(nn.Linear(2, 2), windows(np.zeros((30, 1))), device="cpu").shape == (0, 0, 0)
+def test_a_network_that_does_not_say_what_it_attends_to_has_nothing_to_show():
+    parts = [Samples(windows(np.ones((29, 1))), np.arange(10.0)) for _ in range(2)]
+    model = make_model("lstm", {"hidden": 4}, training=Training(max_epochs=1), device="cpu")
+    assert model.fit_predict(*parts, parts[0].windows, key=Key(0, "KO", 0)).extras == {}
 
 
 def test_a_width_that_does_not_fit_is_refused():

@@ -9,7 +9,20 @@ import polars as pl
 
 from nextday.analyses.probing.job import SOURCES
 from nextday.engine.store import Arrays
-from nextday.storage.tables import CKA, PROBE_DAYS, PROBES
+from nextday.storage.tables import KEYS
+
+PROBES = KEYS | {
+    "layer": pl.Int64, "source": pl.String, "feature": pl.String, "given": pl.Boolean, "r2": pl.Float64,
+}  # fmt: skip
+PROBE_DAYS = {
+    "variant": pl.String, "source": pl.String, "feature": pl.String, "seed": pl.Int64, "date": pl.Date,
+    "r2": pl.Float64,
+}  # fmt: skip
+CKA = {
+    "ticker": pl.String, "fold": pl.Int64, "first": pl.String, "first_seed": pl.Int64, "second": pl.String,
+    "second_seed": pl.Int64, "source": pl.String, "cka": pl.Float64,
+}  # fmt: skip
+TABLES = {"probes": PROBES, "probe_days": PROBE_DAYS, "cka": CKA}
 
 Key = tuple[str, str, str, int | None, int]  # variant, source, feature, seed, fold
 
@@ -32,7 +45,7 @@ class Result:
 
 
 def collect_probes(results: Iterable[Result]) -> dict[str, pl.DataFrame]:
-    """Put results together, one after the other; the columns are those of ``schemas.PROBE_TABLES``."""
+    """Put results together, one after the other; the columns are those of ``TABLES``."""
     probes, cka, days = [pl.DataFrame(schema=PROBES)], [pl.DataFrame(schema=CKA)], _Days()
     for result in results:
         names = [_name(result, *row) for row in result.arrays["rows"].tolist()]

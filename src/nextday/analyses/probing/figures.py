@@ -1,7 +1,6 @@
 """What probes found, as figures and as a file for readers."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,7 +9,6 @@ import polars as pl
 from nextday.analyses.probing.assess import MARGIN
 from nextday.reporting import style
 from nextday.reporting.style import Look, focus, looks, new_figure, shorten, upright
-from nextday.storage.files import write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -28,7 +26,7 @@ def probes(assessed: pl.DataFrame, *, alpha: float = 0.05, margin: float = MARGI
     Parameters
     ----------
     assessed
-        As ``evaluate.probes.assess_probes`` gives it.
+        As ``assess_probes`` gives it.
     alpha
         What the intervals were made with.
     margin
@@ -140,15 +138,15 @@ def _cells(ax: "Axes", values: np.ndarray) -> None:
         ax.text(column, row, text, ha="center", va="center", fontsize=8, color=colour).set_in_layout(False)
 
 
-def write_probes(out: Path, name: str, table: pl.DataFrame) -> None:
-    """Write R2 by network, layer, source and feature to ``NAME_results.csv``, averaged over folds.
+def results(table: pl.DataFrame) -> bytes:
+    """Write R2 by network, layer, source and feature as CSV, averaged over folds.
 
     Layers count from 1; layer 0 is the window itself, which has no seed.
     """
     keys = {"Model": "variant", "Ticker": "ticker", "Seed": "seed", "Layer": "layer"}
     keys |= {"Source": "source", "Feature": "feature"}
     means = table.group_by(list(keys.values()), maintain_order=True).agg(pl.col("r2").mean())
-    write_atomically(out / f"{name}_results.csv", means.select(**keys, R2="r2").write_csv().encode())
+    return means.select(**keys, R2="r2").write_csv().encode()
 
 
 def _count(number: int, what: str) -> str:

@@ -23,6 +23,7 @@ from nextday.models import Forecaster
 from nextday.models.networks.base import Network
 from nextday.progress import Watch
 from nextday.samples import Fold
+from nextday.storage.folder import MANIFEST, StudyFolder
 from nextday.study import Study
 
 TARGETS = tuple(name for name in FEATURE_SETS["engineered"] if name not in FEATURE_SETS["raw"])
@@ -85,15 +86,15 @@ class Group:
 
 
 def run_probes(
-    study: Study, panel: Panel, out: Path, store: Store, workers: Engine, *,
+    studies: Sequence[str], panel: Panel, out: Path, store: Store, workers: Engine, *,
     watch: Watch = lambda outcomes, _: outcomes, fresh: bool = False,
 ) -> dict[str, pl.DataFrame]:  # fmt: skip
-    """Probe every network of the studies that ``study.probes`` names, on the same panel, but those of all tickers.
+    """Probe every network of some finished studies, on the same panel, but those of all tickers.
 
     Parameters
     ----------
-    study, panel
-        Whose ``probes`` are asked for, and the bars that the networks were trained on.
+    studies, panel
+        Names of the studies, and the bars that their networks were trained on.
     out
         Folder of all studies' results; ``out/NAME/units`` holds the networks, or else the ``store``.
     store
@@ -124,7 +125,7 @@ def run_probes(
     TrainingError
         If a job failed.
     """
-    groups = _groups(find_probed(study, panel, out), store, panel)
+    groups = _groups(find_probed(studies, panel, out), store, panel)
     keys = {group.unit: group.fingerprint() for group in groups}
     failed: list[str] = []
     for _ in watch(_execute(groups, keys, store, workers, failed, fresh=fresh), len(groups)):
@@ -155,20 +156,20 @@ def _execute(
         yield todo[unit]
 
 
-def find_probed(study: Study, panel: Panel, out: Path) -> list[tuple[Plan, Path]]:
-    """Lay out the studies whose networks a study probes, each as its own manifest says, on this panel.
+def find_probed(studies: Sequence[str], panel: Panel, out: Path) -> list[tuple[Plan, Path]]:
+    """Lay out the studies whose networks are probed, each as its own manifest says, on this panel.
 
     Raises what ``run_probes`` does of studies that are not there or differ, before anything is fitted.
     """
     found: list[tuple[Plan, Path]] = []
-    for name in study.probes:
+    for name in studies:
         folder = out / name
         try:
-            manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
-            settings, device = dict(manifest["study"]), manifest["device"]
-        except (OSError, ValueError, KeyError, TypeError):
+            manifest = StudyFolder(folder).manifest()
+            device = manifest["device"]
+        except (OutputError, KeyError):
             raise _missing(folder, "there is no finished study") from None
-        named = Study.from_values(settings, where=str(folder / "manifest.json"))
+        named = Study.from_values(manifest["study"], where=str(folder / MANIFEST))
         plan = make_plan(named, panel, device=device)
         for other, _ in found:
             _check_alike(other, plan)
@@ -194,7 +195,7 @@ def _groups(neighbours: Sequence[tuple[Plan, Path]], store: Store, panel: Panel)
     """
     found: dict[tuple[str, int], list[Found]] = {}
     for plan, folder in neighbours:
-        order, own = list(plan.models), Store(folder / "units")
+        order, own = list(plan.models), Store(StudyFolder(folder).units)
         units = [unit for unit in plan.units if _is_probed(plan.models[unit.variant])]
         missing = []
         for unit in sorted(units, key=lambda unit: order.index(unit.variant)):

@@ -114,7 +114,7 @@ class Network(Forecaster):
         with seeded(key, "build"):
             network = self.assemble(len(test.names))
         training.initialise(network, key)
-        return Start(network, train, valid, scales, training.attention(network.to(device), test, device=device))
+        return Start(network, train, valid, scales, training.show(network.to(device), test, device=device))
 
     def finish(self, start: "Start", trained: "Trained", test: Windows, *, device: str) -> Fitted:
         """Forecast with a trained network."""
@@ -130,18 +130,21 @@ class Network(Forecaster):
             trained.valid_loss,
             {name: value.cpu().numpy() for name, value in network.state_dict().items()},
             trained.best_epoch,
-            attention=np.stack([training.attention(network, test, device=device), start.attention]),
             quantiles=quantiles * unit[:, None],
             valid_quantiles=valid_quantiles * valid_unit[:, None],
+            extras={
+                name: np.stack([value, start.shown[name]])
+                for name, value in training.show(network, test, device=device).items()
+            },
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """A network before it is trained, what it is trained on, and what it attends to so far."""
+    """A network before it is trained, what it is trained on, and what it has to show so far."""
 
     network: "Headed"
     train: Samples
     valid: Samples
     scales: np.ndarray  # of the targets, [ticker]
-    attention: np.ndarray
+    shown: dict[str, np.ndarray]

@@ -8,10 +8,13 @@ import math
 from collections.abc import Sequence
 from statistics import NormalDist
 
+import numpy as np
 import torch
 from scipy.special import stdtrit
 from torch import nn
 from torch.nn.functional import mse_loss, softplus
+
+from nextday.samples import Windows
 
 ONE = math.log(math.e - 1)  # where softplus is 1
 LEAST = 1e-3  # of the scale: a density must not collapse on one return
@@ -53,6 +56,10 @@ class Headed(nn.Module):
     def states(self, x: torch.Tensor) -> list[torch.Tensor]:
         """Map windows [sample, lookback, feature] to a state of each layer, [sample, width]; the head gets the last."""
         raise NotImplementedError
+
+    def show(self, windows: Windows, device: str) -> dict[str, np.ndarray]:  # noqa: ARG002
+        """Give what there is to see of some windows, by name; asked before training and after it, dropout off."""
+        return {}
 
 
 class PointHead(Head):

@@ -103,27 +103,11 @@ def predict(network: Headed, windows: Windows, *, device: str) -> tuple[np.ndarr
         return points.cpu().numpy(), quantiles.cpu().numpy()
 
 
-def place(network: nn.Module, windows: Windows, *, device: str) -> np.ndarray:
-    """Give the latent means of some windows, shape [sample, dimension]."""
+def show(network: Headed, windows: Windows, *, device: str) -> dict[str, np.ndarray]:
+    """Give what a network has to show of some windows, dropout off; nothing for most."""
     network.eval()
     with torch.inference_mode():
-        parts = as_tensor(windows).to(device).split(4096)
-        return torch.cat([network.latent(part)[0] for part in parts]).double().cpu().numpy()  # type: ignore[operator]
-
-
-def attention(network: nn.Module, windows: Windows, *, device: str) -> np.ndarray:
-    """Average an attending network's attention over samples and the days that attend, shape [layer, head, lag].
-
-    Lag 0 is the day of the origin. Empty for a network without a method ``attention``.
-    """
-    attend = getattr(network, "attention", None)
-    if attend is None:
-        return np.empty((0, 0, 0))
-    network.eval()
-    with torch.inference_mode():
-        parts = [attend(part).sum(dim=(1, 3)) for part in as_tensor(windows).to(device).split(512)]
-        mean = torch.stack(parts).sum(dim=0) / (len(windows) * windows.lookback)
-        return mean.flip(-1).double().cpu().numpy()
+        return network.show(windows, device)
 
 
 def states(network: Headed, windows: Windows) -> list[np.ndarray]:

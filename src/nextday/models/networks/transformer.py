@@ -12,6 +12,8 @@ from torch.autograd.function import once_differentiable
 from nextday.models.kernels import encoder, tiles
 from nextday.models.networks.dropout import Dropout
 from nextday.models.networks.heads import Head, Headed, PointHead
+from nextday.models.networks.training import as_tensor
+from nextday.samples import Windows
 
 
 class TransformerNetwork(Headed):
@@ -51,6 +53,13 @@ class TransformerNetwork(Headed):
             found.append(layer.attend.weights(x))  # type: ignore[union-attr, operator]
             x = layer(x)
         return torch.stack(found)
+
+    def show(self, windows: Windows, device: str) -> dict[str, np.ndarray]:
+        """Average the attention over samples and the days that attend, [layer, head, lag]; lag 0 is the origin."""
+        parts = as_tensor(windows).to(device).split(512)
+        total = torch.stack([self.attention(part).sum(dim=(1, 3)) for part in parts]).sum(dim=0)
+        mean = total / (len(windows) * windows.lookback)
+        return {"attention": mean.flip(-1).double().cpu().numpy()}
 
 
 class EncoderLayer(nn.Module):

@@ -6,6 +6,8 @@ from torch import nn
 
 from nextday.models.networks.heads import Headed
 from nextday.models.networks.lstm import LstmLayer
+from nextday.models.networks.training import as_tensor
+from nextday.samples import Windows
 
 
 class VaeNetwork(Headed):
@@ -65,3 +67,11 @@ class VaeNetwork(Headed):
         if self.noise is None:
             raise RuntimeError("a variational network needs its noise before it trains")
         return torch.from_numpy(self.noise.standard_normal(like.shape, np.float32)).to(like.device)
+
+
+def place(network: VaeNetwork, windows: Windows, *, device: str) -> np.ndarray:
+    """Give the latent means of some windows, shape [sample, dimension]."""
+    network.eval()
+    with torch.inference_mode():
+        parts = as_tensor(windows).to(device).split(4096)
+        return torch.cat([network.latent(part)[0] for part in parts]).double().cpu().numpy()

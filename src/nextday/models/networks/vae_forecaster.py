@@ -12,7 +12,7 @@ from nextday.models.networks.base import Network
 from nextday.samples import Samples, Windows
 
 if TYPE_CHECKING:
-    from nextday.models.networks.heads import Headed
+    from nextday.models.networks.vae import VaeNetwork
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Vae(Network):
     beta: Annotated[float, Field(ge=0)] = 1.0
     pooled: bool = True
 
-    def build(self, features: int) -> "Headed":
+    def build(self, features: int) -> "VaeNetwork":
         """Make the network."""
         from nextday.models.networks.vae import VaeNetwork
 
@@ -41,21 +41,21 @@ class Vae(Network):
     def fit_predict(self, train: Samples, valid: Samples, test: Windows, *, key: Key) -> Fitted:
         """Train by the evidence lower bound, place every sample, regress the targets on the places."""
         from nextday.models.networks import training
+        from nextday.models.networks.vae import place
 
         device, network = resolve_device(self.device), self.build(len(test.names))
         training.initialise(network, key)
-        network.noise = np.random.Generator(np.random.SFC64(key.stream("noise")))  # type: ignore[assignment]
+        network.noise = np.random.Generator(np.random.SFC64(key.stream("noise")))
         network.to(device)
         trained = training.train(network, train, valid, settings=self.training, key=key, device=device)
-        places = [training.place(network, part, device=device) for part in (train.windows, valid.windows, test)]
+        places = [place(network, part, device=device) for part in (train.windows, valid.windows, test)]
         return Fitted(
             _regress(train, valid, test, *places),
             trained.train_loss,
             trained.valid_loss,
             {name: value.cpu().numpy() for name, value in network.state_dict().items()},
             trained.best_epoch,
-            latent=np.concatenate(places),
-            parts=np.array(network.parts),
+            extras={"latent": np.concatenate(places), "parts": np.array(network.parts)},
         )
 
 

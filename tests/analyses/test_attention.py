@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 from matplotlib.colors import to_rgba
 
-from nextday.analyses.rungs import attention
+from nextday.analyses.attention import draw
 from nextday.reporting.style import COLOURS, STYLE, png
 from reporting.test_plots import assert_apart, tick_labels
 
@@ -39,7 +39,7 @@ def of_head(ax, head, line):
 
 def test_attention_is_the_mean_over_trainings_by_lag_of_each_head_and_layer():
     table = make_attention()
-    figure = attention(table)
+    figure = draw(table)
     panels = np.reshape(figure.axes, (2, 2))  # [layer, variant]
     for (layer, column), ax in np.ndenumerate(panels):
         variant = ("Trans-Raw", "Trans-Feat")[column]
@@ -57,7 +57,7 @@ def test_attention_is_the_mean_over_trainings_by_lag_of_each_head_and_layer():
 
 def test_bands_hold_the_middle_of_the_trained_heads_alone():
     table = make_attention(("Trans-Raw",), layers=1, heads=2, trainings=11)
-    (ax,) = attention(table).axes
+    (ax,) = draw(table).axes
     assert len(ax.collections) == 2
     for head, band in enumerate(ax.collections):
         assert band.get_facecolor()[0][:3] == pytest.approx(to_rgba(COLOURS[head])[:3])
@@ -68,7 +68,7 @@ def test_bands_hold_the_middle_of_the_trained_heads_alone():
 
 
 def test_heads_and_the_untrained_control_are_in_the_key():
-    figure = attention(make_attention(heads=3))
+    figure = draw(make_attention(heads=3))
     assert [text.get_text() for text in figure.legends[0].get_texts()] == [
         "head 1",
         "head 2",
@@ -81,7 +81,7 @@ def test_heads_and_the_untrained_control_are_in_the_key():
 
 
 def test_a_single_head_and_layer_are_one_panel_of_two_lines_and_the_reference():
-    figure = attention(make_attention(("Trans-Raw",), layers=1, heads=1, trainings=1))
+    figure = draw(make_attention(("Trans-Raw",), layers=1, heads=1, trainings=1))
     (ax,) = figure.axes
     assert sorted(line.get_linestyle() for line in ax.lines) == ["-", "--", ":"]
     assert ax.get_title() == "Trans-Raw, layer 1"
@@ -93,7 +93,7 @@ def test_a_single_head_and_layer_are_one_panel_of_two_lines_and_the_reference():
     [(("one",), 1), (("Trans-Raw", "Trans-OHLCV", "Trans-Feat"), 3), (("<b>$x_1^2$&", "_hidden", "x" * 60), 1)],
 )
 def test_labels_of_attention_keep_apart(variants, layers):
-    figure = attention(make_attention(variants, layers=layers))
+    figure = draw(make_attention(variants, layers=layers))
     figure.draw_without_rendering()
     assert_apart([box for ax in figure.axes for axis in (ax.xaxis, ax.yaxis) for box in tick_labels(axis)])
     titles = [ax.title for ax in figure.axes]

@@ -9,6 +9,7 @@ import polars as pl
 from nextday.evaluate import calibration
 from nextday.evaluate.quantiles import Interval, has_quantiles, intervals_of, quantile_rows
 from nextday.reporting import style
+from nextday.reporting.plates import Plate
 from nextday.reporting.style import Look, looks, new_figure, shorten
 
 if TYPE_CHECKING:
@@ -21,21 +22,26 @@ OUTER, INNER = 0.18, 0.6  # opacity of the widest interval and of the narrowest
 POINT = "#444444"
 
 
-def draw(forecasts: pl.DataFrame) -> Iterator[tuple[str, "Figure"]]:
-    """Draw what the forecasts table allows, each figure with its name: nothing where no variant has quantiles.
+def draw(forecasts: pl.DataFrame) -> Iterator[Plate]:
+    """Give the figures that the forecasts table allows: none where no variant has quantiles.
 
     Coverage is followed through time where there is a central interval, and days for a window.
     """
     if not has_quantiles(forecasts):
         return
     look = looks(forecasts["variant"].cast(pl.String).unique(maintain_order=True))
-    yield "fan", fan(forecasts, look)
-    yield "reliability", reliability(calibration.reliability(forecasts), look)
-    yield "pit", pit(calibration.pit_bins(forecasts), look)
+    yield Plate("fan", "Intervals of the last test days", lambda: fan(forecasts, look))
+    frequency = "Observed against nominal frequency"
+    yield Plate("reliability", frequency, lambda: reliability(calibration.reliability(forecasts), look))
+    yield Plate("pit", "Probability integral transform", lambda: pit(calibration.pit_bins(forecasts), look))
     rows, levels = quantile_rows(forecasts)
     window = window_of(int(rows.group_by("variant").agg(pl.col("date").n_unique())["date"].to_numpy().max()))
     if window and intervals_of(levels):
-        yield "coverage", coverage(calibration.rolling_coverage(forecasts, window=window), look, window=window)
+        yield Plate("coverage", "Coverage through time", lambda: _through_time(forecasts, look, window))
+
+
+def _through_time(forecasts: pl.DataFrame, look: Mapping[str, Look], window: int) -> "Figure":
+    return coverage(calibration.rolling_coverage(forecasts, window=window), look, window=window)
 
 
 def window_of(days: int) -> int:

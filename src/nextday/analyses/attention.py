@@ -1,19 +1,45 @@
-"""Plots that single stages add to those of every study: what a network attends to, contexts that were tried."""
+"""What networks attend to: the share of each lag, by layer and head, beside the same heads before training."""
 
 from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 
+from nextday.analyses.base import Analysis, Done, Finished, Shown, Tables
 from nextday.reporting import style
-from nextday.reporting.style import looks, new_figure, shorten
+from nextday.reporting.plates import Plate
+from nextday.reporting.style import new_figure, shorten
+from nextday.storage.tables import KEYS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+TABLES = {
+    "attention": KEYS
+    | {"trained": pl.Boolean, "layer": pl.Int64, "head": pl.Int64, "lag": pl.Int64, "weight": pl.Float64}
+}
 
-def attention(table: pl.DataFrame) -> "Figure":
+
+def keep(done: Done) -> Tables:
+    """Lay a network's attention [trained or not, layer, head, lag] out, one row each."""
+    weights = done.fitted.extras.get("attention")
+    if weights is None:
+        return {}
+    before, layer, head, lag = (index.ravel() for index in np.indices(weights.shape))
+    rows = {"trained": before == 0, "layer": layer, "head": head, "lag": lag, "weight": weights.ravel()}
+    return {"attention": pl.DataFrame(rows)}
+
+
+def show(finished: Finished) -> Shown:
+    """Draw the attention, where a network attends."""
+    table = finished.tables["attention"]
+    if table.is_empty():
+        return Shown()
+    return Shown(plates=(Plate("attention", "What the networks attend to", lambda: draw(table)),))
+
+
+def draw(table: pl.DataFrame) -> "Figure":
     """Draw how much of its attention each head gives to each lag, beside the same head before training.
 
     A day of the window has attention 1 to give; a head without preference gives each of ``L`` lags 1 / L.
@@ -46,36 +72,6 @@ def attention(table: pl.DataFrame) -> "Figure":
     return figure
 
 
-def contexts(sweep: pl.DataFrame) -> "Figure":
-    """Draw the loss on valid of each context length that a pretrained model could choose, relative to its best."""
-    variants = list(sweep["variant"].unique(maintain_order=True))
-    title = "How much history pretrained models want: loss on valid by context, above the least of the same ticker"
-    details = (
-        "Thin: each ticker; bold: their mean. Dots: contexts chosen, by how many tickers. Test was never looked at."
-    )
-    figure = new_figure(max(6.5, 3.4 * len(variants)), 3.2, title, details)
-    least = pl.col("valid_loss").min().over("variant", "ticker", "fold")
-    rows = sweep.with_columns(above=100 * (pl.col("valid_loss") / least - 1))
-    for ax, variant, look in zip(
-        figure.subplots(1, len(variants), squeeze=False)[0], variants, looks(variants).values(), strict=True
-    ):
-        mine = rows.filter(variant=variant)
-        for _, one in mine.group_by("ticker", "fold", maintain_order=True):
-            ax.plot(one["context"], one["above"], color=look.colour, lw=0.7, alpha=0.4)
-        mean = mine.group_by("context").agg(pl.col("above").mean(), pl.col("chosen").sum()).sort("context")
-        ax.plot(mean["context"], mean["above"], color=look.colour, lw=2)
-        for context, above, chosen in mean.iter_rows():
-            if chosen:
-                ax.plot(context, above, "o", color=look.colour, ms=7)
-                ax.annotate(f"{chosen}", (context, above), (6, 6), textcoords="offset points", fontsize=8)
-        ax.set_xscale("log", base=2)
-        ax.set_xticks(mean["context"].to_list(), [f"{context}" for context in mean["context"]])
-        ax.set(xlabel="context (sessions)", title=look.label)
-        ax.grid(axis="y")
-    figure.axes[0].set_ylabel("loss on valid above the least (%)")
-    return figure
-
-
 def _head(ax: "Axes", weights: pl.DataFrame, colour: str) -> None:
     by_lag = weights.group_by("trained", "lag").agg(
         pl.col("weight").mean(), low=pl.col("weight").quantile(0.1), high=pl.col("weight").quantile(0.9)
@@ -85,3 +81,6 @@ def _head(ax: "Axes", weights: pl.DataFrame, colour: str) -> None:
         if trained:
             ax.fill_between(lag, low, high, color=colour, alpha=0.12, lw=0)
         ax.plot(lag, mean, color=colour, lw=1.8 if trained else 1.2, ls="-" if trained else ":", zorder=3)
+
+
+ANALYSIS = Analysis("attention", TABLES, keep=keep, show=show)

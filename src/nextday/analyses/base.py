@@ -1,0 +1,223 @@
+"""What an analysis is to the rest of nextday: one record, which the pipeline loops over.
+
+An analysis is a guest: it may refuse a study before anything is fitted, keep rows of every fitted unit, do further jobs
+when the units are done, and show what the tables say. It lives in a room of its own and is one entry of ``ANALYSES``.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Protocol, TypeVar
+
+import numpy as np
+import polars as pl
+from pydantic import AfterValidator, BeforeValidator, ValidationError
+
+from nextday.data import Panel
+from nextday.engine.collect import in_order, whole
+from nextday.engine.execute import Outcome
+from nextday.engine.plan import Plan, Unit
+from nextday.engine.store import Store
+from nextday.engine.workers import Engine
+from nextday.errors import StudyError
+from nextday.models import Fitted
+from nextday.progress import Watch
+from nextday.reporting.plates import Exhibit, Plate
+from nextday.samples import Fold
+from nextday.storage.tables import Schema, schemas
+from nextday.study import Settings, Study, first_mistake
+
+Tables = Mapping[str, pl.DataFrame]
+Own = TypeVar("Own", bound=Settings)
+
+
+def _split(value: object) -> object:
+    return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+
+
+def _each_once(names: tuple[str, ...]) -> tuple[str, ...]:
+    doubled = sorted({name for name in names if names.count(name) > 1})
+    if doubled:
+        raise ValueError(f"names {', '.join(doubled)} more than once")
+    return names
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_split), AfterValidator(_each_once)]  # of studies; also with commas
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A fitted unit, and the days that it is of."""
+
+    plan: Plan
+    unit: Unit
+    fitted: Fitted
+    dates: np.ndarray
+
+    @property
+    def folds(self) -> list[Fold]:
+        """Days of the unit, ticker by ticker."""
+        return self.plan.folds_of(self.unit)
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A finished study as its folder holds it; ``tables`` are its own and those of all analyses."""
+
+    folder: Path
+    study: Study
+    tables: Tables
+    scores: pl.DataFrame
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What there is to see of a study beside its verdict.
+
+    Attributes
+    ----------
+    plates
+        Figures, for files and the report.
+    said
+        Entries of ``verdict.json``.
+    exhibits
+        Tables, for the terminal and the report.
+    findings
+        Frames for who goes on in Python, by name.
+    files
+        Further files of the study's folder: what stands behind ``NAME_``, and the content.
+    """
+
+    plates: tuple[Plate, ...] = ()
+    said: Mapping[str, Any] = field(default_factory=dict)
+    exhibits: tuple[Exhibit, ...] = ()
+    findings: Tables = field(default_factory=dict)
+    files: Mapping[str, bytes] = field(default_factory=dict)
+
+
+class Fit(Protocol):
+    """Do what an analysis does when the units of a study are fitted, and give its tables."""
+
+    def __call__(
+        self, study: Study, panel: Panel, out: Path, store: Store, workers: Engine, *, watch: Watch, fresh: bool
+    ) -> Tables:
+        """``out`` is the folder of all studies' results, ``store`` holds finished units."""
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """A diagnostic of some studies.
+
+    Attributes
+    ----------
+    name
+        Its key in a study's ``analyses``.
+    tables
+        Its tables in the study's folder, and their columns.
+    settings
+        What a study may set of it.
+    check
+        Refuses a study on a panel, with the folder of all results, before anything is fitted.
+    keep
+        Gives rows of one fitted unit, by table; ``variant, ticker, fold, seed`` are filled in where they are missing.
+    fit
+        Does further jobs when all units are fitted.
+    show
+        Makes of a finished study what there is to see.
+    """
+
+    name: str
+    tables: Mapping[str, Schema] = field(default_factory=dict)
+    settings: type[Settings] = Settings
+    check: Callable[[Study, Panel, Path], object] | None = None
+    keep: Callable[[Done], Tables] | None = None
+    fit: Fit | None = None
+    show: Callable[[Finished], Shown] | None = None
+
+
+def tables_of(analyses: Iterable[Analysis]) -> dict[str, Schema]:
+    """Give the tables of all analyses and their columns.
+
+    Raises
+    ------
+    StudyError
+        If two write a table of one name, or one writes a table of the study itself.
+    """
+    found: dict[str, Schema] = {}
+    for one in analyses:
+        for name, schema in one.tables.items():
+            if name in found or name in schemas(()):
+                raise StudyError(f"analysis {one.name}: there is a table {name!r} already; name it otherwise")
+            found[name] = schema
+    return found
+
+
+def settings_of(study: Study, name: str, kind: type[Own]) -> Own:
+    """Read what a study sets of an analysis.
+
+    Raises
+    ------
+    StudyError
+        If a key or a value is none that the analysis knows.
+    """
+    try:
+        return kind.model_validate(study.analyses.get(name, {}))
+    except ValidationError as error:
+        raise StudyError(f"analyses.{name}: {first_mistake(error, kind)}") from None
+
+
+def check(analyses: Sequence[Analysis], study: Study, panel: Panel, out: Path) -> None:
+    """Refuse what cannot be done, before anything is fitted.
+
+    Raises
+    ------
+    StudyError
+        If the study names an analysis that is not known, or sets of one what it does not have.
+    """
+    tables_of(analyses)  # refuses what is there twice
+    known = [one.name for one in analyses]
+    for name in study.analyses:
+        if name not in known:
+            raise StudyError(f"unknown analysis {name!r}; known: {', '.join(known)}")
+    for one in analyses:
+        settings_of(study, one.name, one.settings)
+        if one.check is not None:
+            one.check(study, panel, out)
+
+
+def keep(
+    analyses: Sequence[Analysis], plan: Plan, outcomes: Iterable[Outcome], dates: np.ndarray
+) -> dict[str, pl.DataFrame]:
+    """Gather the rows that analyses keep of each fitted unit, in the plan's order whatever order they finished in."""
+    kinds = tables_of(analyses)
+    found = {name: [pl.DataFrame(schema=schema)] for name, schema in kinds.items()}
+    keepers = [one.keep for one in analyses if one.keep is not None]
+    for unit, fitted in in_order(plan, outcomes):
+        done = Done(plan, unit, fitted, dates)
+        for name, rows in (row for keeper in keepers for row in keeper(done).items()):
+            found[name].append(whole(rows, unit, kinds[name]))
+    return {name: pl.concat(parts) for name, parts in found.items()}
+
+
+def fit(
+    analyses: Iterable[Analysis], study: Study, panel: Panel, out: Path, store: Store, workers: Engine, *,
+    watch: Watch, fresh: bool,
+) -> dict[str, pl.DataFrame]:  # fmt: skip
+    """Do the further jobs of all analyses, one after the other, and give their tables."""
+    found: dict[str, pl.DataFrame] = {}
+    for one in analyses:
+        if one.fit is not None:
+            found |= one.fit(study, panel, out, store, workers, watch=watch, fresh=fresh)
+    return found
+
+
+def show(analyses: Iterable[Analysis], finished: Finished) -> Shown:
+    """Put together what all analyses show of a finished study."""
+    shown = [one.show(finished) for one in analyses if one.show is not None]
+    return Shown(
+        plates=tuple(plate for one in shown for plate in one.plates),
+        said={name: value for one in shown for name, value in one.said.items()},
+        exhibits=tuple(exhibit for one in shown for exhibit in one.exhibits),
+        findings={name: frame for one in shown for name, frame in one.findings.items()},
+        files={name: content for one in shown for name, content in one.files.items()},
+    )

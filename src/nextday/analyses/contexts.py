@@ -1,0 +1,66 @@
+"""How much history pretrained models want: the loss on valid of every context length that they chose from."""
+
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from nextday.analyses.base import Analysis, Done, Finished, Shown, Tables
+from nextday.reporting.plates import Plate
+from nextday.reporting.style import looks, new_figure
+from nextday.storage.tables import KEYS
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+TABLES = {"sweep": KEYS | {"context": pl.Int64, "valid_loss": pl.Float64, "chosen": pl.Boolean}}
+
+
+def keep(done: Done) -> Tables:
+    """Lay out the contexts that a model tried [context, (length, loss)], and mark the one with the least loss."""
+    sweep = done.fitted.extras.get("sweep")
+    if sweep is None:
+        return {}
+    context, loss = sweep.T
+    rows = {"context": context, "valid_loss": loss, "chosen": context == context[loss.argmin()]}
+    return {"sweep": pl.DataFrame(rows)}
+
+
+def show(finished: Finished) -> Shown:
+    """Draw the losses by context, where a model chose."""
+    table = finished.tables["sweep"]
+    if table.is_empty():
+        return Shown()
+    return Shown(plates=(Plate("context", "Loss on valid by context", lambda: draw(table)),))
+
+
+def draw(sweep: pl.DataFrame) -> "Figure":
+    """Draw the loss on valid of each context length that a pretrained model could choose, relative to its best."""
+    variants = list(sweep["variant"].unique(maintain_order=True))
+    title = "How much history pretrained models want: loss on valid by context, above the least of the same ticker"
+    details = (
+        "Thin: each ticker; bold: their mean. Dots: contexts chosen, by how many tickers. Test was never looked at."
+    )
+    figure = new_figure(max(6.5, 3.4 * len(variants)), 3.2, title, details)
+    least = pl.col("valid_loss").min().over("variant", "ticker", "fold")
+    rows = sweep.with_columns(above=100 * (pl.col("valid_loss") / least - 1))
+    for ax, variant, look in zip(
+        figure.subplots(1, len(variants), squeeze=False)[0], variants, looks(variants).values(), strict=True
+    ):
+        mine = rows.filter(variant=variant)
+        for _, one in mine.group_by("ticker", "fold", maintain_order=True):
+            ax.plot(one["context"], one["above"], color=look.colour, lw=0.7, alpha=0.4)
+        mean = mine.group_by("context").agg(pl.col("above").mean(), pl.col("chosen").sum()).sort("context")
+        ax.plot(mean["context"], mean["above"], color=look.colour, lw=2)
+        for context, above, chosen in mean.iter_rows():
+            if chosen:
+                ax.plot(context, above, "o", color=look.colour, ms=7)
+                ax.annotate(f"{chosen}", (context, above), (6, 6), textcoords="offset points", fontsize=8)
+        ax.set_xscale("log", base=2)
+        ax.set_xticks(mean["context"].to_list(), [f"{context}" for context in mean["context"]])
+        ax.set(xlabel="context (sessions)", title=look.label)
+        ax.grid(axis="y")
+    figure.axes[0].set_ylabel("loss on valid above the least (%)")
+    return figure
+
+
+ANALYSIS = Analysis("contexts", TABLES, keep=keep, show=show)

@@ -1,0 +1,61 @@
+"""Probes in a study's folder and report: the networks of other studies, looked into when its own units are fitted."""
+
+from pathlib import Path
+
+from nextday.analyses.base import Analysis, Finished, Names, Shown, Tables, settings_of
+from nextday.analyses.probing.assess import assess_probes, sentences
+from nextday.analyses.probing.collect import TABLES
+from nextday.analyses.probing.figures import cka, probes, results
+from nextday.analyses.probing.run import find_probed, run_probes
+from nextday.data import Panel
+from nextday.engine.store import Store
+from nextday.engine.workers import Engine
+from nextday.progress import Watch
+from nextday.reporting.plates import Plate
+from nextday.study import Settings, Study
+
+NAME = "probing"
+
+
+class Asked(Settings):
+    """What a study sets: the studies whose networks are probed."""
+
+    studies: Names = ()
+
+
+def asked_of(study: Study) -> tuple[str, ...]:
+    """Name the studies whose networks a study probes."""
+    return settings_of(study, NAME, Asked).studies
+
+
+def check(study: Study, panel: Panel, out: Path) -> None:
+    """Refuse studies that were not run, or cannot be compared, before anything is fitted."""
+    find_probed(asked_of(study), panel, out)
+
+
+def fit(
+    study: Study, panel: Panel, out: Path, store: Store, workers: Engine, *, watch: Watch, fresh: bool
+) -> Tables:  # fmt: skip
+    """Probe the networks of the studies that are named, if any are."""
+    asked = asked_of(study)
+    return run_probes(asked, panel, out, store, workers, watch=watch, fresh=fresh) if asked else {}
+
+
+def show(finished: Finished) -> Shown:
+    """Say and draw what was found, where networks were probed."""
+    found, days, alike = (finished.tables[name] for name in TABLES)
+    if found.is_empty():
+        return Shown()
+    assessed = assess_probes(found, days)
+    return Shown(
+        plates=(
+            Plate("probes", "What the networks' states hold", lambda: probes(assessed)),
+            Plate("cka", "How alike the networks are", lambda: cka(alike)),
+        ),
+        said={"probes": sentences(assessed)},
+        findings={NAME: assessed},
+        files={"results.csv": results(found)},
+    )
+
+
+ANALYSIS = Analysis(NAME, TABLES, Asked, check=check, fit=fit, show=show)

@@ -1,0 +1,23 @@
+"""Quantile forecasts in a study's report: scores, coverage and tests as a table, and what they look like as figures."""
+
+from nextday.analyses.base import Analysis, Finished, Shown
+from nextday.analyses.uncertainty.assess import assess
+from nextday.analyses.uncertainty.figures import draw
+from nextday.analyses.uncertainty.table import lay_out
+
+
+def show(finished: Finished) -> Shown:
+    """Assess the variants with quantiles, where there are any."""
+    forecasts = finished.tables["forecasts"]
+    assessed = assess(forecasts, finished.scores, alpha=finished.study.verdict.alpha)
+    if assessed.is_empty():
+        return Shown()
+    return Shown(
+        plates=tuple(draw(forecasts)),
+        said={"uncertainty": assessed.to_dicts()},
+        exhibits=(lay_out(assessed),),
+        findings={"uncertainty": assessed},
+    )
+
+
+ANALYSIS = Analysis("uncertainty", show=show)

@@ -1,0 +1,76 @@
+"""What analyses add to a report: figures that are shown as they are, and tables."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rich import table as rich
+from rich.text import Text
+
+from nextday.reporting.html_tables import NOTHING, Table
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True, slots=True)
+class Plate:
+    """A figure to be drawn, when its turn comes: only one is in memory.
+
+    Attributes
+    ----------
+    suffix
+        What its file's name ends in.
+    title
+        What stands in its place where it cannot be seen.
+    draw
+        Makes the figure, which bears its caption.
+    """
+
+    suffix: str
+    title: str
+    draw: "Callable[[], Figure]"
+
+
+@dataclass(frozen=True, slots=True)
+class Printed:
+    """A plate that is drawn, as PNG."""
+
+    title: str
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Exhibit:
+    """A table, for the report and the terminal.
+
+    Attributes
+    ----------
+    heading
+        Of its section in the report.
+    reading
+        How it is to be read.
+    note
+        The same in few words, for the terminal.
+    table
+        What it shows.
+    """
+
+    heading: str
+    reading: str
+    note: str
+    table: Table
+
+
+def exhibit_table(exhibit: Exhibit) -> rich.Table:
+    """Lay an exhibit out for the terminal."""
+    title, (first, *others) = exhibit.table.caption, exhibit.table.columns
+    table = rich.Table(
+        title=title[:1].lower() + title[1:], title_justify="left", caption=exhibit.note, caption_justify="left"
+    )
+    table.add_column(first, no_wrap=True)
+    for header in others:
+        table.add_column(header, justify="right", no_wrap=True)
+    for row in exhibit.table.rows:
+        table.add_row(*(Text("-" if cell.text == NOTHING else cell.text) for cell in row))
+    return table
