@@ -1,6 +1,5 @@
 """What several commands take: options, and the study that they make."""
 
-import json
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nextday.errors import NextdayError, StudyError, first_line
+from nextday.storage.folder import StudyFolder
 from nextday.study import Study, presets
 
 if TYPE_CHECKING:
@@ -112,8 +112,8 @@ def _names_below(study: Study, out: Path) -> list[str]:
     if not study.below:
         return []
     try:
-        below = Study.from_values(json.loads((out / study.below / "manifest.json").read_text("utf-8"))["study"])
-    except (OSError, ValueError, KeyError, TypeError, NextdayError):
+        below = Study.from_values(StudyFolder(out / study.below).manifest()["study"])
+    except NextdayError:
         below = Study.load(study.below) if study.below in presets() else study
     return [*below.variants, *below.conformal]
 
