@@ -59,17 +59,21 @@ def difference(first: Stage, stage: Stage) -> str:
         pl.len(), shared=pl.col("known").count(), moved=moved.sum()
     )
     other = counts.filter((pl.col("shared") != len(reference)) | (pl.col("len") != len(reference)))
-    for one, its_seed, count, shared, _ in other.iter_rows():
-        label = one if its_seed is None else f"{one} seed {its_seed}"
+    if len(other):
+        label, its_seed, count, shared, _ = other.row(0)
+        label += "" if its_seed is None else f" seed {its_seed}"
         return (
             f"samples: {name} in {first.folder.path} has {len(reference)} (ticker, origin) pairs, {label} in "
             f"{stage.folder.path} has {count}, {shared} are in both"
         )
-    changed = joined.filter(moved)
+    where = f"between {first.folder.path} and {stage.folder.path}"
+    return _first_moved(joined.filter(moved), max(counts["moved"].to_list()), f"of {len(reference)}", where)
+
+
+def _first_moved(changed: pl.DataFrame, most: int, of_all: str, where: str) -> str:
+    """Say how many actual values differ, and the first that does; empty where none does."""
     if changed.is_empty():
         return ""
-    row, most = changed.row(0, named=True), max(counts["moved"].to_list())
-    return (
-        f"bars: {most} of {len(reference)} actual values differ between {first.folder.path} and {stage.folder.path}; "
-        f"first: {row['ticker']} at {row['origin']} is {row['known']} and {row['actual']}"
-    )
+    row = changed.row(0, named=True)
+    first = f"{row['ticker']} at {row['origin']} is {row['known']} and {row['actual']}"
+    return f"bars: {most} {of_all} actual values differ {where}; first: {first}"
