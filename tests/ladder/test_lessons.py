@@ -7,12 +7,14 @@ import polars as pl
 import pytest
 
 from finished import make_stage, say, write
+from nextday.errors import StudyError
 from nextday.evaluate.contrasts import Contrast
 from nextday.evaluate.wording import interval
 from nextday.ladder.best import Figure, best_of, best_pair
 from nextday.ladder.lessons import _keeps_up, _leads, _of_verdict, _overall
 from nextday.ladder.stages import read_stage
 from nextday.storage.folder import StudyFolder
+from nextday.study import Study
 
 MARGIN = 0.0025
 
@@ -175,3 +177,17 @@ def test_a_verdict_that_cannot_be_read_is_withheld_with_the_way_out(stage, chang
     assert lesson.sentence.startswith(f"Withheld: {stage.folder.path}")
     assert why in lesson.sentence
     assert "report its folder" in lesson.sentence
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"asks": "wins"}, "lessons.0.asks: Input should be 'leads' or 'keeps_up', got 'wins'"),
+        ({"against": []}, "lessons.0.against: "),
+        ({"model": "lstm"}, "unknown key 'lessons.0.model'; known here: question, of, asks, among, against"),
+    ],
+)
+def test_a_question_across_studies_that_makes_no_sense_is_refused(change, says):
+    lesson = {"question": "Is it?", "against": ["mine"]} | change
+    with pytest.raises(StudyError, match=says):
+        Study.from_values({"name": "a", "variants": {"A": {"model": "zero", "features": "raw"}}, "lessons": [lesson]})
