@@ -17,6 +17,7 @@ from nextday.study import Study
 SIZES = (33, 330, 3300)  # units of a study: one seed of Stage 2, ten seeds, ten seeds of ten folds
 STACKS = (33, 330, 1000)  # units that are timed on a GPU
 LOOPED = 3  # networks that stand for the loop
+NETWORKS = {name: {"model": "lstm", "features": name} for name in ("raw", "ohlcv", "engineered")}  # those of Stage 2
 EPOCHS = 22.2  # of a unit of Stage 2 until it stops, mean over tickers, variants and three seeds
 
 
@@ -50,7 +51,8 @@ def measure_engines(*, epochs: int = 3, workers: int | None = None, device: str 
     """
     found = resolve_device(device)  # type: ignore[arg-type]
     seeds = tuple(range(-(-max(STACKS) // 33) if found == "cuda" else 4))
-    study = Study.load("stage2", {"training.max_epochs": epochs, "training.patience": epochs, "seeds": seeds})
+    training = {"max_epochs": epochs, "patience": epochs}
+    study = Study.from_values({"name": "bench", "seeds": seeds, "training": training, "variants": NETWORKS})
     plan = make_plan(study, align(load_bars(study.data), market=study.market), device="cpu")
     for one in dict.fromkeys(("cpu", found)):
         seconds = [

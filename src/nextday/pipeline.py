@@ -165,7 +165,7 @@ def report(folder: Path) -> Results:
     study, manifest, tables = _read(place)
     forecasts, history, folds = (tables[name] for name in ("forecasts", "history", "folds"))
     scores = score(forecasts, folds, interval=study.interval)
-    baselines, remark = (None, "") if study.name == "stage1" else load_baselines(folder.parent / "stage1", forecasts)
+    baselines, remark = load_baselines(folder.parent / study.baselines, forecasts) if study.baselines else (None, "")
     judged = answer(folder, study, FEATURE_SETS | study.feature_sets, forecasts, folds, manifest["pooled"])
     comparison, verdict = judged.comparison, judged.verdict
     shown = base.show(ANALYSES, base.Finished(folder, study, tables, scores))

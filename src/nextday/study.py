@@ -16,6 +16,7 @@ MOVED = resources.files("nextday") / "moved_keys.yaml"
 LAST = "stage7"  # compares the other stages, and so is no study
 SCHEMES = ("holdout", "walk_forward", "rolling", "purged")
 LOSSES = ("squared", "absolute", "miss", "pinball")
+Kind = Literal["models", "networks", "pretrained"]
 BENCHMARKS = ("zero", "zero forecast", "benchmark")  # in a contrast: what skill is measured against
 
 
@@ -117,6 +118,21 @@ class Conformal(Settings):
     method: Literal["split", "adaptive"]
 
 
+class Across(Settings):
+    """A question that takes the forecasts of other studies too, answered where all studies are compared.
+
+    ``of`` picks models of this study, ``among`` those of the studies ``against``: all ``models``, the ``networks`` that
+    were trained here, or the ``pretrained``. It asks whether the best of the first ``leads`` the best of the second, or
+    ``keeps_up`` with it, which is to fall short by less than the margin.
+    """
+
+    question: str = Field(min_length=1)
+    of: Kind = "models"
+    asks: Literal["leads", "keeps_up"] = "leads"
+    among: Kind = "models"
+    against: tuple[str, ...] = Field(min_length=1)
+
+
 class Study(Settings):
     """One run of ``nextday``. Two equal studies on equal bars give equal forecasts.
 
@@ -129,9 +145,9 @@ class Study(Settings):
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80)
     question: str = ""
-    below: str = (
-        ""  # the study of the rung below: each variant is compared with those there that read the same features
-    )
+    below: str = ""  # the study whose variants a contrast may name too
+    baselines: str = ""  # the study of simple models, which stand beside these
+    lessons: tuple[Across, ...] = ()
     data: str = "sample"
     market: str = Field("SPY", min_length=1)
     tickers: tuple[str, ...] = ()  # none: every ticker of the data but the market
@@ -386,6 +402,7 @@ def _known_keys(owner: type[BaseModel], groups: tuple[int | str, ...]) -> list[s
         "training": Training,
         "variants": Variant,
         "conformal": Conformal,
+        "lessons": Across,
         "verdict": VerdictSettings,
     }
     kind = kinds.get(str(groups[0]), owner) if groups else owner

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nextday.evaluate import load_baselines, score, summarise
+from nextday.evaluate import score, summarise
 
 numbers = st.floats(-0.2, 0.2).map(lambda x: round(x, 4))
 
@@ -61,15 +61,3 @@ def test_the_summary_averages_tickers_within_a_seed_and_then_seeds():
 
 def test_one_seed_has_no_spread():
     assert summarise(score(table([(0.1, 0.2)]), folds()), by=["variant"])["RMSE_sd"].to_list() == [None]
-
-
-def test_baselines_of_other_days_are_not_compared(tmp_path):
-    ours = table([(0.1, 0.0), (0.2, 0.0)])
-    assert load_baselines(tmp_path, ours) == (None, "")
-    table([(0.1, 0.1), (0.2, 0.1)], variant="Zero").write_parquet(tmp_path / "forecasts.parquet")
-    folds().write_parquet(tmp_path / "folds.parquet")
-    scores, note = load_baselines(tmp_path, ours)
-    assert (scores["variant"].to_list(), note) == (["Zero"], "")
-    scores, note = load_baselines(tmp_path, table([(0.1, 0.0), (0.3, 0.0)]))
-    assert scores is None
-    assert "the forecasts there are of other days or tickers; run " in note

@@ -10,131 +10,62 @@ import polars as pl
 import pytest
 from typer.testing import CliRunner
 
-import nextday
+from finished import DAYS, START, make_folds, make_stage, write
 from nextday.cli.main import app
 from nextday.errors import MissingError, OutputError, StudyError, VerdictError
 from nextday.evaluate import compare, measure, score, summarise
-from nextday.evaluate.export import SCHEMA
 from nextday.ladder.figures import pareto, reach_of
 from nextday.ladder.leaderboard import rank
 from nextday.ladder.lessons import learn
 from nextday.ladder.run import compare as compare_studies
 from nextday.ladder.run import run_all
-from nextday.ladder.stages import load_ladder
-from probe_worlds import tables, world
+from nextday.ladder.table import load_ladder
 from reporting.browser import CHROMIUM, visit
 
-DAYS, TICKERS = 250, ("AAA", "BBB")
 browser = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine: apt-get install chromium")
-
-
-def make_stage(variants, *, seeds=(None,), levels=(), days=DAYS, shift=0.0):
-    """Forecast ``skill`` times the return plus noise that each seed draws anew; ``spread`` scales the quantiles."""
-    dates = pl.date_range(datetime.date(2020, 1, 1), datetime.date(2020, 1, 1) + datetime.timedelta(days), eager=True)
-    parts = []
-    for at, ticker in enumerate(TICKERS):
-        actual = np.random.default_rng(at).normal(0, 0.01, DAYS)[:days] + shift
-        for number, (name, (skill, noise, spread)) in enumerate(variants.items()):
-            for seed in seeds:
-                rng = np.random.default_rng([at, number, seed or 0])
-                predicted = skill * actual + noise * rng.normal(0, 0.01, days)
-                quantiles = {f"q{level}": spread * (level - 0.5) * 0.0366 + 0 * predicted for level in levels}
-                columns = {
-                    "origin": dates[:days],
-                    "date": dates[1 : days + 1],
-                    "actual": actual,
-                    "predicted": predicted,
-                }
-                keys = {"variant": name, "ticker": ticker, "fold": 0, "seed": seed}
-                parts.append(
-                    pl.DataFrame(columns | quantiles).select(
-                        *(pl.lit(value).alias(key) for key, value in keys.items()), pl.all()
-                    )
-                )
-    return pl.concat(parts).with_columns(pl.col("seed", "fold").cast(pl.Int64))
-
-
-def make_folds():
-    day = datetime.date
-    ranges = {
-        "train_from": day(2015, 1, 1), "train_to": day(2018, 1, 1), "valid_from": day(2018, 1, 2), "valid_to": day(2019, 12, 1),
-        "test_from": day(2020, 1, 1), "test_to": day(2020, 9, 1), "train": 700, "valid": 100, "test": DAYS,
-        "historical_mean": 0.0, "train_variance": 1e-4, "train_deviation": 0.008,
-    }  # fmt: skip
-    return pl.DataFrame({"ticker": list(TICKERS), "fold": [0, 0]}).with_columns(
-        **{name: pl.lit(value) for name, value in ranges.items()}
-    )
-
-
-def write(folder, forecasts, *, features=None, parameters=None, question="", conformal=None):
-    names = forecasts["variant"].unique(maintain_order=True).to_list()
-    own = [name for name in names if name not in (conformal or {})]
-    variants = {name: {"model": "made", "features": (features or {}).get(name, "raw"), "options": {}} for name in own}
-    costs = {
-        name: {"units": 4, "seconds": 2.0 * (at + 1), "parameters": (parameters or {}).get(name, 0)}
-        for at, name in enumerate(own)
-    }
-    manifest = {
-        "study": {"name": folder.name, "question": question, "variants": variants, "conformal": conformal or {}, "interval": None,
-                  "verdict": {"benchmark": "Flat"} if "Flat" in names else {"benchmark": ""}},
-        "costs": costs, "pooled": [], "versions": {"nextday": "0"},
-    }  # fmt: skip
-    folder.mkdir(parents=True)
-    forecasts.write_parquet(folder / "forecasts.parquet")
-    make_folds().write_parquet(folder / "folds.parquet")
-    (folder / "manifest.json").write_text(json.dumps(manifest))
-    (folder / "report.html").write_text(f"<p>{folder.name}</p>")
 
 
 SIMPLE = {"Zero": (0.0, 0.0, 0), "Mean": (0.0, 0.01, 0), "Noise": (0.0, 0.9, 0)}
 LSTMS = {"LSTM-Raw": (0.0, 0.05, 0), "LSTM-Feat": (0.0, 0.3, 0)}
 LEVELS = (0.05, 0.5, 0.95)
-SEEDS = tuple(range(1, 6))  # so many that none of two tickers is withheld
+SEEDS = tuple(range(1, 8))  # so many that none of two tickers is withheld
+
+
+SEQUENCES = {"question": "Does sequence learning help?", "of": "networks", "against": ["stage1"]}
+MATCH = {
+    "question": "Does it keep up?", "of": "pretrained", "asks": "keeps_up", "among": "networks",
+    "against": ["stage2", "stage3", "stage4", "stage5"],
+}  # fmt: skip
 
 
 @pytest.fixture
 def climbed(tmp_path):
-    write(tmp_path / "stage1", make_stage(SIMPLE), question="Simple?")
-    write(
-        tmp_path / "stage2", make_stage(LSTMS, seeds=(1, 2, 3)), features={"LSTM-Feat": "engineered"},
-        parameters=dict.fromkeys(LSTMS, 50_000),
-    )  # fmt: skip
+    write(tmp_path / "stage1", make_stage(SIMPLE), question="Simple?", answer="Inconclusive. Nothing is better.")
+    write(tmp_path / "stage2", make_stage(LSTMS, seeds=(1, 2, 3)), parameters=LSTMS, lessons=[SEQUENCES])
     return tmp_path
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    """Five stages, with quantiles, a calibrated copy, a model that saw the test days and a verdict of Stage 2."""
+    """Five stages, with quantiles, a calibrated copy, a model that saw the test days and a verdict of two."""
     out = tmp_path_factory.mktemp("ladder")
-    write(out / "stage1", make_stage(SIMPLE), question="Simple?")
-    features = {"LSTM-Feat": "engineered", "Transformer-Feat": "engineered"}
-    write(out / "stage2", make_stage(LSTMS, seeds=SEEDS), features=features, parameters=dict.fromkeys(LSTMS, 50_000))
-    contrast = {"first": "LSTM-Feat", "second": "LSTM-Raw", "estimate": -0.01, "low": -0.04, "high": 0.02}
-    said = {
-        "schema": SCHEMA,
-        "verdict": {
-            "sentence": "Inconclusive: no order.",
-            "code": "inconclusive",
-            "answers": [{"first": "LSTM-Feat", "second": "LSTM-Raw", "model": "LSTM"}],
-        },
-        "asked": [contrast | {"withheld": ""}],
-    }
-    (out / "stage2" / "verdict.json").write_text(json.dumps(said))
-    higher = {"Transformer-Raw": (0.1, 0.001, 0), "Transformer-Feat": (0.0, 0.6, 0)}
-    write(out / "stage3", make_stage(higher, seeds=SEEDS), features=features, parameters=dict.fromkeys(higher, 90_000))
-    spread = {"Flat": (0.0, 0.02, 3), "Net": (0.0, 0.02, 1), "Net-Split": (0.0, 0.02, 1)}
-    table = pl.concat(
-        [
-            make_stage({"Flat": spread["Flat"]}, levels=LEVELS),
-            make_stage({"Net": spread["Net"]}, seeds=SEEDS, levels=LEVELS),
-        ]
-    )
-    copy = table.filter(variant="Net").with_columns(variant=pl.lit("Net-Split"))
+    write(out / "stage1", make_stage(SIMPLE), question="Simple?", answer="Inconclusive. Nothing is better.")
     write(
-        out / "stage4", pl.concat([table, copy]), parameters={"Net": 70_000}, conformal={"Net-Split": {"of": "Net", "method": "split"}}
+        out / "stage2", make_stage(LSTMS, seeds=SEEDS), parameters=LSTMS, lessons=[SEQUENCES], question="Features?",
+        answer="Inconclusive: no order.",
     )  # fmt: skip
-    seen = pl.col("origin") < datetime.date(2020, 1, 1) + datetime.timedelta(0.4 * DAYS)
-    write(out / "stage5", make_stage({"Pretrained": (0.2, 0.0, 0)}).with_columns(contaminated=seen))
+    higher = {"Transformer-Raw": (0.1, 0.001, 0), "Transformer-Feat": (0.0, 0.6, 0)}
+    write(out / "stage3", make_stage(higher, seeds=SEEDS), parameters=higher)
+    spread = {"Flat": (0.0, 0.02, 3), "Net": (0.0, 0.02, 1)}
+    flat, net = (
+        make_stage({name: spread[name]}, seeds=seeds, levels=LEVELS)
+        for name, seeds in (("Flat", (None,)), ("Net", SEEDS))
+    )
+    table = pl.concat([flat, net, net.with_columns(variant=pl.lit("Net-Split"))])
+    write(out / "stage4", table, parameters=["Net"], conformal={"Net-Split": {"of": "Net", "method": "split"}})
+    seen = pl.col("origin") < START + datetime.timedelta(0.4 * DAYS)
+    forecasts = make_stage({"Pretrained": (0.2, 0.0, 0)}).with_columns(contaminated=seen)
+    write(out / "stage5", forecasts, lessons=[MATCH], question="Pretrained?", answer="Pretrained beats all.")
     return compare_studies(out)
 
 
@@ -173,11 +104,13 @@ def test_other_actual_values_are_refused_with_the_first(climbed):
 
 def test_one_stage_is_no_ladder_and_a_broken_one_is_named(climbed):
     (climbed / "stage2" / "manifest.json").write_text("{}")
-    with pytest.raises(OutputError, match=r"stage2 does not hold a finished stage: .*; run stage2 again"):
+    with pytest.raises(OutputError, match=r"stage1 alone; .* nextday run all .*stage2 does not hold a finished study"):
         load_ladder(climbed)
     (climbed / "stage2" / "forecasts.parquet").unlink()
     with pytest.raises(OutputError, match="holds the forecasts of stage1 alone; .* nextday run all"):
         load_ladder(climbed)
+    with pytest.raises(OutputError, match="holds no study's forecasts"):
+        load_ladder(climbed / "nowhere")
 
 
 def test_a_name_that_two_stages_use_is_told_apart(climbed):
@@ -276,60 +209,50 @@ def test_the_csv_begins_with_stage_model_and_errors_and_has_a_row_per_variant(wh
     assert sum(seen.values()) == 0.4
     copy = table.row(by_predicate=pl.col("Model") == "Net-Split", named=True)
     assert copy["Method"] == "made + split"
-    assert copy["Parameters"] == 70_000
+    assert copy["Parameters"] == 50_000
     assert copy["Levels"] == "0.05 0.5 0.95"
     assert table.filter(Model="Zero")["Levels"].item() is None
 
 
-def test_the_lessons_are_those_of_the_numbers(whole):
+def test_the_lessons_are_those_of_the_numbers_and_of_the_verdicts(whole):
     said = {(lesson.stage, lesson.question): lesson for lesson in whole.lessons}
     by_stage = [lesson.stage for lesson in whole.lessons]
-    assert by_stage == ["stage7", "stage1", "stage2", "stage2", "stage3", "stage4", "stage4", "stage5"]
-    top = said["stage7", "What did we learn?"]
+    assert by_stage == ["stage7", "stage1", "stage2", "stage2", "stage3", "stage4", "stage5", "stage5"]
+    top = whole.lessons[0]
     assert top.answer == "yes"
-    assert "Pretrained" in top.sentence
-    assert "Transformer-Raw" in top.sentence
-    assert "its training data may reach 40 % of the test days" in top.sentence
-    assert "of 9 models of 5 stages" in top.sentence, "neither zero nor calibrated copies count"
-    assert said["stage1", "Can simple models predict returns?"].answer == "no"
-    assert said["stage2", "Does sequence learning help?"].answer == "cannot tell"
-    features = said["stage2", "Does feature engineering matter?"]
+    assert top.sentence.startswith("Yes: of 9 models of 5 stages Transformer-Raw and Pretrained are significantly"), (
+        "neither zero nor calibrated copies count"
+    )
+    assert "Best in sample: Pretrained, +20.00 % (95 % CI for the best model +" in top.sentence
+    assert "its pretraining corpus may overlap 40 % of the test period" in top.sentence
+    features = said["stage2", "Features?"]
     assert features.sentence == "Inconclusive: no order."
     assert (features.estimate, features.low, features.high) == (-0.01, -0.04, 0.02)
-    attention = said["stage3", "Does attention add value over an LSTM?"]
-    assert attention.sentence.startswith("Yes, for Transformer-Raw: Transformer-Raw less LSTM-Raw +")
-    assert "Transformer-Feat less LSTM-Feat -" in attention.sentence
-    spread = said["stage4", "Can we predict uncertainty?"]
-    assert spread.answer == "yes"
-    assert "the network, Net, less Flat: +" in spread.sentence
-    covered = said["stage4", "Do the networks' intervals hold what they should?"]
-    assert "of the 90 % of days they should hold they hold: Net 9" in covered.sentence
-    assert covered.low <= 0.9 <= covered.high
-    match = said["stage5", "Can a pretrained model match custom ones?"]
+    sequences = said["stage2", "Does sequence learning help?"]
+    assert sequences.answer == "no"
+    assert re.search(
+        r"the best of 2 networks of stage2\), against \w+ \(the best of 2 models of stage1\)", sequences.sentence
+    )
+    assert said["stage5", "Pretrained?"].sentence == "Pretrained beats all."
+    match = said["stage5", "Does it keep up?"]
     assert match.answer == "yes"
-    assert "it is better" in match.sentence
+    assert (
+        "(the only pretrained model of stage5), against Transformer-Raw (the best of 5 networks of " in match.sentence
+    )
+    assert "which is better" in match.sentence
     assert json.loads((whole.out / "lessons.json").read_text())[0]["sentence"] == top.sentence
 
 
 def test_with_too_few_seeds_what_rests_on_them_is_withheld_and_the_rest_is_told(tmp_path):
-    write(tmp_path / "stage1", make_stage(SIMPLE))
-    write(tmp_path / "stage2", make_stage(LSTMS, seeds=(1,)))
+    write(tmp_path / "stage1", make_stage(SIMPLE), question="Simple?", answer="None is better.")
+    write(tmp_path / "stage2", make_stage(LSTMS, seeds=(1,)), parameters=LSTMS, lessons=[SEQUENCES], answer="Told.")
     said = {lesson.question: lesson.answer for lesson in learn(load_ladder(tmp_path))}
     assert said == {
-        "What did we learn?": "withheld", "Can simple models predict returns?": "no", "Does sequence learning help?": "withheld",
+        "Does any model beat the zero forecast?": "withheld", "Simple?": "inconclusive",
+        "What its contrasts say": "inconclusive", "Does sequence learning help?": "withheld",
     }  # fmt: skip
     page = (compare_studies(tmp_path).out / "report.html").read_text()
-    assert "What compares all models is withheld" in page
-
-
-def test_the_lesson_of_the_probes_is_read_from_both_of_their_tables(climbed):
-    (climbed / "stage6").mkdir()
-    for name, table in zip(("probes", "probe_days"), tables(*world(0, tickers=2)), strict=True):
-        assert "stage6" not in [lesson.stage for lesson in learn(load_ladder(climbed))]
-        table.write_parquet(climbed / "stage6" / f"{name}.parquet")
-    lesson = learn(load_ladder(climbed))[-1]
-    assert lesson.question == "Did the raw network rediscover roll_vol?"
-    assert "from the last state of LSTM-Raw with an R2 of" in lesson.sentence
+    assert "The comparison of all models is withheld" in page
 
 
 def size(png):
@@ -402,8 +325,8 @@ def test_run_stage7_prints_the_leaderboard_and_the_lessons_and_takes_no_other_op
     assert done.exit_code == 0, done.output
     for text in (
         "LSTM-Raw",
-        "no other model is told",
-        "stage1: Can simple models predict returns?",
+        "no other model is significantly better",
+        "stage1: Simple?",
         "not in",
         "final_comparison.csv",
     ):
@@ -419,14 +342,14 @@ def test_run_all_runs_each_stage_notes_those_whose_package_is_missing_and_ends_w
     ran = []
 
     def run(study, **options):
-        ran.append((study.name, study.seeds, options["precision"]))
+        ran.append((study.name, study.seeds, study.training.precision))
         if study.name == "stage3":
             raise MissingError("fracast is not installed: pip install 'nextday[foundation]'")
         return study.name
 
-    monkeypatch.setattr(nextday.ladder, "run", run)
+    monkeypatch.setattr("nextday.ladder.run.run", run)
     shown = []
-    found = run_all({"seeds": "7,8,9"}, out=climbed, precision="bf16", show=shown.append)
+    found = run_all({"seeds": "7,8,9", "training.precision": "bf16"}, out=climbed, show=shown.append)
     assert [name for name, *_ in ran][:4] == ["stage1", "stage2", "stage3", "stage4"]
     assert {given[1:] for given in ran} == {((7, 8, 9), "bf16")}
     assert "stage3" not in shown
@@ -436,6 +359,6 @@ def test_run_all_runs_each_stage_notes_those_whose_package_is_missing_and_ends_w
 
 
 def test_run_all_reads_every_study_before_it_runs_the_first(climbed, monkeypatch):
-    monkeypatch.setattr(nextday.ladder, "run", lambda *_, **__: pytest.fail("a study ran"))
+    monkeypatch.setattr("nextday.ladder.run.run", lambda *_, **__: pytest.fail("a study ran"))
     with pytest.raises(StudyError, match="unknown key 'trainin'"):
         run_all({"trainin.max_epochs": 1}, out=climbed)

@@ -1,21 +1,20 @@
-"""Every wording of a lesson, on made-up figures, and the bounds it rests on."""
+"""Every wording of a lesson, on made-up figures, the bounds it rests on, and what is read from verdicts."""
 
-import json
 from types import SimpleNamespace
 
 import numpy as np
 import polars as pl
 import pytest
 
-import worlds
-from nextday.evaluate.ask import Ask, Subject
+from finished import make_stage, say, write
+from nextday.errors import StudyError
 from nextday.evaluate.contrasts import Contrast
-from nextday.evaluate.export import as_dict
-from nextday.evaluate.inference import compare
-from nextday.evaluate.table import measure
-from nextday.evaluate.verdict import judge
-from nextday.evaluate.wording import Figure, answer, because, best_of, best_pair, interval
-from nextday.ladder.lessons import _features, _keeps_up, _summary, _tell_best
+from nextday.evaluate.wording import interval
+from nextday.ladder.best import Figure, best_of, best_pair
+from nextday.ladder.lessons import _keeps_up, _leads, _of_verdict, _overall
+from nextday.ladder.stages import read_stage
+from nextday.storage.folder import StudyFolder
+from nextday.study import Study
 
 MARGIN = 0.0025
 
@@ -26,69 +25,71 @@ def contrast(first, low, high, second="zero forecast", withheld=""):
 
 
 def tell(*contrasts, seen=0.0):
-    entries = pl.DataFrame({"variant": [one.first for one in contrasts], "contaminated": seen})
-    comparison = SimpleNamespace(margin=MARGIN)
-    return _tell_best(
-        "stage1", "Which?", contrasts, comparison, "simple models", SimpleNamespace(entries=entries)
-    )  # fmt: skip
+    entries = pl.DataFrame({
+        "variant": [one.first for one in contrasts], "contaminated": seen, "stage": "stage1", "method": "made",
+        "parameters": 0, "copy_of": pl.Series([None] * len(contrasts), dtype=pl.String),
+    })  # fmt: skip
+    comparison = SimpleNamespace(margin=MARGIN, alpha=0.05, against_benchmark=contrasts)
+    stages = (SimpleNamespace(name="stage1"), SimpleNamespace(name="mine"))
+    (lesson,) = _overall(SimpleNamespace(entries=entries, comparison=comparison, stages=stages))
+    return lesson
 
 
 @pytest.mark.parametrize(
     ("low", "high", "said", "why"),
     [
         (0.001, 0.01, "yes", ""),
-        (0.0005, 0.002, "yes", "; that is less than the 0.25 % that would matter"),
-        (-0.01, 0.002, "no", "; any gain is below the 0.25 % that would matter"),
-        (-0.02, -0.01, "no", "; it is worse"),
-        (-0.001, 0.004, "cannot tell", "; that includes zero and gains that would matter"),
-        (0.0, 0.0, "no", "; any gain is below the 0.25 % that would matter"),
+        (0.0005, 0.002, "yes", ", which is below the margin of 0.25 %"),
+        (-0.01, 0.002, "no", ": any gain is below the margin of 0.25 %"),
+        (-0.02, -0.01, "no", ", which is worse"),
+        (-0.001, 0.004, "inconclusive", ", which includes both zero and gains above the margin of 0.25 %"),
+        (0.0, 0.0, "no", ": any gain is below the margin of 0.25 %"),
     ],
 )
 def test_a_difference_is_a_gain_no_gain_that_matters_or_not_known(low, high, said, why):
-    assert answer(Figure("a", "b", 0, low, high), MARGIN) == said
-    assert because(Figure("a", "b", 0, low, high), MARGIN) == why
+    assert _leads(Figure("a", "b", 0, low, high), MARGIN) == (said, why)
 
 
-def test_the_best_of_several_is_told_with_the_bounds_of_whichever_is_best():
+def test_the_best_of_several_is_told_with_bounds_that_hold_whichever_is_the_best():
     noisy, sure = contrast("Noisy", -0.05, 0.03), contrast("Sure", -0.001, 0.002)
     assert best_of([noisy, sure]) == Figure("Sure", "zero forecast", 0.0005, -0.001, 0.03)
-    (lesson,) = tell(noisy, sure)
-    assert lesson.answer == "cannot tell", "Noisy may be better than its days say"
+    lesson = tell(noisy, sure)
+    assert lesson.answer == "inconclusive", "Noisy may be better than its days say"
     assert lesson.sentence == (
-        "Cannot tell whether any of 2 simple models beats the zero forecast; the best on these days, Sure: +0.05 % (-0.10 "
-        "to +3.00 %), an interval for whichever is best; that includes zero and gains that would matter."
+        "Inconclusive: none of the 2 models of 2 stages is significantly better than the zero forecast. Best in sample: "
+        "Sure, +0.05 % (95 % CI for the best model -0.10 to +3.00 %), which includes both zero and gains above the "
+        "margin of 0.25 %."
     )
-    (lesson,) = tell(sure)
-    assert lesson.sentence == (
-        "No: none of 1 simple models beats the zero forecast by the 0.25 % that would matter; the best on these days, "
-        "Sure: +0.05 % (-0.10 to +0.20 %)."
+    assert tell(sure).sentence == (
+        "No: none of the 1 models of 2 stages beats the zero forecast by the margin of 0.25 %. Best in sample: Sure, "
+        "+0.05 % (95 % CI -0.10 to +0.20 %)."
     )
 
 
 def test_those_that_are_better_are_named_and_contamination_is_said():
-    (lesson,) = tell(contrast("A", 0.001, 0.01), contrast("B", 0.002, 0.004), contrast("C", -0.1, 0.0), seen=0.5)
+    lesson = tell(contrast("A", 0.001, 0.01), contrast("B", 0.002, 0.004), contrast("C", -0.1, 0.0), seen=0.5)
     assert lesson.sentence == (
-        "Yes: of 3 simple models A and B are better than the zero forecast; the best on these days, A: +0.55 % (+0.20 to "
-        "+1.00 %), an interval for whichever is best; its training data may reach 50 % of the test days."
+        "Yes: of 3 models of 2 stages A and B are significantly better than the zero forecast. Best in sample: A, +0.55 "
+        "% (95 % CI for the best model +0.20 to +1.00 %); its pretraining corpus may overlap 50 % of the test period."
     )
     many = [contrast(name, 0.001, 0.01) for name in "ABCDE"]
-    assert "A, B, C and 2 more are better" in tell(*many)[0].sentence
+    assert "A, B, C and 2 more are significantly better" in tell(*many).sentence
 
 
 def test_what_is_withheld_says_why_and_has_no_figure():
-    (lesson,) = tell(contrast("A", 0.1, 0.2, withheld="too few days: 3"))
+    lesson = tell(contrast("A", 0.1, 0.2, withheld="too few days: 3"))
     assert lesson.sentence == "Withheld: too few days: 3."
     assert lesson.estimate is None
 
 
 def test_a_withheld_model_is_counted_apart_and_withholds_no_gain_of_another():
-    (lesson,) = tell(contrast("A", 0.1, 0.2, withheld="too few days: 3"), contrast("B", 0.002, 0.004))
+    lesson = tell(contrast("A", 0.1, 0.2, withheld="too few days: 3"), contrast("B", 0.002, 0.004))
     assert lesson.answer == "yes"
     assert lesson.sentence == (
-        "Yes: of 1 simple models B is better than the zero forecast; the best on these days, B: +0.30 % (+0.20 to "
-        "+0.40 %); 1 more withheld (too few days: 3)."
+        "Yes: of 1 models of 2 stages B is significantly better than the zero forecast. Best in sample: B, +0.30 % (95 % "
+        "CI +0.20 to +0.40 %). 1 more withheld (too few days: 3)."
     )
-    (lesson,) = tell(contrast("A", 0.1, 0.2, withheld="too few days: 3"), contrast("B", -0.002, 0.001))
+    lesson = tell(contrast("A", 0.1, 0.2, withheld="too few days: 3"), contrast("B", -0.002, 0.001))
     assert lesson.answer == "withheld", "none of all cannot be said where one is not judged"
 
 
@@ -117,77 +118,76 @@ def test_the_best_pair_is_the_best_first_less_the_best_second():
 @pytest.mark.parametrize(
     ("low", "high", "said", "why"),
     [
-        (0.001, 0.002, "yes", "; it is better"),
-        (-0.001, 0.004, "yes", "; if it falls short, then by less than the 0.25 % that would matter"),
-        (-0.02, -0.01, "no", "; it falls short"),
-        (-0.02, 0.01, "cannot tell", "; that includes zero and losses that would matter"),
+        (0.001, 0.002, "yes", ", which is better"),
+        (-0.001, 0.004, "yes", ": any shortfall is below the margin of 0.25 %"),
+        (-0.02, -0.01, "no", ", which is worse"),
+        (-0.02, 0.01, "inconclusive", ", which includes both zero and losses above the margin of 0.25 %"),
     ],
 )
 def test_keeping_up_is_to_fall_short_by_less_than_the_margin(low, high, said, why):
     assert _keeps_up(Figure("a", "b", 0, low, high), MARGIN) == (said, why)
 
 
-@pytest.mark.parametrize(
-    ("ends", "said", "head"),
-    [
-        ([(0.01, 0.02), (0.01, 0.03)], "yes", "Yes"),
-        ([(0.01, 0.02), (-0.01, 0.03)], "yes", "Yes, for A"),
-        ([(-0.03, -0.01), (-0.02, -0.01)], "no", "No, it does worse"),
-        ([(-0.03, -0.01), (-0.02, 0.001)], "no", "No, any gain is below the 0.25 % that would matter"),
-        ([(-0.03, -0.01), (-0.02, 0.01)], "cannot tell", "Cannot tell, but A is worse"),
-        ([(-0.03, 0.02), (-0.02, 0.01)], "cannot tell", "Cannot tell"),
-    ],
-)
-def test_several_pairs_that_were_named_before_are_summed_up(ends, said, head):
-    contrasts = [contrast(name, low, high) for name, (low, high) in zip("AB", ends, strict=True)]
-    assert _summary(contrasts, MARGIN) == (said, head)
-
-
 def test_no_minus_zero_is_written():
     assert interval(-1e-9, -0.01, 0.0) == "+0.00 % (-1.00 to +0.00 %)"
 
 
-SUBJECTS = {
-    name: Subject("lstm", *role) for name, role in {"P": ("raw", "raw"), "Q": ("engineered", "engineered")}.items()
-}
+@pytest.fixture
+def stage(tmp_path):
+    """A study whose name and variants say nothing of what it asks."""
+    write(tmp_path / "mine", make_stage({"P": (0, 0, 0), "Q": (0, 1, 0)}), question="Does Q help?", answer="It does.")
+    return read_stage(StudyFolder(tmp_path / "mine"))
 
 
-def stage2(folder, *, seeds=3, **changes):
-    """Write a verdict of two variants whose names say nothing: first against the benchmark, then of their features."""
-    world = worlds.World(strengths={"P": 0.2, "Q": 1.0}, days=900, tickers=6, signal=0.1, bias=0.02, seeds=seeds)
-    asked = compare(measure(worlds.draw(world, 0)), ask=[Ask("P", None), Ask("Q", "P")], replicates=300)
-    verdict = judge(asked, subjects=SUBJECTS)
-    (folder / "verdict.json").write_text(json.dumps(as_dict(asked, verdict) | changes))
-    return asked.asked[1], verdict, SimpleNamespace(rung=lambda _: SimpleNamespace(folder=folder))
+def test_a_study_answers_its_own_question_by_its_verdict_with_its_first_figures(stage):
+    (lesson,) = _of_verdict(stage)
+    assert (lesson.stage, lesson.question, lesson.answer) == ("mine", "Does Q help?", "inconclusive")
+    assert (lesson.sentence, lesson.estimate, lesson.low, lesson.high) == ("It does.", -0.01, -0.04, 0.02)
 
 
-def test_stage_2_repeats_its_headline_with_the_figures_of_its_features_whatever_the_variants_are_called(tmp_path):
-    features, verdict, ladder = stage2(tmp_path)
-    (lesson,) = _features(ladder)
-    assert lesson.sentence == verdict.sentence
-    assert lesson.answer == verdict.code
-    assert "engineered features help" in lesson.sentence
-    assert (lesson.estimate, lesson.low, lesson.high) == (features.estimate, features.low, features.high)
-
-
-def test_a_withheld_contrast_lends_stage_2_no_figures(tmp_path):
-    _, verdict, ladder = stage2(tmp_path, seeds=1)
-    (lesson,) = _features(ladder)
-    assert lesson.sentence == verdict.sentence
+def test_a_withheld_contrast_lends_no_figures(stage):
+    say(stage.folder.path, "Withheld: too few seeds.", code="withheld", withheld="too few seeds")
+    (lesson,) = _of_verdict(stage)
     assert lesson.answer == "withheld"
     assert lesson.estimate is None
 
 
-@pytest.mark.parametrize("schema", [None, "nextday/verdict/1"])
-def test_a_verdict_of_another_version_says_to_run_stage_2_again(tmp_path, schema):
-    *_, ladder = stage2(tmp_path, schema=schema)
-    (lesson,) = _features(ladder)
-    assert lesson.answer == "withheld"
-    assert lesson.sentence == f"Withheld: the verdict of {tmp_path} is of another version: run stage2 again."
-    assert lesson.estimate is None
+def test_sentences_of_analyses_follow_the_answer_and_many_are_counted(stage):
+    say(stage.folder.path, "It does.", mine=["One holds.", "Two"], rows=[{"a": 1}], none=[], many=list("abcde"))
+    own, mine, many = _of_verdict(stage)
+    assert own.sentence == "It does."
+    assert (mine.question, mine.answer, mine.sentence) == ("Supplementary: mine", "supplementary", "One holds. Two.")
+    assert many.sentence == "a. b. c. 2 more in the report of mine."
 
 
-def test_a_broken_verdict_of_stage_2_is_no_lesson(tmp_path):
-    *_, ladder = stage2(tmp_path)
-    (tmp_path / "verdict.json").write_text("{")
-    assert _features(ladder) == []
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (lambda file: file.unlink(), "is not there"),
+        (lambda file: file.write_text("{"), "Expecting property name"),
+        (lambda file: file.write_text("[]"), "another version"),
+        (lambda file: say(file.parent, "Old.", schema="nextday/verdict/1"), "another version"),
+        (lambda file: say(file.parent, "Odd.", asked=[{}]), "withheld"),
+    ],
+)
+def test_a_verdict_that_cannot_be_read_is_withheld_with_the_way_out(stage, change, why):
+    change(stage.folder.path / "verdict.json")
+    (lesson,) = _of_verdict(stage)
+    assert (lesson.answer, lesson.estimate) == ("withheld", None)
+    assert lesson.sentence.startswith(f"Withheld: {stage.folder.path}")
+    assert why in lesson.sentence
+    assert "report its folder" in lesson.sentence
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"asks": "wins"}, "lessons.0.asks: Input should be 'leads' or 'keeps_up', got 'wins'"),
+        ({"against": []}, "lessons.0.against: "),
+        ({"model": "lstm"}, "unknown key 'lessons.0.model'; known here: question, of, asks, among, against"),
+    ],
+)
+def test_a_question_across_studies_that_makes_no_sense_is_refused(change, says):
+    lesson = {"question": "Is it?", "against": ["mine"]} | change
+    with pytest.raises(StudyError, match=says):
+        Study.from_values({"name": "a", "variants": {"A": {"model": "zero", "features": "raw"}}, "lessons": [lesson]})

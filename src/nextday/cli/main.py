@@ -107,7 +107,7 @@ def run(
 
 
 @app.command()
-def report(folder: Annotated[Path, typer.Argument(help="A study's folder, such as results/stage2.")]) -> None:
+def report(folder: Annotated[Path, typer.Argument(help="A study's folder, such as results/mine.")]) -> None:
     """Write scores, verdict, plots and report.html anew from a study's tables; nothing is fitted."""
     from nextday.pipeline import report as report_study
 
@@ -135,7 +135,7 @@ def _climb(study: str, changes: dict[str, object], out: Path, options: dict[str,
 
 
 def _show_ladder(found: "Comparisons") -> None:
-    """Print the leaderboard, what was learned, and where the files are."""
+    """Print the leaderboard, each question with its answer, and where the files are."""
     from nextday.ladder.page import leaderboard_table
 
     screen = console()

@@ -1,12 +1,47 @@
-"""Read forecasts back: of Stage 1 and of the study below, to set beside a later study."""
+"""Read other studies back: the baselines and the study below, to set beside a later study."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import polars as pl
 
+from nextday.errors import NextdayError
 from nextday.evaluate.metrics import score
+from nextday.storage.folder import MANIFEST, StudyFolder
+from nextday.storage.tables import schemas
+from nextday.study import Study
 
 SAME = ("ticker", "origin", "date", "actual")
+
+
+class Neighbour(NamedTuple):
+    """Another finished study, read back: its forecasts and folds, what was run, and how the run went."""
+
+    forecasts: pl.DataFrame
+    folds: pl.DataFrame
+    study: Study
+    manifest: Mapping[str, Any]
+
+    @property
+    def pooled(self) -> tuple[str, ...]:
+        """Variants of which one network forecasts all tickers."""
+        return tuple(self.manifest["pooled"])
+
+
+def read_neighbour(folder: StudyFolder) -> Neighbour:
+    """Read a study back, whatever its samples are.
+
+    Raises
+    ------
+    NextdayError
+        If the folder does not hold a finished study, or one whose keys are of another version.
+    """
+    manifest = folder.manifest()
+    study = Study.from_values(manifest["study"], where=str(folder.path / MANIFEST))
+    tables = schemas(study.levels)
+    forecasts, folds = (folder.table(name, tables[name]) for name in ("forecasts", "folds"))
+    return Neighbour(forecasts, folds, study, manifest)
 
 
 def load_baselines(folder: Path, forecasts: pl.DataFrame) -> tuple[pl.DataFrame | None, str]:
@@ -23,21 +58,27 @@ def load_baselines(folder: Path, forecasts: pl.DataFrame) -> tuple[pl.DataFrame 
     if found is None:
         return None, note
     try:
-        return score(*found), ""
+        return score(found.forecasts, found.folds), ""
     except (pl.exceptions.PolarsError, ValueError, TypeError):
         return None, f"{folder}: the forecasts there cannot be scored; run {folder.name} again to compare with them"
 
 
-def load_neighbour(folder: Path, forecasts: pl.DataFrame) -> tuple[tuple[pl.DataFrame, pl.DataFrame] | None, str]:
-    """Read the forecasts and folds of another study's folder, if it forecasts the same samples; else say why not."""
-    paths = folder / "forecasts.parquet", folder / "folds.parquet"
-    if not all(path.is_file() for path in paths):
+def load_neighbour(folder: Path, forecasts: pl.DataFrame) -> tuple[Neighbour | None, str]:
+    """Read another study's folder back, if it forecasts the same samples; else say why not.
+
+    A study that was not run yet is no mistake: nothing is read, and the note is empty.
+    """
+    theirs = StudyFolder(folder)
+    if not theirs.has("forecasts"):
         return None, ""
     try:
-        found, folds = (pl.read_parquet(path) for path in paths)
-        same = found.select(SAME).unique().sort(SAME).equals(forecasts.select(SAME).unique().sort(SAME))
-    except pl.exceptions.PolarsError:
-        return None, f"{folder}: the forecasts there cannot be read; run {folder.name} again to compare with them"
-    if not same:
+        found = read_neighbour(theirs)
+    except NextdayError as error:
+        return None, f"not compared with {folder.name}: {error}"
+    if not _samples(found.forecasts).equals(_samples(forecasts)):
         return None, f"{folder}: the forecasts there are of other days or tickers; run {folder.name} on these"
-    return (found, folds), ""
+    return found, ""
+
+
+def _samples(forecasts: pl.DataFrame) -> pl.DataFrame:
+    return forecasts.select(SAME).unique().sort(SAME)

@@ -1,15 +1,14 @@
 """The question of a study, ready to be answered: its contrasts, and the forecasts that they need."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 
-from nextday.errors import NextdayError, StudyError
+from nextday.errors import StudyError
 from nextday.evaluate.ask import Ask, Subject, asked_by, subjects_of
-from nextday.evaluate.baselines import load_neighbour
+from nextday.evaluate.baselines import Neighbour, load_neighbour
 from nextday.evaluate.contrasts import Comparison, relation
 from nextday.evaluate.guards import too_good
 from nextday.evaluate.inference import compare
@@ -57,10 +56,8 @@ def gather(
     none is left, the study's own ablation is asked.
     """
     subjects, asked = subjects_of(study, feature_sets), study.verdict.ask
-    other, rows, more, note = (
-        _below(folder.parent / study.below, forecasts) if study.below and asked else (None, None, (), "")
-    )
-    theirs = {} if other is None else subjects_of(other, feature_sets)
+    below, note = _below(folder.parent / study.below, forecasts) if study.below and asked else (None, "")
+    theirs = subjects_of(below.study, feature_sets) if below else {}
     asks: list[Ask] = []
     for question in asked:
         try:
@@ -69,10 +66,12 @@ def gather(
             note = note or str(error)
     asks = asks or asked_by(_asking(study, ()), feature_sets)
     borrowed = {one.second for one in asks if one.second is not None} - set(subjects)
-    if rows is None or not borrowed:
+    if below is None or not borrowed:
         return Asked(tuple(asks), subjects, forecasts, tuple(pooled), note)
-    both = pl.concat([forecasts, rows.filter(pl.col("variant").is_in(borrowed))], how="diagonal_relaxed")
-    return Asked(tuple(asks), theirs | subjects, both, (*pooled, *(name for name in more if name in borrowed)), note)
+    rows = below.forecasts.filter(pl.col("variant").is_in(borrowed))
+    both = pl.concat([forecasts, rows], how="diagonal_relaxed")
+    more = [name for name in below.pooled if name in borrowed]
+    return Asked(tuple(asks), theirs | subjects, both, (*pooled, *more), note)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +98,7 @@ def answer(
     comparison = compare(losses, ask=asked.asks, margin=terms.margin, alpha=terms.alpha, explore=own)
     aside = beside(asked.forecasts, comparison, folds, asked=[(one.first, one.second) for one in asked.asks])
     read = {name: feature_sets.get(variant.features, ()) for name, variant in study.variants.items()}
-    simple = simpler(folder.parent / "stage1", comparison, forecasts) if study.name != "stage1" else ""
+    simple = simpler(folder.parent / study.baselines, comparison, forecasts) if study.baselines else ""
     notes = (*too_good(forecasts, read), *losses.notes)
     if terms.scale == "predicted":
         notes += (_by_training_scale(asked, comparison, folds),)
@@ -124,16 +123,11 @@ def _asking(study: Study, questions: tuple[Question, ...]) -> Study:
     return study.model_copy(update={"verdict": study.verdict.model_copy(update={"ask": questions})})
 
 
-def _below(folder: Path, forecasts: pl.DataFrame) -> tuple[Study | None, pl.DataFrame | None, tuple[str, ...], str]:
-    """Read the study below: what it is, its forecasts, its pooled variants; else why they cannot be compared with."""
+def _below(folder: Path, forecasts: pl.DataFrame) -> tuple[Neighbour | None, str]:
+    """Read the study below, else say why it cannot be compared with."""
     found, note = load_neighbour(folder, forecasts)
-    if found is None:
-        return None, None, (), note or f"{folder} does not exist yet: run {folder.name} first, to compare with it"
-    try:
-        manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
-        return Study.from_values(manifest["study"]), found[0], tuple(manifest.get("pooled", ())), ""
-    except (OSError, ValueError, KeyError, TypeError, NextdayError):
-        return None, None, (), f"{folder}: its manifest cannot be read; run {folder.name} again to compare with it"
+    missing = f"{folder} does not exist yet: run {folder.name} first, to compare with it"
+    return found, "" if found else note or missing
 
 
 def simpler(folder: Path, comparison: Comparison, forecasts: pl.DataFrame) -> str:
@@ -151,7 +145,9 @@ def simpler(folder: Path, comparison: Comparison, forecasts: pl.DataFrame) -> st
     found, _ = load_neighbour(folder, forecasts)
     if found is None:
         return ""
-    against = compare(measure(found[0], folds=found[1]), alpha=comparison.alpha, replicates=2000).against_benchmark
+    against = compare(
+        measure(found.forecasts, folds=found.folds), alpha=comparison.alpha, replicates=2000
+    ).against_benchmark
     better = [one for one in against if relation(one) == ">" and not one.withheld]
     if not better:
         return ""

@@ -23,7 +23,7 @@ COLUMNS = {
     "CRPS@Levels": "CRPS", "Nominal": "Nominal", "Coverage": "Coverage", "Width": "Width",
     "SecondsPerUnit": "seconds_per_unit", "Units": "units", "Parameters": "parameters", "Contaminated": "contaminated",
 }  # fmt: skip
-FREE = 1e-2  # seconds: what takes less is said to cost nothing
+FREE = 1e-2  # seconds: what takes less counts as free
 SIDES = ((0, 7), (0, -12), (8, -3), (-8, -3), (7, 6), (-7, 6), (7, -11), (-7, -11))  # points
 PLACES = (*SIDES, *((x, up) for up in (17, -22, 27, -32, 37, -42, 47) for x in (0, 8, -8)))
 
@@ -50,8 +50,7 @@ def originals(board: pl.DataFrame) -> pl.DataFrame:
 
 def stage_looks(board: pl.DataFrame) -> dict[str, Look]:
     """Give each stage a colour and a marker, in the order of the stages."""
-    stages = sorted(board["stage"].unique())
-    return style.looks(stages)
+    return style.looks(board["stage"].unique().sort().to_list())
 
 
 def reach_of(board: pl.DataFrame, margin: float) -> Limits:
@@ -70,12 +69,12 @@ def leaderboard(board: pl.DataFrame, margin: float, confidence: float) -> "Figur
     copies -= len(board)
     title = f"Skill of {len(board)} models against the zero forecast: % of its RMSE, the best on top"
     details = (
-        f"Lines: {100 * confidence:g} % intervals that hold for all at once. Filled: no other is told to be better. "
-        f"Shaded: the margin of ±{100 * margin:g} %, too small to matter. Arrows: off the axis."
+        f"Lines: {100 * confidence:g} % intervals that hold for all at once. Filled: no other is significantly better. "
+        f"Shaded: the margin of ±{100 * margin:g} %. Arrows: off the axis."
     )
     details += f" Not drawn: {copies} with the same point forecasts as another." if copies else ""
     if (board["contaminated"] > 0).any():
-        details += " †: its training data may reach test days."
+        details += " †: its pretraining corpus may overlap the test period."
     figure = new_figure(10, 1.2 + 0.24 * len(board), title, details)
     ax, limits = figure.subplots(), reach_of(board, margin)
     ax.axvspan(-100 * margin, 100 * margin, color=style.GREY, alpha=0.25, lw=0)
@@ -112,7 +111,7 @@ def frontier(board: pl.DataFrame, margin: float, confidence: float) -> "Figure":
     title = "Skill against the zero forecast, and the seconds of one training (of all tickers for pooled networks)"
     details = (
         f"Area: parameters of the network. Faint lines: {100 * confidence:g} % intervals that hold for all at once. "
-        f"Line: those that none cheaper beats on these days. Left edge: under {1000 * FREE:g} ms. Arrows: off the axis."
+        f"Line: no cheaper model is better in sample. Left edge: under {1000 * FREE:g} ms. Arrows: off the axis."
     )
     figure = new_figure(10, 5.6, title, details)
     ax, (low, high) = figure.subplots(), reach_of(board, margin)
@@ -216,6 +215,6 @@ def _overlap(one: Box, other: Box) -> bool:
 
 
 def _names(board: pl.DataFrame) -> list[str]:
-    """Name the models; a dagger marks those whose training data may reach test days."""
+    """Name the models; a dagger marks those whose pretraining corpus may overlap the test period."""
     short = shorten(board["variant"].to_list())
     return [f"{name}†" if seen > 0 else name for name, seen in zip(short, board["contaminated"], strict=True)]

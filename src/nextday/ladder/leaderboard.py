@@ -10,7 +10,8 @@ from nextday.evaluate.metrics import score, summarise
 from nextday.evaluate.predictive_tests import model_confidence_set
 from nextday.evaluate.quantiles import has_quantiles, levels_of
 from nextday.evaluate.signals import any_signal
-from nextday.ladder.stages import Ladder, Rung, subset
+from nextday.ladder.stages import Stage
+from nextday.ladder.table import Ladder, subset
 
 POINT = ("MAE", "RMSE", "DirAcc", "R2Zero")
 QUANTILE = ("Pinball", "CRPS", "Nominal", "Coverage", "Width")
@@ -50,7 +51,7 @@ def rank(ladder: Ladder) -> tuple[pl.DataFrame, float]:
         "confidence_set": [remaining[name] for name in losses.variants],
         "clark_west": [signals[name][1] for name in losses.variants],
     })  # fmt: skip
-    metrics = pl.concat([_metrics(rung) for rung in ladder.rungs], how="diagonal_relaxed")
+    metrics = pl.concat([_metrics(stage) for stage in ladder.stages], how="diagonal_relaxed")
     board = ladder.entries
     for table in (metrics, skills, tests):
         board = board.join(table, on="variant", how="left", maintain_order="left")
@@ -59,6 +60,7 @@ def rank(ladder: Ladder) -> tuple[pl.DataFrame, float]:
         may_be_best=pl.coalesce("copy_of", "variant").is_in([name for name, may in best.items() if may]),
         seconds_per_unit=pl.col("seconds") / pl.col("units"),
         days=len(losses.dates),
+        stage=pl.col("stage").cast(pl.Enum([stage.name for stage in ladder.stages])),  # sorts as the ladder does
     )
     return board.sort("skill", descending=True, maintain_order=True).with_row_index("rank", 1), remaining[
         losses.benchmark
@@ -70,13 +72,13 @@ def _originals(ladder: Ladder) -> list[str]:
     return ladder.entries.filter(pl.col("copy_of").is_null())["variant"].to_list()
 
 
-def _metrics(rung: Rung) -> pl.DataFrame:
+def _metrics(stage: Stage) -> pl.DataFrame:
     """Average the scores of a stage's variants, and say the levels of those with quantiles."""
-    scores = score(rung.forecasts, rung.folds, interval=rung.study.get("interval"))
+    scores = score(stage.forecasts, stage.folds, interval=stage.study.interval)
     found = summarise(scores, by=["variant"])
-    probabilistic = has_quantiles(rung.forecasts)
+    probabilistic = has_quantiles(stage.forecasts)
     columns = [*POINT, *(QUANTILE if probabilistic else ())]
-    levels = " ".join(f"{level:g}" for level in levels_of(rung.forecasts))
+    levels = " ".join(f"{level:g}" for level in levels_of(stage.forecasts))
     known = pl.when(pl.col("Pinball").is_not_null()).then(pl.lit(levels)) if probabilistic else pl.lit(None, pl.String)
     lacking: Mapping[str, pl.Expr] = {} if probabilistic else {name: pl.lit(None, pl.Float64) for name in QUANTILE}
     return found.select("variant", *columns, levels=known, **lacking)

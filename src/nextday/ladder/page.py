@@ -8,15 +8,21 @@ import polars as pl
 from rich import table as rich
 from rich.text import Text
 
-from nextday.evaluate.wording import Lesson
+from nextday.evaluate.wording import UNKNOWN, WITHHELD, Lesson
 from nextday.ladder.figures import FREE, costs, originals, pareto, reach_of, stage_looks
-from nextday.ladder.stages import Ladder
+from nextday.ladder.table import Ladder
 from nextday.reporting.html import DARK, environment, scripts
 from nextday.reporting.html_tables import NOTHING, Cell, Table
 from nextday.reporting.interactive import Picture, _band, _height, _layout, _rows_layout, _safe
 from nextday.reporting.style import COLOURS
+from nextday.storage.folder import REPORT
+from nextday.study import LAST
 
-SYMBOLS = dict(zip("os^Dv", ("circle", "square", "triangle-up", "diamond", "triangle-down"), strict=True))
+UNANSWERED = (UNKNOWN, WITHHELD)
+SYMBOLS = {
+    "o": "circle", "s": "square", "^": "triangle-up", "D": "diamond", "v": "triangle-down", "P": "cross", "X": "x",
+    "*": "star", "h": "hexagon", "p": "pentagon",
+}  # fmt: skip
 
 
 def render_ladder(ladder: Ladder, board: pl.DataFrame, lessons: Sequence[Lesson], zero: float) -> str:
@@ -33,14 +39,13 @@ def render_ladder(ladder: Ladder, board: pl.DataFrame, lessons: Sequence[Lesson]
     """
     comparison = ladder.comparison
     pictures = {one.key: one for one in (draw_leaderboard(ladder, board), draw_frontier(ladder, board))}
-    stages = [
-        (rung.name, rung.study.get("question", ""), (rung.folder / "report.html").is_file()) for rung in ladder.rungs
-    ]
+    stages = [(one.name, one.study.question, (one.folder.path / REPORT).is_file()) for one in ladder.stages]
     tables = {"board": _board(board)} | ({"quantiles": _quantiles(board)} if board["levels"].count() else {})
     return environment().get_template("ladder.html").render(
-        lessons=lessons, withheld=comparison.withheld, tables=tables, pictures=pictures, stages=stages,
+        lessons=lessons, last=LAST, unanswered=UNANSWERED, withheld=comparison.withheld, tables=tables, stages=stages,
+        pictures=pictures,
         notes=ladder.notes, text=_texts(ladder, board, zero), nothing=NOTHING, colours=COLOURS, dark=DARK,
-        version=ladder.rungs[0].manifest.get("versions", {}).get("nextday", ""), **scripts(pictures),
+        version=ladder.stages[0].manifest["versions"].get("nextday", ""), **scripts(pictures),
     )  # fmt: skip
 
 
@@ -48,7 +53,7 @@ def _texts(ladder: Ladder, board: pl.DataFrame, zero: float) -> dict[str, str]:
     comparison, losses = ladder.comparison, ladder.comparison.losses
     first, last = (str(date) for date in losses.dates[[0, -1]].astype("datetime64[D]"))
     return {
-        "models": f"{len(originals(board))}", "stages": f"{len(ladder.rungs)}",
+        "models": f"{len(originals(board))}", "stages": f"{len(ladder.stages)}",
         "samples": f"{int((~np.isnan(losses.base)).sum()):,}", "days": f"{len(losses.dates):,}",
         "tickers": f"{len(losses.tickers)} ticker{'s' if len(losses.tickers) > 1 else ''}",
         "first": first, "last": last, "confidence": f"{100 * (1 - comparison.alpha):g} %",
@@ -99,8 +104,8 @@ def draw_leaderboard(ladder: Ladder, board: pl.DataFrame) -> Picture:
     layout["xaxis"] |= {"range": list(limits)}
     reading = (
         f"A line is the {100 * (1 - ladder.comparison.alpha):g} % interval that holds for all models at once; filled "
-        f"markers are models that no other is told to beat; the shaded margin of ±{margin:g} is too small to matter; "
-        "a triangle that points to the edge is a model off the axis, its number beside its name."
+        f"markers are models to which no other is significantly better; shaded is the margin of ±{margin:g}; a "
+        "triangle that points to the edge is a model off the axis, its skill beside its name."
     )
     return Picture(
         "leaderboard", "Skill of all models against the zero forecast", reading, _height(texts), data, layout
@@ -140,9 +145,9 @@ def draw_frontier(ladder: Ladder, board: pl.DataFrame) -> Picture:
     }
     layout["yaxis"] |= {"range": list(limits)}
     reading = (
-        "Each marker is a model, its size its parameters; the line joins those that none cheaper beats on these days, "
-        f"which is no proof that they are better. At the left edge: under {1000 * FREE:g} ms; at the lower edge: off "
-        "the axis, the figure is shown on hovering."
+        "Each marker is a model, its size its parameters; the line joins those that no cheaper model outperforms in "
+        f"sample, which is no proof that they are better. At the left edge: under {1000 * FREE:g} ms; at the lower "
+        "edge: off the axis, the figure is shown on hovering."
     )
     return Picture("frontier", "Skill against the cost of a training", reading, 480, data, layout)
 
@@ -216,8 +221,8 @@ def leaderboard_table(ladder: Ladder, board: pl.DataFrame) -> rich.Table:
     )
     table = rich.Table(title=title, title_justify="left", caption_justify="left")
     table.caption = (
-        "*: no other model is told to be better; set p, CW p: model confidence set, Clark-West; s: seconds of one "
-        "training; seen: share of the test days that the training data may reach"
+        "*: no other model is significantly better; set p, CW p: model confidence set, Clark-West; s: seconds of one "
+        "training; seen: share of the test period that the pretraining corpus may overlap"
     )
     table.add_column("model", no_wrap=True)
     headers = ("stage", "skill", "interval", "*", "set p", "CW p", "RMSE", "DirAcc %", "s", "parameters", "seen %")

@@ -15,7 +15,7 @@ from nextday.ladder.figures import draw_ladder, write_comparison
 from nextday.ladder.leaderboard import rank
 from nextday.ladder.lessons import learn
 from nextday.ladder.page import render_ladder
-from nextday.ladder.stages import STAGES, Ladder, load_ladder
+from nextday.ladder.table import Ladder, load_ladder
 from nextday.pipeline import Results, run
 from nextday.storage.files import open_folder, write_atomically
 from nextday.study import LAST, Study, presets
@@ -36,12 +36,12 @@ class Comparisons:
 
 
 def compare(out: Path | str = "results", *, notes: tuple[str, ...] = ()) -> Comparisons:
-    """Compare the stages in a folder of results, and write the files of the last stage to ``out/stage7``.
+    """Compare all finished studies of a folder that share their samples, and write what it came to to ``out/stage7``.
 
     Raises
     ------
     NextdayError
-        If fewer than two stages are there, or they are not of the same samples.
+        If no two studies are there that are of the same samples.
     """
     ladder = load_ladder(Path(out))
     board, zero = rank(ladder)
@@ -75,8 +75,7 @@ def run_all(
     show
         Gets the results of each stage when it is done.
     """
-    known = presets()
-    studies = [Study.load(name, changes) for name in STAGES if name in known]
+    studies = [Study.load(name, changes) for name in presets()]
     notes = []
     for study in studies:
         try:

@@ -6,6 +6,7 @@ from nextday.analyses.base import Analysis, Finished, Names, Shown, Tables, sett
 from nextday.analyses.probing.assess import assess_probes, sentences
 from nextday.analyses.probing.collect import TABLES
 from nextday.analyses.probing.figures import cka, probes, results
+from nextday.analyses.probing.lesson import rediscovery
 from nextday.analyses.probing.run import find_probed, run_probes
 from nextday.data import Panel
 from nextday.engine.store import Store
@@ -46,13 +47,13 @@ def show(finished: Finished) -> Shown:
     found, days, alike = (finished.tables[name] for name in TABLES)
     if found.is_empty():
         return Shown()
-    assessed = assess_probes(found, days)
+    assessed, lesson = assess_probes(found, days), rediscovery(found, days)
     return Shown(
         plates=(
             Plate("probes", "What the networks' states hold", lambda: probes(assessed)),
             Plate("cka", "How alike the networks are", lambda: cka(alike)),
         ),
-        said={"probes": sentences(assessed)},
+        said={"probes": [*([f"{lesson.question} {lesson.sentence}"] if lesson else []), *sentences(assessed)]},
         findings={NAME: assessed},
         files={"results.csv": results(found)},
     )

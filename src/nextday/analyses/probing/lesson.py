@@ -1,4 +1,4 @@
-"""What Stage 6 teaches about the verdict of Stage 2: does a network on raw returns hold a feature it never saw."""
+"""What probes add to the verdict on features: does a network on raw returns hold a feature it never saw."""
 
 import polars as pl
 
@@ -6,7 +6,7 @@ from nextday.analyses.probing.assess import CONTROLS, NAMES, VERDICTS, assess_pr
 from nextday.evaluate.seeds import MIN_SEEDS
 from nextday.evaluate.wording import NO, UNKNOWN, WITHHELD, YES, Lesson, join
 
-STAGE, FEATURE = "stage6", "roll_vol"
+ROOM, FEATURE = "probing", "roll_vol"
 QUESTION = f"Did the raw network rediscover {FEATURE}?"
 ANSWERS = dict(zip(VERDICTS, (YES, NO, UNKNOWN), strict=True))
 
@@ -14,13 +14,13 @@ ANSWERS = dict(zip(VERDICTS, (YES, NO, UNKNOWN), strict=True))
 def rediscovery(probes: pl.DataFrame, days: pl.DataFrame, *, alpha: float = 0.05) -> Lesson | None:
     """Tell whether a linear probe finds rolling volatility in the last state of ``LSTM-Raw``, beyond its controls.
 
-    What ``assess_probes`` finds, by the rule of ``conclude``, as in the report of Stage 6; the lesson's figure is the
+    What ``assess_probes`` finds, by the rule of ``conclude``, as in the report; the lesson's figure is the
     gain over the control that decides or comes nearest. With fewer than three seeds the answer is withheld.
 
     Parameters
     ----------
     probes, days
-        The tables ``probes`` and ``probe_days`` of Stage 6.
+        The tables ``probes`` and ``probe_days``.
     alpha
         Error rate of each interval.
 
@@ -37,7 +37,7 @@ def rediscovery(probes: pl.DataFrame, days: pl.DataFrame, *, alpha: float = 0.05
     trained = rows["trained"]
     if trained["Seeds"] < MIN_SEEDS:
         why = f"{raw} was probed for {trained['Seeds']} of at least {MIN_SEEDS} seeds"
-        return Lesson(STAGE, QUESTION, WITHHELD, f"Withheld: {why}.")
+        return Lesson(ROOM, QUESTION, WITHHELD, f"Withheld: {why}.")
     verdict, control = conclude(rows)
     said = ANSWERS[verdict]
     head = f"No, not beyond {NAMES[control]}" if said == NO else said.capitalize()
@@ -47,4 +47,4 @@ def rediscovery(probes: pl.DataFrame, days: pl.DataFrame, *, alpha: float = 0.05
         f"{written(trained, 'R2')}, {gains}."
     )
     row, name = (rows[control], "Gain") if control in rows else (trained, "R2")
-    return Lesson(STAGE, QUESTION, said, text, *(row[f"{name}{end}"] for end in ("", "_low", "_high")))
+    return Lesson(ROOM, QUESTION, said, text, *(row[f"{name}{end}"] for end in ("", "_low", "_high")))

@@ -1,7 +1,7 @@
 """Quantile forecasts in a study's report: scores, coverage and tests as a table, and what they look like as figures."""
 
 from nextday.analyses.base import Analysis, Finished, Shown
-from nextday.analyses.uncertainty.assess import assess
+from nextday.analyses.uncertainty.assess import assess, coverage_sentences
 from nextday.analyses.uncertainty.figures import draw
 from nextday.analyses.uncertainty.table import lay_out
 
@@ -14,7 +14,7 @@ def show(finished: Finished) -> Shown:
         return Shown()
     return Shown(
         plates=tuple(draw(forecasts)),
-        said={"uncertainty": assessed.to_dicts()},
+        said={"uncertainty": assessed.to_dicts(), "coverage": coverage_sentences(assessed)},
         exhibits=(lay_out(assessed),),
         findings={"uncertainty": assessed},
     )

@@ -1,5 +1,7 @@
 """How far quantile forecasts can be trusted, one row per variant: scores, coverage with its error, tests."""
 
+from typing import Any
+
 import polars as pl
 
 from nextday.evaluate.calibration import pit_bins, value_at_risk
@@ -45,3 +47,22 @@ def assess(forecasts: pl.DataFrame, scores: pl.DataFrame, *, alpha: float = 0.05
         rows = rows.join(tests, on="variant", maintain_order="left")
     uniform = pit_bins(forecasts, alpha=alpha).group_by("variant").agg(pl.col("p_uniform").first().alias("PIT"))
     return rows.join(uniform, on="variant", maintain_order="left")
+
+
+def coverage_sentences(assessed: pl.DataFrame) -> list[str]:
+    """Say of each variant whether its interval covers the share of days that it should; for the interval of ``assess``.
+
+    Each interval of a coverage stands alone, at the confidence of ``assess``.
+    """
+    rows = assessed.filter(pl.col("Nominal").is_not_null()).iter_rows(named=True)
+    return [_covers(row) for row in rows]
+
+
+def _covers(row: dict[str, Any]) -> str:
+    low, high = row["Coverage_low"], row["Coverage_high"]
+    word = "too few" if high < row["Nominal"] else "too many" if low > row["Nominal"] else "as it should"
+    interval = f"({100 * low:.1f} to {100 * high:.1f} %)"
+    return (
+        f"The {100 * row['Nominal']:g} % interval of {row['variant']} covers {100 * row['Coverage']:.1f} % of days "
+        f"{interval}: {word}"
+    )

@@ -1,0 +1,40 @@
+"""The best of several, with an interval that holds whichever of them is truly the best."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from nextday.evaluate.contrasts import Contrast
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A difference of skill, ``first`` less ``second``, and its interval."""
+
+    first: str
+    second: str
+    estimate: float
+    low: float
+    high: float
+
+
+def best_of(contrasts: Sequence[Contrast]) -> Figure:
+    """Give the best of several against one and the same, with an interval for the largest true value.
+
+    With simultaneous intervals it lies between the largest lower and the largest upper bound. The interval of the one
+    that came out best says nothing about the others, whose upper bounds may be higher.
+    """
+    top = max(contrasts, key=lambda one: one.estimate)
+    low, high = (max(getattr(one, end) for one in contrasts) for end in ("low", "high"))
+    return Figure(top.first, top.second, top.estimate, low, high)
+
+
+def best_pair(contrasts: Sequence[Contrast]) -> Figure:
+    """Give the best first less the best second, where every first was compared with every second.
+
+    That is the largest over firsts of the least over seconds, of the true values as of both bounds of simultaneous
+    intervals.
+    """
+    groups = [[one for one in contrasts if one.first == name] for name in dict.fromkeys(one.first for one in contrasts)]
+    top = max((min(group, key=lambda one: one.estimate) for group in groups), key=lambda one: one.estimate)
+    low, high = (max(min(getattr(one, end) for one in group) for group in groups) for end in ("low", "high"))
+    return Figure(top.first, top.second, top.estimate, low, high)
