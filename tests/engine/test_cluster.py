@@ -89,7 +89,7 @@ def test_a_study_on_two_nodes_of_which_one_is_killed_is_that_of_local_processes(
     here = forecast(study, bars=bars, out=tmp_path / "here", workers=0)
     assert len(seen) == 66
     assert not any(outcome.reused for outcome in seen)
-    for table in ("forecasts", "history", "valid"):
+    for table in ("forecasts", "history"):
         assert (there / f"{table}.parquet").read_bytes() == (here / f"{table}.parquet").read_bytes()
 
 

@@ -84,7 +84,7 @@ def test_lack_of_memory_is_said_in_words(plan, monkeypatch, capfd, error):
     def fit_predict(*_, **__):
         raise error
 
-    monkeypatch.setattr("nextday.models.networks.base.Lstm.fit_predict", fit_predict)
+    monkeypatch.setattr("nextday.models.networks.forecasters.Lstm.fit_predict", fit_predict)
     ((_, result, _),) = Workers(0).map(plan.units[:1], plan.job)
     assert result.startswith("out of memory")
     assert capfd.readouterr().err == ""
@@ -103,7 +103,7 @@ def test_failures_are_named_the_rest_is_kept_and_only_the_missing_is_tried_again
     variants = {name: quick["variants"][name] for name in ("LSTM-Raw", "Zero")}
     study = Study.from_values({**quick, "variants": variants, "conformal": {}})
     with monkeypatch.context() as patch:
-        patch.setattr("nextday.models.networks.base.Lstm.build", lambda self, features: 1 / 0)
+        patch.setattr("nextday.models.networks.forecasters.Lstm.build", lambda self, features: 1 / 0)
         with pytest.raises(
             TrainingError,
             match=r"2 of 4 units failed; LSTM-Raw AAA seed 1: ZeroDivisionError: division by zero; .*run again",
