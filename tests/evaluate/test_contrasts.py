@@ -9,6 +9,7 @@ import worlds
 from nextday.evaluate import compare, judge, measure, relation
 from nextday.evaluate.ask import Ask
 from nextday.evaluate.bootstrap import cosine_error, kept, optimal_block, optimal_blocks, resample, robust_block
+from nextday.evaluate.noise import intervals
 from nextday.evaluate.seeds import MIN_SEEDS
 
 WORLD = worlds.World(days=250, tickers=6, signal=0.1, strengths={"A": 1.0, "B": 0.5, "C": 0.0})
@@ -196,6 +197,18 @@ def test_what_the_study_could_see_is_what_the_test_finds(table):
         assert one.detectable == pytest.approx(reach + one.standard_error, rel=1e-6)
         equal = max(one.equal_high - one.estimate, one.estimate - one.equal_low)
         assert one.equality == pytest.approx(equal + 1.4 * one.standard_error)
+
+
+def test_contrasts_that_are_each_a_family_have_the_intervals_of_each_alone():
+    noise, errors = np.random.default_rng(0).standard_t(5, (1000, 4)), np.array([1.0, 2.0, 0.0, 1.5])
+    noise[:, 2], estimates = 0, np.array([0.3, -4.0, 0.0, 1.0])
+    together = intervals(estimates, noise, errors, 0.05, alone=True)
+    for at in range(4):
+        one = slice(at, at + 1)
+        single = intervals(estimates[one], noise[:, one], errors[one], 0.05)
+        assert {name: column[at] for name, column in together.items()} == {
+            name: each[0] for name, each in single.items()
+        }
 
 
 def test_simultaneous_intervals_are_wider_than_those_for_equivalence(table):

@@ -126,15 +126,15 @@ class _Engine:
         columns |= intervals(columns["estimate"], noise, columns["standard_error"], self.alpha, judged)
         columns["slow_error"] = cosine_error(series) if self.days > 1 else np.zeros(len(asks))
         columns["swing"] = _swings(columns, freedom_of(self.days, self.block)) & (own > REMEMBERS)
-        same = (columns["standard_error"] == 0) & (np.abs(columns["estimate"]) < TINY)
+        same = ((columns["standard_error"] == 0) & (np.abs(columns["estimate"]) < TINY)).tolist()
+        rows = zip(*(column.tolist() for column in columns.values()), strict=True)
         return tuple(
             Contrast(
                 ask.first, self.losses.benchmark if ask.second is None else ask.second,
                 margin=self.margin if ask.margin is None else ask.margin,
-                **{name: column[at].item() for name, column in columns.items()},
-                identical=bool(same[at]), withheld=withheld[at],
+                **dict(zip(columns, row, strict=True)), identical=twins, withheld=reason,
             )
-            for at, ask in enumerate(asks)
+            for ask, row, twins, reason in zip(asks, rows, same, withheld, strict=True)
         )  # fmt: skip
 
     def beaten(self, name: str) -> bool:
