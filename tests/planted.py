@@ -82,13 +82,24 @@ def _zscores(values: np.ndarray) -> np.ndarray:
 def _following_volatility(
     rng: np.random.Generator, shocks: np.ndarray, signal: float, noise: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Returns whose mean follows the logarithm of the volatility of the last 20 days, which persists; and these means."""
-    returns, means, log = np.zeros(shocks.shape), np.zeros(shocks.shape), np.zeros(len(shocks))
+    """Returns whose mean follows the logarithm of the volatility of the last 20 days, which persists; and these means.
+
+    The mean moves the volatility that it follows, so its level and spread, and with them the share that can be forecast,
+    are known only once it has been drawn: drawn again from what was found, they settle within five passes.
+    """
+    log = np.zeros(shocks.shape)
     for at in range(1, shocks.shape[1]):
-        log = 0.97 * log + 0.12 * rng.standard_normal(len(shocks))
-        if at > 20:
-            means[:, at] = signal * np.clip(np.log(returns[:, at - 20 : at].std(axis=1, ddof=1)), -1.5, 1.5) / 0.45
-        returns[:, at] = noise * np.exp(log) * shocks[:, at] + means[:, at]
+        log[:, at] = 0.97 * log[:, at - 1] + 0.12 * rng.standard_normal(len(shocks))
+    volatility = np.exp(log) / np.sqrt(np.exp(2 * log).mean(axis=1, keepdims=True))
+    centre, spread = 0.0, 0.45
+    for _ in range(5):
+        returns, means, seen = np.zeros(shocks.shape), np.zeros(shocks.shape), np.zeros(shocks.shape)
+        for at in range(1, shocks.shape[1]):
+            if at > 20:
+                seen[:, at] = np.clip(np.log(returns[:, at - 20 : at].std(axis=1, ddof=1)), -2, 1.5)
+                means[:, at] = signal * (seen[:, at] - centre) / spread
+            returns[:, at] = noise * volatility[:, at] * shocks[:, at] + means[:, at]
+        centre, spread = seen[1:, WARM:].mean(), seen[1:, WARM:].std()  # the market comes first and is replaced
     return returns, means
 
 

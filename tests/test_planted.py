@@ -12,7 +12,7 @@ from nextday.evaluate import relation
 
 
 @pytest.mark.parametrize(
-    ("kind", "share"), [("volz", 0.09), ("mkt", 0.09), ("ar", 0.09), ("rollvol", 0.05), ("null", 0.0)]
+    ("kind", "share"), [("volz", 0.09), ("mkt", 0.09), ("ar", 0.09), ("rollvol", 0.09), ("null", 0.0)]
 )
 def test_the_share_of_variance_that_can_be_forecast_is_the_planted_one(kind, share):
     frame, means = planted.bars(kind, 3)

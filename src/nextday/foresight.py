@@ -8,8 +8,8 @@ import numpy as np
 
 from nextday.evaluate.ask import Ask
 from nextday.evaluate.bootstrap import freedom_of, heavy, robust_block
-from nextday.evaluate.contrasts import Comparison, Contrast
-from nextday.evaluate.inference import design_of, slopes_of
+from nextday.evaluate.contrasts import Comparison, Contrast, detectable_of
+from nextday.evaluate.inference import design_of, room_of, slopes_of
 from nextday.evaluate.losses import average, loss_named, seed_counts
 from nextday.evaluate.noise import intervals
 from nextday.evaluate.seeds import Pivot, reason_of_seeds
@@ -82,9 +82,10 @@ def foresee(
     random = [[name for name in (one.first, one.second) if seeds.get(name)] for one in planned]
     shapes = [_shape(one, names, there, pooled) for one, names in zip(planned, random, strict=True)]
     critical = _critical(comparison, planned, shapes, average(series, axis=1), there)
+    samples, share = _room(comparison, there)
     found = []
     for one, rho, wide, names, shape in zip(planned, together, critical, random, shapes, strict=True):
-        one = replace(one, critical=wide)
+        one = replace(one, critical=wide, detectable=detectable_of(one.standard_error, wide, samples, share))
         times = one.needs_for_equality().both if one.standard_error > 0 else 0.0
         found.append(
             Foresight(
@@ -93,6 +94,14 @@ def foresee(
             )
         )  # fmt: skip
     return tuple(found)
+
+
+def _room(comparison: Comparison, there: Design) -> tuple[int, float]:
+    """Count the pairs of ticker and date in the planned study, and say which share can be forecast at most."""
+    losses = comparison.losses
+    means, base = (np.nanmean(average(one, axis=axis), axis=-1) for one, axis in ((losses.grid, 1), (losses.base, 0)))
+    samples, share = room_of(losses, loss_named(losses.loss).skill(means, base))
+    return (there.tickers * there.days if samples else 0), share
 
 
 def _scale(one: Contrast, rho: float, here: Design, there: Design, *, pooled: bool) -> Contrast:

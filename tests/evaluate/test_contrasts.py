@@ -9,6 +9,8 @@ import worlds
 from nextday.evaluate import compare, judge, measure, relation
 from nextday.evaluate.ask import Ask
 from nextday.evaluate.bootstrap import cosine_error, kept, optimal_block, optimal_blocks, resample, robust_block
+from nextday.evaluate.contrasts import detectable_of
+from nextday.evaluate.noise import intervals
 from nextday.evaluate.seeds import MIN_SEEDS
 
 WORLD = worlds.World(days=250, tickers=6, signal=0.1, strengths={"A": 1.0, "B": 0.5, "C": 0.0})
@@ -193,9 +195,40 @@ def test_what_the_study_could_see_is_what_the_test_finds(table):
     """A standard error beyond the critical value of the simultaneous test; 1.4 beyond the interval for equality."""
     for one in compare(measure(table), replicates=500).contrasts:
         reach = max(one.high - one.estimate, one.estimate - one.low)
-        assert one.detectable == pytest.approx(reach + one.standard_error, rel=1e-6)
+        assert detectable_of(one.standard_error, one.critical, 0, 1) == pytest.approx(reach + one.standard_error)
+        assert 1 < one.detectable / (reach + one.standard_error) < 1.2
         equal = max(one.equal_high - one.estimate, one.estimate - one.equal_low)
         assert one.equality == pytest.approx(equal + 1.4 * one.standard_error)
+
+
+def test_a_difference_that_can_be_seen_pays_for_the_noise_of_its_own_forecasts():
+    """By search: the smallest difference beyond its own error, whose forecasts move by what an R2 of 5 % asks for."""
+
+    def needed(difference, error, samples):
+        own = np.linspace(0, 0.05, 200_001)  # variances of forecasts, the signal being y * sqrt(R2 / v)
+        gain = 2 * np.sqrt(0.05 * own) - own
+        return 3.2 * np.sqrt(error**2 + own[np.argmax(gain >= 1 - (1 - difference) ** 2)] / samples)
+
+    for error, samples in ((0.002, 600), (0.001, 2000), (0.002, 6930)):
+        found = detectable_of(error, 2.2, samples, 0.05)
+        assert needed(found, error, samples) == pytest.approx(found, rel=1e-3)
+        assert all(needed(share * found, error, samples) > share * found for share in (0.5, 0.9, 0.99))
+    lost = detectable_of(0.003, 2.2, 300, 0.05)  # more than can be gained
+    assert lost == pytest.approx(3.2 * np.sqrt(0.003**2 + lost * (2 - lost) / 300))
+    assert detectable_of(0.003, 2.2, 300, 0.5) < detectable_of(0.003, 2.2, 300, 0.2) < lost
+    assert detectable_of(0.0, 2.2, 300, 0.05) == 0
+
+
+def test_contrasts_that_are_each_a_family_have_the_intervals_of_each_alone():
+    noise, errors = np.random.default_rng(0).standard_t(5, (1000, 4)), np.array([1.0, 2.0, 0.0, 1.5])
+    noise[:, 2], estimates = 0, np.array([0.3, -4.0, 0.0, 1.0])
+    together = intervals(estimates, noise, errors, 0.05, alone=True)
+    for at in range(4):
+        one = slice(at, at + 1)
+        single = intervals(estimates[one], noise[:, one], errors[one], 0.05)
+        assert {name: column[at] for name, column in together.items()} == {
+            name: each[0] for name, each in single.items()
+        }
 
 
 def test_simultaneous_intervals_are_wider_than_those_for_equivalence(table):

@@ -11,7 +11,7 @@ import pytest
 
 import worlds
 from nextday.errors import VerdictError
-from nextday.evaluate import load_forecasts, measure, prepare, score
+from nextday.evaluate import load_forecasts, measure, prepare, reading, score
 from nextday.evaluate.dates import read_days
 from nextday.reporting import write_csv
 
@@ -178,6 +178,16 @@ def test_what_is_no_table_is_refused_in_one_line(tmp_path):
             load_forecasts(path)
     with pytest.raises(VerdictError, match="forecasts must be a Polars or a pandas frame, not list"):
         prepare([1, 2])
+
+
+def test_a_table_is_read_once_unless_it_is_too_large_to_be_held(table, monkeypatch):
+    held = prepare(table).at_hand()
+    assert held.rows.collect().equals(table)
+    whole = measure(held)
+    monkeypatch.setattr(reading, "AT_ONCE", 10)
+    rows = prepare(table.lazy())
+    assert rows.at_hand() is rows
+    assert np.array_equal(measure(rows).grid, whole.grid)
 
 
 def test_preparing_twice_changes_nothing(table):

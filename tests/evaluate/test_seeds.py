@@ -7,7 +7,16 @@ from scipy import stats
 import worlds
 from nextday.evaluate import compare
 from nextday.evaluate.bootstrap import resample
-from nextday.evaluate.seeds import FEW_DRAWS, Pivot, columns_of, pivots, reason_of_seeds, seed_covariance, seed_errors
+from nextday.evaluate.seeds import (
+    FEW_DRAWS,
+    GRID,
+    Pivot,
+    columns_of,
+    pivots,
+    reason_of_seeds,
+    seed_covariance,
+    seed_errors,
+)
 
 WORLD = worlds.World(days=300, tickers=4, bias=0.3, seeds=6)
 SHARES = resample(300, block=20.0, replicates=500, seed=0) / 300
@@ -34,6 +43,36 @@ def test_of_one_network_for_all_tickers_it_is_that_between_the_means():
     found = columns(replace(WORLD, pooled=True))
     _, gross = seed_covariance(found, SHARES)
     assert gross[0, 0] == pytest.approx(found.by_seed[0].mean(axis=1).var(ddof=1) / 6)
+
+
+@pytest.mark.parametrize("pooled", [(), ("B",)])
+def test_the_covariance_of_all_columns_is_that_of_each_pair(pooled):
+    """The slow and obvious way: pair by pair, a product over calendars for each."""
+    actual, known = worlds.sample(WORLD, 0)
+    more = {"C": known["A"][:4] + 0.5 * known["B"][:4], "D": 0.3 * known["B"][:4], "E": known["A"][:1]}
+    found = columns_of(worlds.losses_of(actual, known | more, pooled=pooled))
+    net, gross = seed_covariance(found, SHARES)
+    for v, first in enumerate(found.by_seed):
+        for w, second in enumerate(found.by_seed):
+            count, tickers = first.shape
+            if count < 2 or found.seeds[v] != found.seeds[w]:
+                assert net[v, w] == gross[v, w] == 0
+                continue
+            one, two = (by_seed - by_seed.mean(axis=0) for by_seed in (first, second))
+            if found.pooled[v] or found.pooled[w]:
+                one, two, tickers = one.mean(axis=1), two.mean(axis=1), 1
+            days = [SHARES @ (found.daily_by_seed[at] - found.daily_by_seed[at].mean(axis=0)).T for at in (v, w)]
+            of_days = ((days[0] - days[0].mean(axis=0)) * (days[1] - days[1].mean(axis=0))).sum() / len(SHARES)
+            assert gross[v, w] == pytest.approx((one * two).sum() / (count - 1) / (count * tickers**2), rel=1e-12)
+            assert net[v, w] == pytest.approx(gross[v, w] - of_days / (count - 1) / count, rel=1e-9, abs=1e-15)
+
+
+def test_draws_are_interpolated_as_numpy_does():
+    normal = np.concatenate([np.random.default_rng(0).standard_normal(10_000), GRID, [-9, 9]])
+    for shape in (Pivot(3, 4, 0), Pivot(3, 4, -1)):
+        values = shape.of_normal(GRID)
+        assert shape.of_normal(normal) == pytest.approx(np.interp(normal, GRID, values), rel=1e-12, abs=1e-13)
+    assert np.array_equal(values, shape.of_normal(GRID[:, None]).ravel())
 
 
 def test_what_single_days_hold_of_it_is_not_counted_twice():

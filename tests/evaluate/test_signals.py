@@ -3,6 +3,8 @@
 import numpy as np
 import polars as pl
 import pytest
+from scipy import stats
+from statsmodels.regression.linear_model import OLS
 
 import worlds
 from nextday.evaluate.signals import any_signal, clark_west, holm, signal, timing
@@ -60,6 +62,17 @@ def test_clark_west_gives_the_published_value():
     ]  # fmt: skip
     actual, predicted = np.array([small]), np.array([small]) - np.array([large])
     assert clark_west(actual, predicted, lags=0)[1] == pytest.approx(0.0001, abs=5e-5)
+
+
+@pytest.mark.parametrize("lags", [0, 1, 12, 80])
+def test_the_errors_are_newey_and_wests_as_statsmodels_has_them(lags):
+    rng = np.random.default_rng(2)
+    actual, predicted = returns(rng)[:, :60], rng.standard_normal((TICKERS, 60))
+    daily = (actual**2 - (actual - predicted) ** 2 + predicted**2).mean(axis=0)
+    known = OLS(daily, np.ones(60)).fit(cov_type="HAC", cov_kwds={"maxlags": lags})
+    statistic, p_value = clark_west(actual, predicted, lags=lags)
+    assert statistic == pytest.approx(known.tvalues[0], rel=1e-12)
+    assert p_value == pytest.approx(stats.norm.sf(known.tvalues[0]), rel=1e-11)
 
 
 def test_the_table_and_the_arrays_have_one_clark_west():

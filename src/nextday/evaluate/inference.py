@@ -16,7 +16,8 @@ from nextday.evaluate.bootstrap import (
     resample,
     robust_block,
 )
-from nextday.evaluate.contrasts import Comparison, Contrast
+from nextday.evaluate.contrasts import Comparison, Contrast, detectable_of
+from nextday.evaluate.guards import BEST_R2
 from nextday.evaluate.losses import Loss, Losses, loss_named
 from nextday.evaluate.noise import TINY, draw_errors, intervals
 from nextday.evaluate.seeds import Pivot, columns_of, reason_of_seeds, seed_covariance
@@ -124,17 +125,18 @@ class _Engine:
         withheld = [self._withheld(*each) for each in facts]
         judged = np.array([not reason for reason in withheld])
         columns |= intervals(columns["estimate"], noise, columns["standard_error"], self.alpha, judged)
+        columns["detectable"] = self._detectable(columns)
         columns["slow_error"] = cosine_error(series) if self.days > 1 else np.zeros(len(asks))
         columns["swing"] = _swings(columns, freedom_of(self.days, self.block)) & (own > REMEMBERS)
-        same = (columns["standard_error"] == 0) & (np.abs(columns["estimate"]) < TINY)
+        same = ((columns["standard_error"] == 0) & (np.abs(columns["estimate"]) < TINY)).tolist()
+        rows = zip(*(column.tolist() for column in columns.values()), strict=True)
         return tuple(
             Contrast(
                 ask.first, self.losses.benchmark if ask.second is None else ask.second,
                 margin=self.margin if ask.margin is None else ask.margin,
-                **{name: column[at].item() for name, column in columns.items()},
-                identical=bool(same[at]), withheld=withheld[at],
+                **dict(zip(columns, row, strict=True)), identical=twins, withheld=reason,
             )
-            for at, ask in enumerate(asks)
+            for ask, row, twins, reason in zip(asks, rows, same, withheld, strict=True)
         )  # fmt: skip
 
     def beaten(self, name: str) -> bool:
@@ -178,6 +180,12 @@ class _Engine:
         ratios = draws.std(axis=0, ddof=1)[errors > 0] / errors[errors > 0]
         return float(ratios[np.argmax(np.abs(np.log(ratios)))]) if len(ratios) else 1.0
 
+    def _detectable(self, columns: dict[str, np.ndarray]) -> np.ndarray:
+        """Give the minimum detectable differences of some contrasts."""
+        samples, share = room_of(self.losses, self.skills)
+        both = zip(columns["standard_error"].tolist(), columns["critical"].tolist(), strict=True)
+        return np.array([detectable_of(error, critical, samples, share) for error, critical in both])
+
     def _withheld(self, row: np.ndarray, shape: Pivot, own: float, date_error: float, seed_error: float) -> str:
         names = (*self.at, self.losses.benchmark)
         used = [(names[at], len(self.columns.seeds[at])) for at in np.flatnonzero(row) if self.columns.seeds[at]]
@@ -194,6 +202,16 @@ def _swings(columns: dict[str, np.ndarray], freedom: float) -> np.ndarray:
     wide = critical * np.hypot(columns["slow_error"], columns["seed_error"])
     resolved = (columns["low"] > 0) | (columns["high"] < 0)
     return resolved & (np.abs(columns["estimate"]) < wide) & (columns["standard_error"] > 0)
+
+
+def room_of(losses: Losses, skills: np.ndarray) -> tuple[int, float]:
+    """Count the pairs of ticker and date, and say which share of the variance can be forecast at most.
+
+    That is the most that is known of daily returns, or what the best variant forecasts here; for the squared loss.
+    """
+    if losses.loss != "squared":
+        return 0, 1.0
+    return int((~np.isnan(losses.base)).sum()), max(BEST_R2, 1 - (1 - float(skills.max())) ** 2)
 
 
 def slopes_of(loss: Loss, means: np.ndarray) -> np.ndarray:

@@ -73,37 +73,45 @@ def _noise(
     root = vectors * np.sqrt(np.maximum(values, 0))
     normal = rng.standard_normal((len(by_date), len(root))) @ (root.T @ weights.T)
     normal /= np.where(by_seed > 0, np.maximum(normal.std(axis=0), 1e-300), 1)
+    alike: dict[Pivot, list[int]] = {}
+    for at, shape in enumerate(shapes):
+        alike.setdefault(shape, []).append(at)
     drawn = []
     for sign in (1, -1):
-        of_seeds = np.stack([shape.of_normal(sign * z) for shape, z in zip(shapes, normal.T, strict=True)], axis=1)
+        of_seeds = np.empty_like(normal)
+        for shape, columns in alike.items():
+            of_seeds[:, columns] = shape.of_normal(sign * normal[:, columns])
         drawn.append(sign * by_date + by_seed * of_seeds)
     return np.concatenate(drawn)
 
 
 def intervals(
-    estimates: np.ndarray, noise: np.ndarray, errors: np.ndarray, alpha: float, judged: np.ndarray | None = None
-) -> dict[str, np.ndarray]:
+    estimates: np.ndarray, noise: np.ndarray, errors: np.ndarray, alpha: float, judged: np.ndarray | None = None, *,
+    alone: bool = False,
+) -> dict[str, np.ndarray]:  # fmt: skip
     """Simultaneous and equivalence intervals, p-values alone and adjusted; each of shape [contrast].
 
     By max-|t| (Romano and Wolf 2005), after each side of each contrast's noise, [draw, contrast], has been brought to
     one scale where the simultaneous interval will end: so a contrast of few seeds, whose draws are heavy or skewed,
-    does not widen the others. Those that are not ``judged`` do not count in the maximum.
+    does not widen the others. Those that are not ``judged`` do not count in the maximum. With ``alone`` each contrast
+    is a family of its own.
     """
     safe = np.where(errors == 0, np.inf, errors)
     t = noise / safe
-    beyond = min(max(alpha / 2 / len(estimates), TAIL / len(t)), alpha / 2)  # past Bonferroni's, if draws suffice
+    share = alpha / 2 / (1 if alone else len(estimates))
+    beyond = min(max(share, TAIL / len(t)), alpha / 2)  # past Bonferroni's, if draws suffice
     up, down = (np.maximum(np.quantile(side, 1 - beyond, axis=0) / NORMAL, 1e-9) for side in (t, -t))
     level = np.where(t > 0, t / up, -t / down)  # [draw, contrast]
     counted = level[:, judged] if judged is not None and judged.any() else level
-    largest, seen = counted.max(axis=1), estimates / safe
+    largest, seen = level if alone else counted.max(axis=1, keepdims=True), estimates / safe
     seen = np.where(seen > 0, seen / up, -seen / down)  # what puts zero at the end of an interval
-    wide, narrow = np.quantile(largest, 1 - alpha), np.quantile(level, 1 - 2 * alpha, axis=0)
+    wide, narrow = np.quantile(largest, 1 - alpha, axis=0), np.quantile(level, 1 - 2 * alpha, axis=0)
     return {
         "low": estimates - wide * up * errors,
         "high": estimates + wide * down * errors,
         "equal_low": estimates - narrow * up * errors,
         "equal_high": estimates + narrow * down * errors,
         "p_value": (1 + (level >= seen).sum(axis=0)) / (1 + len(level)),
-        "p_adjusted": (1 + (largest[:, None] >= seen).sum(axis=0)) / (1 + len(level)),
+        "p_adjusted": (1 + (largest >= seen).sum(axis=0)) / (1 + len(level)),
         "critical": np.where(errors > 0, wide * np.maximum(up, down), NORMAL),
     }

@@ -54,12 +54,8 @@ def split(comparison: Comparison, *, replicates: int = 2000, seed: int = 0) -> t
         moved = estimates[:, None] * (tilts @ whole.daily)  # what a day does to the slope
         drawn, covariances = shares @ (weights @ columns.daily + moved).T, seed_covariance(columns, shares)
         known, noise, _ = draw_errors(drawn, columns, weights, covariances, block=comparison.block, seed=seed)
-        errors = known["standard_error"]
-        alone = [intervals(estimates[at : at + 1], noise[:, at : at + 1], errors[at : at + 1], comparison.alpha)
-                 for at in range(len(asked))]  # fmt: skip
-        found[name] = [
-            (estimate, one["low"][0], one["high"][0]) for estimate, one in zip(estimates, alone, strict=True)
-        ]
+        alone = intervals(estimates, noise, known["standard_error"], comparison.alpha, alone=True)
+        found[name] = list(zip(estimates, alone["low"], alone["high"], strict=True))
     return tuple(
         Parts(one.first, one.second, *map(float, (*found["penalty"][at], *found["signal"][at])))
         for at, one in enumerate(asked)

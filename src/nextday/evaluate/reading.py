@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 KNOWN = ("variant", "ticker", "fold", "seed", "origin", "date", "actual", "predicted", "contaminated")
 LEVEL = re.compile(r"q[\d.+-].*", re.IGNORECASE)
+AT_ONCE = 10_000_000  # rows that are held in memory
 SEPARATORS = ";\t|"  # a header with one of these and no comma
 
 
@@ -31,6 +32,12 @@ class Prepared:
 
     rows: pl.LazyFrame
     notes: tuple[str, ...] = ()
+
+    def at_hand(self) -> "Prepared":
+        """Read the rows into memory, once for all that is done with them; a larger table stays where it is."""
+        if self.rows.select(pl.len()).collect().item() > AT_ONCE:
+            return self
+        return Prepared(self.rows.collect().lazy(), self.notes)
 
 
 def load_forecasts(path: Path | str) -> pl.LazyFrame:

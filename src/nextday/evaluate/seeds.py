@@ -18,7 +18,8 @@ MIN_SEEDS = 3
 ENOUGH = 5  # seeds, where seed variance dominates
 FEW_DRAWS = 8.0  # independent trainings below which a dominant seed variance is not known well enough
 MANY_DRAWS = 20  # independent trainings from which on they are not all lucky
-GRID = np.linspace(-5, 5, 1001)  # of standard normal draws
+WIDEST, STEPS = 5, 1000  # of standard normal draws
+GRID = np.linspace(-WIDEST, WIDEST, STEPS + 1)
 SIMULATED = 40_000  # draws of a skewed pivot
 ENOUGH_DRAWS = 1000  # resampled calendars, for the variance of single days
 MOST_DRAWS = 60  # trainings beyond which the pivot's skew no longer matters and it is not simulated for more
@@ -82,25 +83,33 @@ def seed_covariance(columns: Columns, shares: np.ndarray) -> tuple[np.ndarray, n
     seed-by-day interaction is in the bootstrap over dates already (``shares``, [replicate, date]), so it is subtracted
     from the net one. The gross one keeps it, see ``seed_errors``.
     """
-    centred = [by_seed - by_seed.mean(axis=0) for by_seed in columns.by_seed]  # [seed, ticker]
-    shares = shares[:ENOUGH_DRAWS]
-    resampled = [shares @ (daily - daily.mean(axis=0)).T for daily in columns.daily_by_seed]  # [replicate, seed]
-    resampled = [means - means.mean(axis=0) for means in resampled]
-    count = len(centred)
+    shares, count = shares[:ENOUGH_DRAWS], len(columns.seeds)
     net, gross = np.zeros((2, count, count))
-    for v in range(count):
-        for w in range(v, count):
-            seeds, tickers = centred[v].shape
-            if seeds < 2 or (v != w and columns.seeds[v] != columns.seeds[w]):
-                continue
-            if columns.pooled[v] or columns.pooled[w]:
-                all_of_it = (centred[v].mean(axis=1) * centred[w].mean(axis=1)).sum() / (seeds - 1) / seeds
-            else:
-                all_of_it = (centred[v] * centred[w]).sum() / (seeds - 1) / (seeds * tickers**2)
-            of_single_days = (resampled[v] * resampled[w]).sum() / len(shares) / (seeds - 1) / seeds
-            gross[v, w] = gross[w, v] = all_of_it
-            net[v, w] = net[w, v] = all_of_it - of_single_days
+    groups: dict[tuple[int, ...], list[int]] = {}
+    for at, by_seed in enumerate(columns.by_seed):  # columns without seeds share nothing
+        if len(by_seed) > 1:
+            groups.setdefault(columns.seeds[at], []).append(at)
+    for seeds, members in groups.items():
+        own = np.ix_(members, members)
+        gross[own] = _between_seeds(columns, members)
+        daily = np.stack([columns.daily_by_seed[at] for at in members])  # [column, seed, date]
+        resampled = (daily - daily.mean(axis=1, keepdims=True)).reshape(-1, daily.shape[2]) @ shares.T
+        resampled -= resampled.mean(axis=1, keepdims=True)
+        flat = resampled.reshape(len(members), -1)
+        net[own] = gross[own] - flat @ flat.T / len(shares) / (len(seeds) - 1) / len(seeds)
     return net, gross
+
+
+def _between_seeds(columns: Columns, members: Sequence[int]) -> np.ndarray:
+    """Covariance of the mean losses of some columns of the same seeds, [column, column]."""
+    by_seed = np.stack([columns.by_seed[at] for at in members])  # [column, seed, ticker]
+    centred = by_seed - by_seed.mean(axis=1, keepdims=True)
+    seeds, tickers = centred.shape[1:]
+    alone, means = centred.reshape(len(members), -1), centred.mean(axis=2)
+    together = np.stack([(alone * row).sum(axis=1) for row in alone]) / (seeds - 1) / (seeds * tickers**2)
+    as_one = np.stack([(means * row).sum(axis=1) for row in means]) / (seeds - 1) / seeds
+    pooled = np.array([columns.pooled[at] for at in members])
+    return np.where(pooled[:, None] | pooled, as_one, together)
 
 
 def seed_errors(
@@ -143,8 +152,8 @@ class Pivot:
     def of_normal(self, normal: np.ndarray) -> np.ndarray:
         """Map standard normal draws to draws of this distribution, rank by rank."""
         if not self.skew:
-            return np.interp(normal, GRID, _symmetric(self.freedom))
-        return self.skew * np.interp(self.skew * normal, GRID, _skewed(self.seeds, self.tickers))
+            return _on_grid(normal, _symmetric(self.freedom))
+        return self.skew * _on_grid(self.skew * normal, _skewed(self.seeds, self.tickers))
 
 
 def pivots(columns: Columns, weights: np.ndarray) -> list[Pivot]:
@@ -180,6 +189,14 @@ def worth(variances: np.ndarray, seeds: int) -> float:
         return float(len(variances))
     found = (variances.sum() ** 2 - 2 / (seeds + 1) * squares) / (squares * (seeds - 1) / (seeds + 1))
     return float(np.clip(found, 1, len(variances)))
+
+
+def _on_grid(normal: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Interpolate values on ``GRID``, whose steps are equal: without the search of ``np.interp``."""
+    inside = np.clip(normal, -WIDEST, WIDEST)
+    at = np.minimum(((inside + WIDEST) * (STEPS / (2 * WIDEST))).astype(np.intp), STEPS - 1)
+    slopes = np.diff(values) / np.diff(GRID)
+    return slopes[at] * (inside - GRID[at]) + values[at]
 
 
 @lru_cache(maxsize=256)

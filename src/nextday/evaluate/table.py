@@ -110,9 +110,6 @@ class _Scored:
     penalty: Cells | None
 
 
-AT_ONCE = 10_000_000  # rows that are held in memory
-
-
 class _Table:
     """Reads one variant of a forecasts table at a time and holds it against the finest actual values there are."""
 
@@ -123,8 +120,7 @@ class _Table:
             raise VerdictError(crossing)
         self.loss, self.sizes = loss, dict[str, list[float]]()
         self.rows = select_columns(with_pinball(rows) if loss == "pinball" else rows, loss)
-        if self.rows.select(pl.len()).collect().item() <= AT_ONCE:
-            self.rows = self.rows.collect().lazy()  # read once; a larger table is read anew for each variant
+        self.rows = Prepared(self.rows).at_hand().rows  # a larger table is read anew for each variant
         self.variants = [str(name) for name in self._unique("variant")]
         self._check_keys(benchmark)
         self.tickers = tuple(self._unique("ticker").sort().to_list())
@@ -224,7 +220,7 @@ class _Table:
     def _refuse_bad_rows(self, rows: pl.DataFrame, at: np.ndarray, variant: str, size: int) -> None:
         numbers = [name for name in ("actual", "predicted", self.loss) if name in rows.columns]
         for name in numbers:
-            finite = rows[name].is_finite().fill_null(value=False)
+            finite = np.isfinite(rows[name].to_numpy())  # what is missing is not
             if not finite.all():
                 wrong = rows.filter(~finite)
                 raise VerdictError(f"{variant}: {len(wrong)} values of {name} are not finite; first: {_show(wrong)}")

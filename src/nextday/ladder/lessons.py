@@ -91,10 +91,16 @@ def _overall(ladder: Ladder) -> list[Lesson]:
     contrasts = [one for one in ladder.comparison.against_benchmark if one.first in names]
     judged = [one for one in contrasts if not one.withheld]
     withheld = [one for one in contrasts if one.withheld]
-    if withheld and not any(one.low > 0 for one in judged):  # a gain stands alone, "none" does not
+    if withheld and not judged:
         return [Lesson(LAST, OVERALL, WITHHELD, f"Withheld: {withheld[0].withheld}.")]
-    left_out = f" {len(withheld)} more withheld ({withheld[0].withheld})." if withheld else ""
+    left_out = f" Not judged: {_named(withheld)} ({withheld[0].withheld})." if withheld else ""
     return [_against_zero(ladder, judged, left_out)] if judged else []
+
+
+def _named(contrasts: Sequence[Contrast]) -> str:
+    """Name a few variants, and count the others."""
+    names = [one.first for one in contrasts]
+    return join([*names[:MOST], f"{len(names) - MOST} more"] if len(names) > MOST else names)
 
 
 def _against_zero(ladder: Ladder, judged: Sequence[Contrast], left_out: str) -> Lesson:
