@@ -93,13 +93,17 @@ def _overall(ladder: Ladder) -> list[Lesson]:
     withheld = [one for one in contrasts if one.withheld]
     if withheld and not judged:
         return [Lesson(LAST, OVERALL, WITHHELD, f"Withheld: {withheld[0].withheld}.")]
-    left_out = f" Not judged: {_named(withheld)} ({withheld[0].withheld})." if withheld else ""
-    return [_against_zero(ladder, judged, left_out)] if judged else []
+    return [_against_zero(ladder, judged, _left_out(withheld))] if judged else []
 
 
-def _named(contrasts: Sequence[Contrast]) -> str:
-    """Name a few variants, and count the others."""
-    names = [one.first for one in contrasts]
+def _left_out(withheld: Sequence[Contrast]) -> str:
+    """Name the models that cannot be judged, with the reason."""
+    names = list(dict.fromkeys(one.first for one in withheld))
+    return f" Not judged: {_some(names)} ({withheld[0].withheld})." if withheld else ""
+
+
+def _some(names: Sequence[str]) -> str:
+    """Name a few, and count the others."""
     return join([*names[:MOST], f"{len(names) - MOST} more"] if len(names) > MOST else names)
 
 
@@ -118,9 +122,8 @@ def _against_zero(ladder: Ladder, judged: Sequence[Contrast], left_out: str) -> 
 def _head(said: str, what: str, ahead: Sequence[str], margin: float) -> str:
     """Say how many models beat the zero forecast."""
     if said == YES:
-        shown = [*ahead[:MOST], f"{len(ahead) - MOST} more"] if len(ahead) > MOST else ahead
         verb = "is" if len(ahead) == 1 else "are"
-        return f"Yes: of {what} {join(shown)} {verb} significantly better than the zero forecast."
+        return f"Yes: of {what} {_some(ahead)} {verb} significantly better than the zero forecast."
     if said == NO:
         return f"No: none of the {what} beats the zero forecast by the margin of {percent(margin)}."
     return f"Inconclusive: none of the {what} is significantly better than the zero forecast."
@@ -135,15 +138,17 @@ def _across(stage: Stage, asked: Across, ladder: Ladder) -> list[Lesson]:
     every = ladder.comparison
     pairs: list[tuple[str, str | None]] = [(name, base) for name in first for base in second]
     comparison = compare(subset(every.losses, [*first, *second]), alpha=every.alpha, matches=pairs)
-    if comparison.withheld:
-        return [Lesson(stage.name, asked.question, WITHHELD, f"Withheld: {comparison.withheld}.")]
-    top = best_pair(comparison.contrasts)
+    judged = [one for one in comparison.contrasts if not one.withheld]
+    withheld = [one for one in comparison.contrasts if one.withheld]
+    if not judged:
+        return [Lesson(stage.name, asked.question, WITHHELD, f"Withheld: {withheld[0].withheld}.")]
+    top = best_pair(judged)
     said, why = (_leads if asked.asks == "leads" else _keeps_up)(top, comparison.margin)
     there = [one.name for one in ladder.stages if one.name in asked.against and {*one.names.values()} & {*second}]
     who = f"{_among(top.first, len(first), asked.of, [stage.name])}, against "
     who += _among(top.second, len(second), asked.among, there)
     reach = _written(top, comparison, "the best of each" if len(pairs) > 1 else "")
-    text = f"{said.capitalize()}: {who}: {reach}{why}{_contamination(ladder, top.first)}."
+    text = f"{said.capitalize()}: {who}: {reach}{why}{_contamination(ladder, top.first)}.{_left_out(withheld)}"
     return [Lesson(stage.name, asked.question, said, text, top.estimate, top.low, top.high)]
 
 
