@@ -394,3 +394,35 @@ def test_a_plugin_that_does_not_exist_is_named():
 
 def test_a_split_is_a_value():
     assert Split(0, slice(0, 1), slice(1, 2), slice(2, 3)).fold == 0
+
+
+def test_the_study_that_was_run_is_written_and_repeats_exactly(plugin, bars, tmp_path):
+    bars.frame.write_parquet(tmp_path / "bars.parquet")
+    study = study_of(
+        plugin(CONSTANT), data=str(tmp_path / "bars.parquet"), seeds=[3, 5], training={"learning_rate": "1e-4"}
+    )
+    results = nextday.run(study, out=tmp_path / "one", workers=0)
+    again = nextday.run(results.out / "study.yaml", out=tmp_path / "two", workers=0)
+    assert again.forecasts.equals(results.forecasts)
+    assert again.study.model_copy(update={"plugins": study.plugins}) == study
+    page = (results.out / "report.html").read_text()
+    assert "nextday run lab/study.yaml --out ." in page
+    assert "ln(adj_close[t] / adj_close[t-1])" in page
+
+
+def test_a_study_of_bars_handed_over_says_so(plugin, bars, tmp_path):
+    results = nextday.run(study_of(plugin(CONSTANT)), bars=bars.frame, out=tmp_path, workers=0)
+    assert "data: bars handed over in Python" in (results.out / "study.yaml").read_text()
+    with pytest.raises(DataError, match="bars handed over in Python"):
+        nextday.run(results.out / "study.yaml", out=tmp_path, workers=0)
+
+
+def test_a_feature_that_never_moves_is_named(plugin, bars, tmp_path):
+    frame = bars.frame.with_columns(still=pl.lit(1.0))
+    study = study_of(
+        plugin(CONSTANT),
+        feature_sets={"mine": ["log_return", "still"]},
+        variants={"Mine": {"model": "mine", "features": "mine"}},
+    )
+    results = nextday.run(study, bars=frame, out=tmp_path, workers=0)
+    assert "feature still of AAA never moves in the training range: it tells nothing" in results.notes

@@ -25,6 +25,7 @@ from nextday.engine import (
     open_workers,
 )
 from nextday.engine.catalogs import own_losses, with_losses
+from nextday.engine.plan import inputs_of
 from nextday.engine.rehearse import rehearse
 from nextday.evaluate import Comparison, Verdict, calibrate, load_baselines, score, summarise
 from nextday.evaluate.export import as_dict, dump
@@ -41,6 +42,9 @@ from nextday.study import Study
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+HANDED_OVER = "bars handed over in Python"  # in study.yaml, which then can only be run with them
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +144,9 @@ def forecast(
         started=started,
         device=device,
         remarks=(*remarks, *plan.notes),
+        inputs=inputs_of(plan, catalogs),
     )
-    folder.write(described, tables)
+    folder.write(described, study.written(folder.path, bars="" if bars is None else HANDED_OVER), tables)
     return folder.path
 
 

@@ -1,5 +1,6 @@
 """A study: everything that decides a result, read from YAML into frozen, checked values."""
 
+import os
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from importlib import resources
 from itertools import pairwise
@@ -265,6 +266,18 @@ class Study(Settings):
         for key, value in (changes or {}).items():
             _change(values, key, value)
         return cls.from_values(values, where=str(study))
+
+    def written(self, folder: Path, *, bars: str = "") -> str:
+        """Write the study as YAML that ``load`` reads as this study, for a file in ``folder``.
+
+        Paths of plugins are relative to it. ``bars`` says where bars came from that no ``data`` names.
+        """
+        values = self.model_dump(mode="json", exclude_defaults=True, exclude_none=True)
+        plugins = [os.path.relpath(name, folder) if name.endswith(".py") else name for name in self.plugins]
+        values |= {"plugins": plugins} if plugins else {}
+        values |= {"data": bars} if bars else {}
+        head = "# Everything that decides the results; keys that are not here have their defaults.\n"
+        return head + yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=120)
 
     @classmethod
     def from_values(cls, values: Mapping[str, object], *, where: str = "study") -> Self:

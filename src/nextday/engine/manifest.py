@@ -4,8 +4,9 @@ import hashlib
 import json
 import platform
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import metadata
+from types import MappingProxyType
 
 import polars as pl
 
@@ -19,7 +20,7 @@ LIBRARIES = ("nextday", "torch", "numba", "numpy", "polars", "scikit-learn", "st
 
 def describe_run(
     study: Study, panel: Panel, outcomes: Sequence[Outcome], checks: dict[str, str], *, started: float, device: str,
-    remarks: Sequence[str] = (),
+    remarks: Sequence[str] = (), inputs: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
 ) -> bytes:  # fmt: skip
     """Give the manifest as JSON, with the notes a reader should see: sessions dropped, fits that did not converge."""
     dropped = {ticker: count for ticker, count in panel.dropped.items() if count}
@@ -51,6 +52,7 @@ def describe_run(
         "device": device, "machine": platform.machine(), "python": platform.python_version(),
         "versions": {library: metadata.version(library) for library in LIBRARIES},
         "checks": checks,
+        "inputs": {name: dict(features) for name, features in inputs.items()},
         "notes": notes,
     }  # fmt: skip
     return json.dumps(manifest, indent=1).encode()

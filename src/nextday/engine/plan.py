@@ -20,6 +20,7 @@ from nextday.samples.windows import cut_windows
 from nextday.study import LOSSES, Study
 
 POOL = "*"
+COLUMN = "a column of the bars"
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +165,16 @@ def make_plan(study: Study, panel: Panel, *, device: Device = "cpu", catalogs: C
     )
     by_place = {(fold.ticker, fold.split.fold): fold for fold in folds}
     return Plan(units, study, features, by_place, models, sets, _still(features, folds))
+
+
+def inputs_of(plan: Plan, catalogs: Catalogs = HOUSE) -> dict[str, dict[str, str]]:
+    """Say of every feature set that a variant reads which features it holds, and their formulas."""
+    own = plan.features.own
+    used = dict.fromkeys(variant.features for variant in plan.study.variants.values())
+    return {
+        name: {one: COLUMN if one in own else catalogs.features[one].formula for one in plan.feature_sets[name]}
+        for name in used
+    }
 
 
 def _check_loss(study: Study, catalogs: Catalogs) -> None:

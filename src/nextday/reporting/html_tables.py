@@ -69,6 +69,7 @@ def lay_out(
         | _parts(comparison, verdict.parts)
         | {
             "variants": _variants(comparison, manifest),
+            "inputs": _inputs(manifest),
             "folds": _folds(folds),
             "metrics": _metrics(scores, comparison),
             "tickers": _by_ticker(comparison, numbers),
@@ -142,6 +143,13 @@ def _variants(comparison: Comparison, manifest: dict[str, Any]) -> Table:
         cells = (variant.get("model"), variant.get("features"), options, ", ".join(map(str, seeds)))
         rows.append((Cell(name), *(Cell(str(text) if text else NOTHING) for text in cells)))
     return _table("The variants", ("variant", "model", "features", "options", "seeds"), rows)
+
+
+def _inputs(manifest: dict[str, Any]) -> Table:
+    """List the features of every set that a variant reads."""
+    sets = manifest.get("inputs", {})
+    rows = [(Cell(name), Cell(one), Cell(formula)) for name, own in sets.items() for one, formula in own.items()]
+    return _table("The feature sets", ("set", "feature", "formula"), rows)
 
 
 def _folds(folds: pl.DataFrame) -> Table:

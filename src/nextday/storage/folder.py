@@ -61,7 +61,7 @@ class StudyFolder:
         """Return the folder of another study of the same results."""
         return StudyFolder(self.path.parent / name)
 
-    def write(self, manifest: bytes, tables: Mapping[str, pl.DataFrame]) -> None:
+    def write(self, manifest: bytes, study: str, tables: Mapping[str, pl.DataFrame]) -> None:
         """Write the tables that have rows, remove those of an earlier run that have none now, then the manifest.
 
         Manifest and report of the earlier run go first, so that its words never stand beside other numbers.
@@ -73,6 +73,7 @@ class StudyFolder:
                 write_parquet(self._file(name), table)
             else:
                 self._file(name).unlink(missing_ok=True)
+        self.put(STUDY, study)
         self.put(MANIFEST, manifest)
 
     def put(self, name: str, content: bytes | str) -> None:
