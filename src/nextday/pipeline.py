@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 import polars as pl
+from threadpoolctl import threadpool_limits
 
 from nextday.analyses import ANALYSES, base
 from nextday.data import Panel, align, load_bars
@@ -171,7 +172,8 @@ def report(folder: Path) -> Results:
     forecasts, history, folds = (tables[name] for name in ("forecasts", "history", "folds"))
     scores = score(forecasts, folds, interval=study.interval)
     baselines, remark = load_baselines(folder.parent / study.baselines, forecasts) if study.baselines else (None, "")
-    judged = answer(folder, study, FEATURE_SETS | study.feature_sets, forecasts, folds, manifest["pooled"])
+    with threadpool_limits(1):  # the number of threads moves the last bits
+        judged = answer(folder, study, FEATURE_SETS | study.feature_sets, forecasts, folds, manifest["pooled"])
     comparison, verdict = judged.comparison, judged.verdict
     shown = base.show(ANALYSES, base.Finished(folder, study, tables, scores))
     write_csv(folder, study.name, forecasts=forecasts, scores=scores)

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
-from threadpoolctl import threadpool_limits
 
 from nextday.errors import StudyError
 from nextday.evaluate.ask import Ask, Subject, asked_by, subjects_of
@@ -85,7 +84,6 @@ class Judged:
     note: str
 
 
-@threadpool_limits.wrap(limits=1)  # the number of threads moves the last bits
 def answer(
     folder: Path, study: Study, feature_sets: Mapping[str, Sequence[str]], forecasts: pl.DataFrame,
     folds: pl.DataFrame, pooled: Sequence[str] = (),
