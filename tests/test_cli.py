@@ -56,7 +56,7 @@ def test_a_study_writes_the_documented_files(climbed):
     plots = ("bars", "per_ticker", "curves", "predictions", "heatmap")
     expected = {f"stage2_ablation_{plot}.png" for plot in plots} | {"stage2_full_comparison.png", "stage2_verdict.png"}
     expected |= {"stage2_results.csv", "stage2_results_by_seed.csv", "stage2_all_predictions.csv"}
-    expected |= {"forecasts.parquet", "history.parquet", "folds.parquet"}  # the tables that have rows
+    expected |= {"study.yaml", "forecasts.parquet", "history.parquet", "folds.parquet"}  # the tables that have rows
     expected |= {"manifest.json", "units", "verdict.json", "report.html"}
     assert {path.name for path in (results / "stage2").iterdir()} == expected
     assert "stage1_full_comparison.png" not in {path.name for path in (results / "stage1").iterdir()}

@@ -48,7 +48,7 @@ BAD = {
         "looks into the future",
     ),
     "a model that changes its inputs": (
-        MODEL + "        train.y *= 2\n        return nextday.Fitted(np.full(len(test), train.y.mean()))\n",
+        MODEL + "        y = train.y\n        y *= 2\n        return nextday.Fitted(np.full(len(test), y.mean()))\n",
         "changes the arrays that it is given|depends on what ran before",
     ),
     "a model that hides its seed": (

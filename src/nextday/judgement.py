@@ -120,6 +120,10 @@ def verdict(
     scale
         ``predicted`` divides squared errors by the variance that was expected for the day.
 
+    Returns
+    -------
+    The answers, and the contrasts that they rest on; printed, it is the answer.
+
     Raises
     ------
     NextdayError

@@ -115,7 +115,28 @@ def forecast(
     study: Study | str | Path, *, bars: "pl.DataFrame | pd.DataFrame | None" = None, out: Path | str = "results",
     models: Mapping[str, Any] | None = None, features: Mapping[str, Any] | None = None, **execution: Unpack[Options],
 ) -> Path:  # fmt: skip
-    """Fit a study and write its tables, with the arguments of ``run``; return its folder, for ``report``."""
+    """Fit a study and write its tables; ``report`` makes the rest of them.
+
+    Parameters
+    ----------
+    study, bars, out, models, features, **execution
+        As in ``run``.
+
+    Returns
+    -------
+    The study's folder, ``out/NAME``.
+
+    Raises
+    ------
+    NextdayError
+        For anything that a user can mend.
+
+    Examples
+    --------
+    >>> import nextday
+    >>> folder = nextday.forecast("stage1", out="results")  # doctest: +SKIP
+    >>> results = nextday.report(folder)  # doctest: +SKIP
+    """
     started, how = time.time(), Execution(**execution)
     with open_workers(how.workers, how.cluster) as pool:
         study = study if isinstance(study, Study) else Study.load(study)
@@ -159,14 +180,29 @@ def _read_bars(study: Study, bars: "pl.DataFrame | pd.DataFrame | None", watch: 
     return study, align(loaded, tickers=study.tickers, market=study.market)
 
 
-def report(folder: Path) -> Results:
+def report(folder: Path | str) -> Results:
     """Write everything that follows from a study's tables: scores, verdict, plots, the report. Nothing is fitted.
+
+    Parameters
+    ----------
+    folder
+        The study's folder, whoever ran it: no code of a plugin runs.
+
+    Returns
+    -------
+    As ``run`` does.
 
     Raises
     ------
     OutputError
         If the folder does not hold a study's tables.
+
+    Examples
+    --------
+    >>> import nextday
+    >>> print(nextday.report("results/stage2").verdict)  # doctest: +SKIP
     """
+    folder = Path(folder)
     place = StudyFolder(folder)
     study, manifest, tables = _read(place)
     forecasts, history, folds = (tables[name] for name in ("forecasts", "history", "folds"))

@@ -91,10 +91,10 @@ def faults_of_model(factory: Callable[[], Forecaster]) -> Iterator[str]:
     except NextdayError as error:
         yield str(error)
         return
-    settings = list(_faults_of_settings(model, factory()))
-    yield from settings
-    if not settings:
-        yield from _faults_of_future(job)
+    found = list(_faults_of_settings(model, factory())) or list(_faults_of_future(job))
+    yield from found
+    if any(not one.startswith("looks into the future") for one in found):
+        return
     try:
         first = job.run()
     except NextdayError as error:

@@ -61,7 +61,7 @@ def test_the_best_of_several_is_told_with_bounds_that_hold_whichever_is_the_best
         "margin of 0.25 %."
     )
     assert tell(sure).sentence == (
-        "No: none of the 1 models of 2 stages beats the zero forecast by the margin of 0.25 %. Best in sample: Sure, "
+        "No: the only model is not significantly better than the zero forecast. Best in sample: Sure, "
         "+0.05 % (95 % CI -0.10 to +0.20 %)."
     )
 
@@ -86,11 +86,11 @@ def test_a_withheld_model_is_counted_apart_and_withholds_no_gain_of_another():
     lesson = tell(contrast("A", 0.1, 0.2, withheld="too few days: 3"), contrast("B", 0.002, 0.004))
     assert lesson.answer == "yes"
     assert lesson.sentence == (
-        "Yes: of 1 models of 2 stages B is significantly better than the zero forecast. Best in sample: B, +0.30 % (95 % "
-        "CI +0.20 to +0.40 %). 1 more withheld (too few days: 3)."
+        "Yes: of 1 model of 2 stages that can be judged B is significantly better than the zero forecast. Best in sample: B, +0.30 % (95 % "
+        "CI +0.20 to +0.40 %). Not judged: A (too few days: 3)."
     )
     lesson = tell(contrast("A", 0.1, 0.2, withheld="too few days: 3"), contrast("B", -0.002, 0.001))
-    assert lesson.answer == "withheld", "none of all cannot be said where one is not judged"
+    assert lesson.answer == "inconclusive", "none of all cannot be said where one is not judged"
 
 
 def test_the_bounds_of_the_best_against_the_best_hold_for_any_truth_inside_all_intervals():

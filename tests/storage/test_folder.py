@@ -23,23 +23,23 @@ def tables(**changes):
 @pytest.fixture
 def folder(tmp_path):
     folder = StudyFolder(tmp_path / "mine")
-    folder.write(json.dumps(MANIFEST).encode(), tables())
+    folder.write(json.dumps(MANIFEST).encode(), "", tables())
     return folder
 
 
 def files(folder):
-    return {path.name for path in folder.path.iterdir()}
+    return {path.name for path in folder.path.iterdir()} - {"study.yaml"}
 
 
 def test_only_tables_with_rows_are_written_but_for_those_that_every_study_has(folder):
     assert files(folder) == {"manifest.json", "forecasts.parquet", "folds.parquet", "history.parquet"}
-    folder.write(b"{}", tables(forecasts=tables()["forecasts"].clear()))
+    folder.write(b"{}", "", tables(forecasts=tables()["forecasts"].clear()))
     assert "forecasts.parquet" in files(folder)
 
 
 def test_tables_and_report_of_an_earlier_run_are_removed(folder):
     folder.put("report.html", "all of it")
-    folder.write(b"{}", tables(history=tables()["own"], own=tables()["history"]))
+    folder.write(b"{}", "", tables(history=tables()["own"], own=tables()["history"]))
     assert files(folder) == {"manifest.json", "forecasts.parquet", "folds.parquet", "own.parquet"}
 
 
@@ -49,7 +49,7 @@ def test_a_run_that_is_stopped_while_it_writes_leaves_no_finished_study(folder, 
 
     monkeypatch.setattr(pl.DataFrame, "write_parquet", stop)
     with pytest.raises(KeyboardInterrupt):
-        folder.write(b"{}", tables())
+        folder.write(b"{}", "", tables())
     assert not folder.is_finished
     with pytest.raises(OutputError, match="mine does not hold a finished study: manifest.json: is not there; run the"):
         folder.manifest()
@@ -73,7 +73,7 @@ def test_a_study_is_none_without_the_tables_that_every_study_has(folder):
 def test_columns_of_before_that_nobody_reads_any_more_are_passed_over(folder):
     epochs = {"variant": ["A"], "ticker": ["KO"], "fold": [0], "seed": [1], "epoch": [1], "train_loss": [1.0]}
     old = pl.DataFrame(epochs | {"valid_loss": [1.0], "best": [True], "reconstruction": [None], "kl": [None]})
-    folder.write(b"{}", tables(history=old))
+    folder.write(b"{}", "", tables(history=old))
     assert folder.table("history", HISTORY).columns == list(HISTORY)
 
 
@@ -86,7 +86,7 @@ def test_columns_of_before_that_nobody_reads_any_more_are_passed_over(folder):
     ],
 )
 def test_a_table_of_other_columns_is_refused_in_one_line(folder, rows, says):
-    folder.write(b"{}", tables(own=rows))
+    folder.write(b"{}", "", tables(own=rows))
     with pytest.raises(OutputError, match=says) as caught:
         folder.table("own", OWN)
     assert "own.parquet" in str(caught.value)

@@ -43,10 +43,19 @@ def load_bars(
     drop_bad
         Leave out tickers with a fatal finding, and say so in the notes, instead of refusing the bars.
 
+    Returns
+    -------
+    The bars, in the order of ticker and date.
+
     Raises
     ------
     DataError
         If the source cannot be read, or the bars are not what ``Bars`` demands.
+
+    Examples
+    --------
+    >>> load_bars("sample").tickers[:3]
+    ['AAPL', 'GS', 'IBM']
     """
     frame, name, notes = read_bars(source)
     if drop_bad:

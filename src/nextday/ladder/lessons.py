@@ -93,7 +93,7 @@ def _overall(ladder: Ladder) -> list[Lesson]:
     withheld = [one for one in contrasts if one.withheld]
     if withheld and not judged:
         return [Lesson(LAST, OVERALL, WITHHELD, f"Withheld: {withheld[0].withheld}.")]
-    return [_against_zero(ladder, judged, _left_out(withheld))] if judged else []
+    return [_against_zero(ladder, judged, withheld)] if judged else []
 
 
 def _left_out(withheld: Sequence[Contrast]) -> str:
@@ -107,15 +107,17 @@ def _some(names: Sequence[str]) -> str:
     return join([*names[:MOST], f"{len(names) - MOST} more"] if len(names) > MOST else names)
 
 
-def _against_zero(ladder: Ladder, judged: Sequence[Contrast], left_out: str) -> Lesson:
+def _against_zero(ladder: Ladder, judged: Sequence[Contrast], withheld: Sequence[Contrast]) -> Lesson:
     """Tell of several models whether any beats the zero forecast, and which is the best in sample."""
     top, comparison = best_of(judged), ladder.comparison
     said, why = _leads(top, comparison.margin)
+    said = UNKNOWN if said == NO and withheld else said  # none of all cannot be said where one is not judged
     ahead = [one.first for one in judged if one.low > 0]
-    head = _head(said, f"{len(judged)} models of {len(ladder.stages)} stages", ahead, comparison.margin)
+    what = f"{_count(len(judged))} of {len(ladder.stages)} stages"
+    head = _head(said, f"{what} that can be judged" if withheld else what, ahead, comparison.margin)
     reach = _written(top, comparison, "the best model" if len(judged) > 1 else "")
     reach += ("" if said == NO else why) + _contamination(ladder, top.first)
-    text = f"{head} Best in sample: {top.first}, {reach}.{left_out}"
+    text = f"{head} Best in sample: {top.first}, {reach}.{_left_out(withheld)}"
     return Lesson(LAST, OVERALL, said, text, top.estimate, top.low, top.high)
 
 
@@ -124,9 +126,15 @@ def _head(said: str, what: str, ahead: Sequence[str], margin: float) -> str:
     if said == YES:
         verb = "is" if len(ahead) == 1 else "are"
         return f"Yes: of {what} {_some(ahead)} {verb} significantly better than the zero forecast."
+    if what.startswith(_count(1) + " "):
+        return f"{said.capitalize()}: the only model is not significantly better than the zero forecast."
     if said == NO:
         return f"No: none of the {what} beats the zero forecast by the margin of {percent(margin)}."
     return f"Inconclusive: none of the {what} is significantly better than the zero forecast."
+
+
+def _count(models: int) -> str:
+    return f"{models} model{'s' if models > 1 else ''}"
 
 
 def _across(stage: Stage, asked: Across, ladder: Ladder) -> list[Lesson]:

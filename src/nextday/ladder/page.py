@@ -37,12 +37,12 @@ def render_ladder(ladder: Ladder, board: pl.DataFrame, lessons: Sequence[Lesson]
     lessons
         What was learned.
     """
-    comparison = ladder.comparison
+    withheld = [one for one in ladder.comparison.against_benchmark if one.withheld]
     pictures = {one.key: one for one in (draw_leaderboard(ladder, board), draw_frontier(ladder, board))}
     stages = [(one.name, one.study.question, (one.folder.path / REPORT).is_file()) for one in ladder.stages]
     tables = {"board": _board(board)} | ({"quantiles": _quantiles(board)} if board["levels"].count() else {})
     return environment().get_template("ladder.html").render(
-        lessons=lessons, last=LAST, unanswered=UNANSWERED, withheld=comparison.withheld, tables=tables, stages=stages,
+        lessons=lessons, last=LAST, unanswered=UNANSWERED, withheld=withheld, tables=tables, stages=stages,
         pictures=pictures,
         notes=ladder.notes, text=_texts(ladder, board, zero), nothing=NOTHING, colours=COLOURS, dark=DARK,
         version=ladder.stages[0].manifest["versions"].get("nextday", ""), **scripts(pictures),

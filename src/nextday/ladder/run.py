@@ -38,6 +38,17 @@ class Comparisons:
 def compare(out: Path | str = "results", *, notes: tuple[str, ...] = ()) -> Comparisons:
     """Compare all finished studies of a folder that share their samples, and write what it came to to ``out/stage7``.
 
+    Parameters
+    ----------
+    out
+        Folder of all studies' results.
+    notes
+        What a reader should know beside what the comparison finds out itself.
+
+    Returns
+    -------
+    The leaderboard, the lessons, and the folder of the files.
+
     Raises
     ------
     NextdayError

@@ -67,9 +67,9 @@ def lay_out(
         _aside(comparison, aside)
         | _contrasts(comparison, verdict)
         | _parts(comparison, verdict.parts)
+        | _inputs(manifest)
         | {
             "variants": _variants(comparison, manifest),
-            "inputs": _inputs(manifest),
             "folds": _folds(folds),
             "metrics": _metrics(scores, comparison),
             "tickers": _by_ticker(comparison, numbers),
@@ -145,11 +145,11 @@ def _variants(comparison: Comparison, manifest: dict[str, Any]) -> Table:
     return _table("The variants", ("variant", "model", "features", "options", "seeds"), rows)
 
 
-def _inputs(manifest: dict[str, Any]) -> Table:
+def _inputs(manifest: dict[str, Any]) -> dict[str, Table]:
     """List the features of every set that a variant reads."""
     sets = manifest.get("inputs", {})
     rows = [(Cell(name), Cell(one), Cell(formula)) for name, own in sets.items() for one, formula in own.items()]
-    return _table("The feature sets", ("set", "feature", "formula"), rows)
+    return {"inputs": _table("The feature sets", ("set", "feature", "formula"), rows)} if rows else {}
 
 
 def _folds(folds: pl.DataFrame) -> Table:

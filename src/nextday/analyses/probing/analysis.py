@@ -11,6 +11,7 @@ from nextday.analyses.probing.run import find_probed, run_probes
 from nextday.data import Panel
 from nextday.engine.store import Store
 from nextday.engine.workers import Engine
+from nextday.plugins import catalogs_of
 from nextday.progress import Watch
 from nextday.reporting.plates import Plate
 from nextday.study import Settings, Study
@@ -31,7 +32,8 @@ def asked_of(study: Study) -> tuple[str, ...]:
 
 def check(study: Study, panel: Panel, out: Path) -> None:
     """Refuse studies that were not run, or cannot be compared, before anything is fitted."""
-    find_probed(asked_of(study), panel, out)
+    if asked := asked_of(study):
+        find_probed(asked, panel, out, catalogs_of(study.plugins))
 
 
 def fit(
@@ -39,7 +41,10 @@ def fit(
 ) -> Tables:  # fmt: skip
     """Probe the networks of the studies that are named, if any are."""
     asked = asked_of(study)
-    return run_probes(asked, panel, out, store, workers, watch=watch, fresh=fresh) if asked else {}
+    if not asked:
+        return {}
+    catalogs = catalogs_of(study.plugins)
+    return run_probes(asked, panel, out, store, workers, watch=watch, fresh=fresh, catalogs=catalogs)
 
 
 def show(finished: Finished) -> Shown:

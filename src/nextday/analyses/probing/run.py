@@ -14,6 +14,7 @@ import polars as pl
 from nextday.analyses.probing.collect import Result, collect_probes
 from nextday.analyses.probing.job import ProbeJob, Subject
 from nextday.data import Panel
+from nextday.engine.catalogs import HOUSE, Catalogs
 from nextday.engine.plan import Plan, Unit, make_plan
 from nextday.engine.store import Store
 from nextday.engine.workers import Engine
@@ -87,7 +88,7 @@ class Group:
 
 def run_probes(
     studies: Sequence[str], panel: Panel, out: Path, store: Store, workers: Engine, *,
-    watch: Watch = lambda outcomes, _: outcomes, fresh: bool = False,
+    watch: Watch = lambda outcomes, _: outcomes, fresh: bool = False, catalogs: Catalogs = HOUSE,
 ) -> dict[str, pl.DataFrame]:  # fmt: skip
     """Probe every network of some finished studies, on the same panel, but those of all tickers.
 
@@ -101,6 +102,8 @@ def run_probes(
         Where this study keeps its own results: what is there is not computed again, unless ``fresh``.
     workers, watch
         As in ``pipeline.run``; there is one job per ticker and fold.
+    catalogs
+        What the studies may name: models of plugins take part only where this study names the plugin, too.
 
     Returns
     -------
@@ -125,7 +128,7 @@ def run_probes(
     TrainingError
         If a job failed.
     """
-    groups = _groups(find_probed(studies, panel, out), store, panel)
+    groups = _groups(find_probed(studies, panel, out, catalogs), store, panel)
     keys = {group.unit: group.fingerprint() for group in groups}
     failed: list[str] = []
     for _ in watch(_execute(groups, keys, store, workers, failed, fresh=fresh), len(groups)):
@@ -156,7 +159,7 @@ def _execute(
         yield todo[unit]
 
 
-def find_probed(studies: Sequence[str], panel: Panel, out: Path) -> list[tuple[Plan, Path]]:
+def find_probed(studies: Sequence[str], panel: Panel, out: Path, catalogs: Catalogs = HOUSE) -> list[tuple[Plan, Path]]:
     """Lay out the studies whose networks are probed, each as its own manifest says, on this panel.
 
     Raises what ``run_probes`` does of studies that are not there or differ, before anything is fitted.
@@ -170,7 +173,7 @@ def find_probed(studies: Sequence[str], panel: Panel, out: Path) -> list[tuple[P
         except (OutputError, KeyError):
             raise _missing(folder, "there is no finished study") from None
         named = Study.from_values(manifest["study"], where=str(folder / MANIFEST))
-        plan = make_plan(named, panel, device=device)
+        plan = make_plan(named, panel, device=device, catalogs=catalogs)
         for other, _ in found:
             _check_alike(other, plan)
         found.append((plan, folder))
