@@ -45,7 +45,8 @@ def table() -> str:
 def lessons() -> str:
     """List what the comparison of the stages learned."""
     found = json.loads((SAMPLE / "lessons.json").read_text())
-    return "\n".join(f"- *{one['question']}* {one['sentence']}" for one in found)
+    told = [one for one in found if one["answer"] != "supplementary"]
+    return "\n".join(f"- *{one['question']}* {one['sentence']}" for one in told)
 
 
 def caption() -> str:

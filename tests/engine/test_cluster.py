@@ -71,6 +71,17 @@ def results(stream):
     return {unit: result for unit, result, _ in stream}
 
 
+def test_guests_of_a_plugin_are_fitted_on_nodes_that_have_no_file_of_theirs(nodes, second, bars, tmp_path):
+    examples = HERE.parent / "docs" / "examples"
+    for name in ("my_lab.py", "my_lab.yaml"):
+        shutil.copy(examples / name, tmp_path)
+    small = {"market": "MKT", "accept": "*", "training.max_epochs": "2", "lookback": "10", "seeds": "1"}
+    study = Study.load(tmp_path / "my_lab.yaml", small)
+    there = forecast(study, bars=bars.frame, out=tmp_path / "there", cluster=nodes.address)
+    here = forecast(study, bars=bars.frame, out=tmp_path / "here", workers=2)
+    assert (there / "forecasts.parquet").read_bytes() == (here / "forecasts.parquet").read_bytes()
+
+
 def test_a_study_on_two_nodes_of_which_one_is_killed_is_that_of_local_processes(nodes, second, quick, tmp_path):
     tickers = [f"T{at:02}" for at in range(11)]
     bars = random_walk(tickers=(*tickers, "MKT"), sessions=260, seed=0).frame
