@@ -68,7 +68,7 @@ def test_check_catches(what, tmp_path):
         (check_model if "mine" in loaded.models else check_feature)(guest)
 
 
-@pytest.mark.parametrize("name", [name for name in MODELS if name not in ("chronos_bolt", "sklearn")])
+@pytest.mark.parametrize("name", MODELS)
 def test_every_model_of_the_house_passes(name, quick):
     options = next(one["options"] for one in quick["variants"].values() if one["model"] == name)
     options = {key: value for key, value in options.items() if key != "head"}

@@ -426,3 +426,14 @@ def test_a_feature_that_never_moves_is_named(plugin, bars, tmp_path):
     )
     results = nextday.run(study, bars=frame, out=tmp_path, workers=0)
     assert "feature still of AAA never moves in the training range: it tells nothing" in results.notes
+
+
+def test_an_installed_package_brings_guests_by_an_entry_point(tmp_path, monkeypatch):
+    (tmp_path / "their_lab.py").write_text(CONSTANT)
+    info = tmp_path / "their_lab-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: their-lab\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[nextday.plugins]\ntheirs = their_lab\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert "mine" in catalogs_of(["theirs"]).models
+    assert "mine" not in catalogs_of().models, "a package that is merely installed takes no part"
