@@ -31,6 +31,12 @@ class Bars:
     DataError
         At the first defect, with its ticker, date and value: no rows, a missing date or ticker, and every fatal rule of
         ``checks``.
+
+    Examples
+    --------
+    >>> from nextday.data import load_bars
+    >>> load_bars("sample").tickers[-1]
+    'XOM'
     """
 
     frame: pl.DataFrame

@@ -44,6 +44,11 @@ class Execution:
         Fit every unit, finished or not.
     watch
         Wraps the stream of outcomes, to show progress; also gets their number.
+
+    Examples
+    --------
+    >>> Execution(workers=2).device
+    'auto'
     """
 
     workers: int | None = None

@@ -30,6 +30,11 @@ class Feature:
         What readers see.
     source
         The plugin that it came with; empty for those of the house.
+
+    Examples
+    --------
+    >>> Feature(pl.col("close").log().diff(5), 5, "ln(close[t] / close[t-5])").warmup
+    5
     """
 
     expression: pl.Expr | Callable[[pl.DataFrame], Any]

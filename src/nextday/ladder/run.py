@@ -53,6 +53,11 @@ def compare(out: Path | str = "results", *, notes: tuple[str, ...] = ()) -> Comp
     ------
     NextdayError
         If no two studies are there that are of the same samples.
+
+    Examples
+    --------
+    >>> import nextday
+    >>> nextday.compare("results").lessons[0].sentence  # doctest: +SKIP
     """
     ladder = load_ladder(Path(out))
     board, zero = rank(ladder)
@@ -85,6 +90,20 @@ def run_all(
         As in ``nextday.run``.
     show
         Gets the results of each stage when it is done.
+
+    Returns
+    -------
+    The leaderboard and the lessons, see ``compare``.
+
+    Raises
+    ------
+    NextdayError
+        For anything that a user can mend.
+
+    Examples
+    --------
+    >>> import nextday
+    >>> nextday.run_all({"data": "bars.parquet"}, workers=2).leaderboard  # doctest: +SKIP
     """
     studies = [Study.load(name, changes) for name in presets()]
     notes = []

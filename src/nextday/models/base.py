@@ -20,6 +20,11 @@ class Key:
     """Where a unit's randomness comes from: seed, ticker and fold, and nothing else.
 
     Variants of a ticker share it, so they see the same shuffles; tickers do not, so their luck is independent.
+
+    Examples
+    --------
+    >>> Key(42, "KO", 0).stream("shuffle") == Key(42, "JNJ", 0).stream("shuffle")
+    False
     """
 
     seed: int
@@ -85,6 +90,14 @@ class Forecaster(ABC):
 
     The test targets are not an argument, so a model cannot read them. A call depends on its arguments alone: the same
     again returns the same forecast, whatever ran before.
+
+    Examples
+    --------
+    >>> class Drift(Forecaster):
+    ...     def fit_predict(self, train, valid, test, *, key):
+    ...         return Fitted(np.full(len(test), train.y.mean()))
+    >>> Drift.seeded
+    False
     """
 
     seeded: ClassVar[bool] = False  # the forecast depends on the seed

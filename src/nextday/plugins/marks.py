@@ -79,6 +79,15 @@ def estimator(name: str, regressor: Any, *, window: Literal["last", "flat"] = "l
     window
         ``last`` gives it the features of the origin, ``flat`` those of the whole window, one after the other.
 
+    Returns
+    -------
+    A mark: leave it in a variable of the plugin, where the loader finds it.
+
+    Raises
+    ------
+    PluginError
+        When a study that names it is run, if the name is taken.
+
     Examples
     --------
     >>> from sklearn.linear_model import Ridge
@@ -107,6 +116,11 @@ def feature(name: str, *, warmup: int, formula: str = "") -> Callable[[Any], Any
     (``date, ticker, open, high, low, close, adj_close, volume, market_adj_close``) and returns a column. An expression
     can be handed to it, too.
 
+    Raises
+    ------
+    PluginError
+        If it is neither an expression nor a function.
+
     Examples
     --------
     >>> import polars as pl
@@ -128,15 +142,64 @@ def feature(name: str, *, warmup: int, formula: str = "") -> Callable[[Any], Any
 
 
 def loss(name: str) -> Callable[[Marked], Marked]:
-    """Register a loss ``f(actual, predicted)`` of arrays, one number a row, that ``verdict.loss`` can name.
+    """Register a loss that ``verdict.loss`` can name.
 
     Losses are compared as shares of that of the study's ``verdict.benchmark``, which must be a variant.
+
+    Parameters
+    ----------
+    name
+        What stands under ``verdict.loss``.
+
+    Returns
+    -------
+    A decorator for a function ``f(actual, predicted)`` of two arrays that returns one finite number a row.
+
+    Raises
+    ------
+    PluginError
+        When a study that names it is run, if the name is taken or it returns anything else.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> @loss("bounded")
+    ... def bounded(actual, predicted):
+    ...     return np.minimum(np.abs(actual - predicted), 0.05)
+    >>> mark_of(bounded).kind
+    'loss'
     """
     return lambda function: _mark(function, "loss", name, function)
 
 
 def split(name: str) -> Callable[[Marked], Marked]:
-    """Register a split ``f(samples, settings)`` that returns a list of ``Split``, for ``split.scheme`` to name."""
+    """Register a split that ``split.scheme`` can name.
+
+    Parameters
+    ----------
+    name
+        What stands under ``split.scheme``.
+
+    Returns
+    -------
+    A decorator for a function ``f(samples, settings)`` of the number of samples and the study's ``split``; it returns a
+    list of ``Split``, train before valid before test, whose test ranges follow one another.
+
+    Raises
+    ------
+    StudyError
+        When a study that names it is run, if a part reaches into what comes after it.
+
+    Examples
+    --------
+    >>> from nextday.samples import Split
+    >>> @split("halves")
+    ... def halves(samples, settings):
+    ...     half = samples // 2
+    ...     return [Split(0, slice(0, half - 20), slice(half - 20, half), slice(half, samples))]
+    >>> mark_of(halves).name
+    'halves'
+    """
     return lambda function: _mark(function, "split", name, function)
 
 

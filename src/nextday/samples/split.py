@@ -15,6 +15,11 @@ class Split:
 
     Sample ``i`` has its target one session after its origin, and sample ``i + 1`` has its origin there: so a target of
     train lies before every origin's target of valid, and one of valid before those of test, without a gap to leave out.
+
+    Examples
+    --------
+    >>> Split(0, train=slice(0, 70), valid=slice(70, 80), test=slice(80, 100)).test.stop
+    100
     """
 
     fold: int

@@ -20,6 +20,12 @@ class Windows:
         Sessions in a window.
     names
         Names of the features.
+
+    Examples
+    --------
+    >>> windows = Windows(np.arange(5.0)[:, None], 3, ("log_return",))
+    >>> len(windows), windows.x.shape, windows.last("log_return")
+    (3, (3, 3, 1), array([2., 3., 4.]))
     """
 
     rows: np.ndarray
@@ -87,7 +93,14 @@ class Pool(Windows):
 
 @dataclass(frozen=True, slots=True)
 class Samples:
-    """Windows with their targets: what a model learns from. The test range is handed to models as bare ``Windows``."""
+    """Windows with their targets: what a model learns from. The test range is handed to models as bare ``Windows``.
+
+    Examples
+    --------
+    >>> windows = Windows(np.zeros((5, 1), np.float32), 3, ("log_return",))
+    >>> len(Samples(windows, np.zeros(3)).y)
+    3
+    """
 
     windows: Windows
     y: np.ndarray  # log returns, float64, [sample]
