@@ -110,7 +110,7 @@ def test_a_date_given_twice_is_named(frame):
 
 def test_dates_that_go_back_are_named(frame):
     with pytest.raises(DataError, match=r"the date goes back, it follows 2000-02-"):
-        load_bars(frame.sort("date", descending=True))
+        load_bars(frame.sample(fraction=1.0, shuffle=True, seed=2))
 
 
 def test_text_that_is_no_number_or_date_is_named_with_its_row(frame, tmp_path):
@@ -186,3 +186,94 @@ def test_tickers_without_a_common_session_are_refused(frame):
     )
     with pytest.raises(DataError, match="KO, SPY have no session in common"):
         align(load_bars(shifted))
+
+
+# Frames and dates as programs and vendors have them
+
+
+@pytest.fixture
+def pandas_frame(frame):
+    return frame.to_pandas()
+
+
+def stamped(pandas_frame, zone):
+    """The same bars, each stamped at the midnight of the exchange's own clock."""
+    return pandas_frame.assign(date=pandas_frame["date"].astype("datetime64[ns]").dt.tz_localize(zone))
+
+
+@pytest.mark.parametrize("zone", ["America/New_York", "Asia/Seoul", "UTC"])
+@pytest.mark.parametrize("indexed", [True, False])
+def test_dates_with_a_time_zone_are_those_of_the_exchange(frame, pandas_frame, zone, indexed):
+    found = stamped(pandas_frame, zone)
+    assert load_bars(found.set_index("date") if indexed else found).frame.equals(load_bars(frame).frame)
+
+
+def test_frames_of_every_kind_give_the_same_bars(frame, pandas_frame):
+    expected, dated = load_bars(frame).frame, pandas_frame.assign(date=pandas_frame["date"].astype("datetime64[ns]"))
+    kinds = {
+        "seconds": dated.assign(date=dated["date"].astype("datetime64[s]")),
+        "index and column": dated.set_index("date", drop=False),
+        "unnamed index": dated.set_index("date").rename_axis(None),
+        "lazy": frame.lazy(),
+        "arrow": frame.to_arrow(),
+        "floats for nothing": pandas_frame,
+    }
+    for name, kind in kinds.items():
+        assert load_bars(kind).frame.equals(expected), name
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda frame: frame["close"], "bars are a single column"),
+        (lambda frame: {"KO": frame}, "bars are a dict; join its frames"),
+        (lambda frame: frame[[*frame.columns, "close"]], "the frame has column 'close' more than once"),
+        (
+            lambda frame: frame.set_index(frame["date"].shift(1).rename("date")),
+            "date in its index and, with other values, as a column",
+        ),
+        (lambda frame: 3, "bars must be a path, a Polars frame or a pandas frame, not int"),
+    ],
+)
+def test_what_is_no_frame_of_bars_is_one_line(pandas_frame, make, says):
+    with pytest.raises(DataError, match=says) as error:
+        load_bars(make(pandas_frame))
+    assert "\n" not in str(error.value)
+
+
+def test_rows_that_come_newest_first_are_turned_and_that_is_said(frame):
+    turned = load_bars(frame.reverse())
+    assert turned.frame.equals(load_bars(frame).frame)
+    assert "the rows came newest first, and were turned" in turned.notes[0]
+
+
+@pytest.mark.parametrize(
+    "form", ["%Y%m%d", "%Y/%m/%d", "%Y.%m.%d", "%d-%b-%Y", "%d %b %Y", "%b %d, %Y", "%Y-%m-%d 00:00:00"]
+)
+def test_dates_that_mean_one_day_need_no_word(frame, form):
+    assert load_bars(frame.with_columns(pl.col("date").dt.strftime(form))).frame.equals(load_bars(frame).frame)
+
+
+@pytest.mark.parametrize("form", ["%d/%m/%Y", "%d-%m-%y", "%y%m%d"])
+def test_dates_that_may_mean_two_days_are_refused(frame, form):
+    with pytest.raises(DataError, match="is not a date"):
+        load_bars(frame.with_columns(pl.col("date").dt.strftime(form)))
+
+
+def test_seconds_since_1970_are_named_as_such(frame):
+    with pytest.raises(DataError, match="counts seconds or milliseconds since 1970"):
+        load_bars(frame.with_columns(pl.col("date").dt.epoch("s").cast(pl.String)))
+
+
+def test_tickers_that_are_numbers_keep_their_form(frame):
+    numbers = {"KO": 700.0, "SPY": 2800.0}
+    known = frame.with_columns(pl.col("ticker").replace_strict(numbers, default=5.0, return_dtype=pl.Float64))
+    assert set(load_bars(known).tickers) <= {"700", "2800", "5"}
+    with pytest.raises(DataError, match="ticker 7.5 is not a text or a whole number"):
+        load_bars(known.with_columns(ticker=pl.lit(7.5)))
+
+
+def test_a_column_that_is_not_all_numbers_is_no_feature_and_stops_nothing(frame, tmp_path):
+    more = frame.with_columns(extra=pl.when(pl.int_range(pl.len()) == 3).then(pl.lit("-")).otherwise(pl.lit("1.5")))
+    more.write_csv(tmp_path / "bars.csv")
+    assert load_bars(tmp_path / "bars.csv").frame.schema["extra"] == pl.String

@@ -3,15 +3,16 @@
 import hashlib
 import re
 from importlib import resources
-from math import isnan
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 from polars import selectors as cs
 
 from nextday.data.bars import COLUMNS, Bars, check_keys
 from nextday.data.checks import check_bars
+from nextday.data.dates import read_dates
+from nextday.data.frames import read_frame
 from nextday.data.snapshot import verify_snapshot
 from nextday.errors import DataError, first_line
 
@@ -70,10 +71,14 @@ def load_bars(
 
 def read_bars(source: "str | Path | pl.DataFrame | pd.DataFrame") -> tuple[pl.DataFrame, str, list[str]]:
     """Read bars as they are, named and typed as in ``Bars``; give also where they come from, and notes on them."""
-    if isinstance(source, pl.DataFrame):
-        return _normalise(source, "frame"), "frame", []
+    frame, name, notes = _read(source)
+    frame, turned = _oldest_first(frame)
+    return frame, name, [*notes, *turned]
+
+
+def _read(source: Any) -> tuple[pl.DataFrame, str, list[str]]:  # noqa: ANN401 - a path, or any frame
     if not isinstance(source, str | Path):
-        return _normalise(_from_pandas(source), "frame"), "frame", []
+        return _normalise(read_frame(source), "frame"), "frame", []
     if str(source) == "sample":
         return _read_sample(), "sample", []
     path = Path(source)
@@ -110,31 +115,6 @@ def _read_file(path: Path) -> pl.DataFrame:
     return _normalise(frame, str(path), ticker=path.stem)
 
 
-def _from_pandas(frame: "pd.DataFrame") -> pl.DataFrame:
-    """Take a pandas frame, the dates in its index or in a column."""
-    if not hasattr(frame, "reset_index"):
-        raise DataError(f"bars must be a path, a Polars frame or a pandas frame, not {type(frame).__name__}")
-    if frame.columns.nlevels > 1:
-        raise DataError(
-            "the pandas frame has column levels; bring it to one row per date and ticker with frame.stack()"
-        )
-    named = [str(name) for name in frame.index.names if name is not None]
-    flat = frame.reset_index() if named else frame
-    return pl.DataFrame({str(name): _column(flat[name]) for name in flat.columns})
-
-
-def _column(column: "pd.Series[str]") -> pl.Series:
-    """Move one column; text goes value by value, so that no pandas missing marker becomes a ticker."""
-    if column.dtype.kind in "ifM":
-        return pl.Series(column.to_numpy())
-    return pl.Series([None if _is_missing(value) else str(value) for value in column], dtype=pl.String)
-
-
-def _is_missing(value: object) -> bool:
-    """Recognise None, NaN, NaT and pandas.NA without importing pandas."""
-    return value is None or type(value).__name__ in ("NAType", "NaTType") or (isinstance(value, float) and isnan(value))
-
-
 def _stack(frames: list[tuple[Path, pl.DataFrame]]) -> pl.DataFrame:
     seen: dict[str, Path] = {}
     for path, frame in frames:
@@ -162,11 +142,34 @@ def _normalise(frame: pl.DataFrame, where: str, ticker: str | None = None) -> pl
     numbers = [name for name in COLUMNS if name not in ("date", "ticker")] + extras
     others = frame.select(cs.boolean() | cs.string(include_categorical=True)).drop(COLUMNS, *extras, strict=False)
     return frame.select(
-        _dates(frame["date"], where),
-        frame["ticker"].cast(pl.String).str.strip_chars(),
+        read_dates(frame["date"], where),
+        _tickers(frame["ticker"], where),
         *[_numbers(frame[name], where) for name in numbers],
         *others.cast({cs.string(include_categorical=True): pl.String}),  # a text is no feature, and is told so
     )
+
+
+def _tickers(column: pl.Series, where: str) -> pl.Series:
+    """Read tickers as texts; numbers are those of an exchange that has numbers for tickers, such as 700."""
+    if not column.dtype.is_float():
+        return column.cast(pl.String).str.strip_chars()
+    whole = column.cast(pl.Int64, strict=False)
+    broken = (column.is_not_null() & column.is_not_nan() & (whole.cast(pl.Float64) != column)).arg_true()
+    if len(broken):
+        raise DataError(f"{where}: row {broken[0] + 1}: ticker {column[broken[0]]} is not a text or a whole number")
+    return whole.cast(pl.String)
+
+
+def _oldest_first(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
+    """Turn the rows of tickers that come newest first; any other order is a defect, which the checks name."""
+    steps = frame.group_by("ticker", maintain_order=True).agg(step=pl.col("date").diff().max(), rows=pl.len())
+    newest = steps.filter((pl.col("rows") > 1) & (pl.col("step") < pl.duration(days=0)))["ticker"].to_list()
+    if not newest:
+        return frame, []
+    turned = pl.col("ticker").is_in(newest)
+    shown = ", ".join(newest[:5]) + (f" and {len(newest) - 5} more" if len(newest) > 5 else "")
+    frame = pl.concat([frame.filter(~turned | turned.is_null()), frame.filter(turned).reverse()])
+    return frame, [f"{shown}: the rows came newest first, and were turned"]
 
 
 def _new_names(columns: list[str], where: str) -> dict[str, str]:
@@ -183,21 +186,10 @@ def _new_names(columns: list[str], where: str) -> dict[str, str]:
 
 def _is_numeric(column: pl.Series) -> bool:
     if column.dtype == pl.String:
-        return column.cast(pl.Float64, strict=False).is_not_null().any()
+        texts = column.str.strip_chars()
+        there = texts.is_not_null() & (texts != "")
+        return bool(there.any()) and bool(texts.filter(there).cast(pl.Float64, strict=False).is_not_null().all())
     return column.dtype.is_numeric()
-
-
-def _dates(column: pl.Series, where: str) -> pl.Series:
-    if column.dtype == pl.Date:
-        return column
-    if isinstance(column.dtype, pl.Datetime):
-        return column.dt.date()
-    text = column.cast(pl.String).str.strip_chars()
-    dates = text.str.slice(0, 10).str.to_date("%Y-%m-%d", strict=False)
-    wrong = (dates.is_null() & text.is_not_null() & (text != "")).arg_true()
-    if len(wrong):
-        raise DataError(f"{where}: row {wrong[0] + 1}: {text[wrong[0]]!r} is not a date of the form 2010-01-31")
-    return dates.alias("date")
 
 
 def _numbers(column: pl.Series, where: str) -> pl.Series:
