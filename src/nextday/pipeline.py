@@ -145,7 +145,7 @@ def forecast(
         units = Store(folder.units) if how.store is None else open_store(how.store)
         if how.fresh or units.is_empty():
             pool.start()  # PyTorch loads while the bars are read; a finished study needs none
-        study, panel = _read_bars(study, bars, how.watch)
+        study, panel = read_panel(study, bars, how.watch)
         device = resolve_device(how.device) if how.cluster is None else "cuda" if how.device == "cuda" else "cpu"
         plan = make_plan(study, panel, device=device, catalogs=catalogs)
         base.check(ANALYSES, study, panel, folder.path.parent)
@@ -172,11 +172,13 @@ def forecast(
     return folder.path
 
 
-def _read_bars(study: Study, bars: "pl.DataFrame | pd.DataFrame | None", watch: Watch) -> tuple[Study, Panel]:
+def read_panel(study: Study, bars: "pl.DataFrame | pd.DataFrame | None", watch: Watch) -> tuple[Study, Panel]:
     """Read and align the bars of a study, or those given; a study of Yahoo's bars names their snapshot from here on."""
     if study.data == "yahoo" and bars is None:
         study = study.model_copy(update={"data": str(yahoo_snapshot(watch=watch))})
-    loaded = load_bars(study.data if bars is None else bars, accept=study.accept, drop_bad=study.drop_bad)
+    loaded = load_bars(
+        study.data if bars is None else bars, accept=study.accept, drop_bad=study.drop_bad, adjusted=study.adjusted
+    )
     return study, align(loaded, tickers=study.tickers, market=study.market)
 
 

@@ -10,8 +10,7 @@ import polars as pl
 from rich.table import Table
 from rich.text import Text
 
-from nextday.data import Panel, align, load_bars
-from nextday.data.yahoo.preset import yahoo_snapshot
+from nextday.data import Panel
 from nextday.engine import POOL, Plan, Workers, make_plan
 from nextday.errors import StudyError
 from nextday.evaluate import Comparison, compare, measure
@@ -21,7 +20,7 @@ from nextday.evaluate.wording import sign_of
 from nextday.features import FEATURE_SETS
 from nextday.foresight import Design, Foresight, foresee
 from nextday.models import Device, resolve_device
-from nextday.pipeline import forecast
+from nextday.pipeline import forecast, read_panel
 from nextday.plugins import catalogs_of
 from nextday.progress import Watch
 from nextday.storage.folder import BROKEN, MANIFEST, StudyFolder
@@ -131,10 +130,7 @@ def plan(
     3.4
     """
     study = study if isinstance(study, Study) else Study.load(study)
-    if study.data == "yahoo" and bars is None:
-        study = study.model_copy(update={"data": str(yahoo_snapshot(watch=watch))})
-    loaded = load_bars(study.data if bars is None else bars, accept=study.accept, drop_bad=study.drop_bad)
-    panel = align(loaded, tickers=study.tickers, market=study.market)
+    study, panel = read_panel(study, bars, watch)
     planned = make_plan(study, panel, device=resolve_device(device), catalogs=catalogs_of(study.plugins))
     folder = Path(out) / study.name
     basis = _finished(folder, study, source)

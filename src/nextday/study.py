@@ -153,6 +153,7 @@ class Study(Settings):
     market: str = Field("SPY", min_length=1)
     tickers: tuple[str, ...] = ()  # none: every ticker of the data but the market
     accept: tuple[str, ...] = ()  # tickers whose jumps are real; * accepts all
+    adjusted: bool = False  # close is adjusted for splits and dividends already, and there is no adj_close
     drop_bad: bool = False  # leave out tickers with bad bars, instead of refusing them
     lookback: int = Field(20, ge=1)
     warmup: int = Field(20, ge=0)  # sessions left out at the start, for every variant: what the longest feature needs

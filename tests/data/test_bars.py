@@ -277,3 +277,15 @@ def test_a_column_that_is_not_all_numbers_is_no_feature_and_stops_nothing(frame,
     more = frame.with_columns(extra=pl.when(pl.int_range(pl.len()) == 3).then(pl.lit("-")).otherwise(pl.lit("1.5")))
     more.write_csv(tmp_path / "bars.csv")
     assert load_bars(tmp_path / "bars.csv").frame.schema["extra"] == pl.String
+
+
+def test_closes_that_are_adjusted_already_take_one_word(frame, tmp_path):
+    plain = frame.drop("adj_close")
+    plain.write_csv(tmp_path / "bars.csv")
+    with pytest.raises(DataError, match=r"bars.csv: no column adj_close; if close is adjusted .* say so: --adjusted"):
+        load_bars(tmp_path / "bars.csv")
+    for source in (plain, tmp_path / "bars.csv"):
+        found = load_bars(source, adjusted=True).frame
+        assert found["adj_close"].equals(found["close"].alias("adj_close"))
+    with pytest.raises(DataError, match="there is a column adj_close, so close is not adjusted; leave --adjusted out"):
+        load_bars(frame, adjusted=True)

@@ -24,12 +24,15 @@ Day = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], metavar="DAT
 
 
 @data_app.command("show")
-def show(data: Annotated[str, typer.Option("--data", help=f"{SOURCES}.")] = "sample") -> None:
+def show(
+    data: Annotated[str, typer.Option("--data", help=f"{SOURCES}.")] = "sample",
+    adjusted: Annotated[bool, typer.Option("--adjusted", help="Closes are adjusted already.")] = False,
+) -> None:
     """Show what bars there are: per ticker the first and last date, the sessions, and the size of its moves."""
     from nextday.data import load_bars
     from nextday.reporting.tables import bars_table
 
-    bars = load_bars(_path(data))
+    bars = load_bars(_path(data), adjusted=adjusted)
     console().print(bars_table(bars.frame, bars.source))
 
 
@@ -41,13 +44,14 @@ def check(
         str, typer.Option(help="Whose sessions to compare with, such as XNYS or XNYS,BTC-USD=24/7.")
     ] = "",
     accept: Annotated[str, typer.Option(help="Tickers whose jumps are real, such as AIG,C; * for all.")] = "",
+    adjusted: Annotated[bool, typer.Option("--adjusted", help="Closes are adjusted already.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Fail on any finding, not only on bad bars.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:  # fmt: skip
     """Check bars: what a run would refuse, what a careful person would look at, what a run would use."""
     from nextday.data import Calendar, align, check_bars, check_keys, load_bars, read_bars, survivors
 
-    frame, source, notes = read_bars(_path(path))
+    frame, source, notes = read_bars(_path(path), adjusted=adjusted)
     check_keys(frame, source)
     accepted = tuple(filter(None, (part.strip() for part in accept.split(","))))
     findings = check_bars(frame, accept=accepted, calendar=Calendar.parse(exchange) if exchange else None)

@@ -76,13 +76,14 @@ def run(
     ] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Fit finished units again.")] = False,
     drop_bad: Annotated[bool, typer.Option("--drop-bad", help="Leave out tickers with bad bars.")] = False,
+    adjusted: Annotated[bool, typer.Option("--adjusted", help="Closes are adjusted already.")] = False,
     ask: AskOption = None,
     expect: ExpectOption = None,
 ) -> None:
     """Run a study: fit what is missing, write tables and plots, print the summary."""
     changes = changes_of(
         settings, data=data, market=market, tickers=tickers, seeds=seeds, folds=folds, drop_bad=drop_bad,
-        precision=precision.value if precision else None,
+        adjusted=adjusted, precision=precision.value if precision else None,
     )  # fmt: skip
     options: dict[str, Any] = {
         "workers": workers, "cluster": cluster, "store": store, "device": device.value, "fresh": fresh,

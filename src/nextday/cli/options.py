@@ -71,7 +71,7 @@ def _lines(path: Path, option: str) -> list[str]:
 
 def changes_of(
     settings: list[str] | None, *, data: str | None, market: str | None, tickers: str | None, seeds: str | None,
-    folds: int | None, drop_bad: bool = False, precision: str | None = None,
+    folds: int | None, drop_bad: bool = False, adjusted: bool = False, precision: str | None = None,
 ) -> dict[str, object]:  # fmt: skip
     """Give the keys of a study that options change."""
     changes: dict[str, object] = dict(_pair(setting) for setting in settings or [])
@@ -79,6 +79,8 @@ def changes_of(
     changes |= {key: value for key, value in given.items() if value is not None}
     if drop_bad:
         changes["drop_bad"] = True
+    if adjusted:
+        changes["adjusted"] = True
     if folds is not None:
         changes |= {"split.scheme": "walk_forward", "split.folds": folds}
     return changes

@@ -29,7 +29,11 @@ ALIASES = {
 
 
 def load_bars(
-    source: "str | Path | pl.DataFrame | pd.DataFrame", *, accept: tuple[str, ...] = (), drop_bad: bool = False
+    source: "str | Path | pl.DataFrame | pd.DataFrame",
+    *,
+    accept: tuple[str, ...] = (),
+    drop_bad: bool = False,
+    adjusted: bool = False,
 ) -> Bars:
     """Read and check bars.
 
@@ -43,6 +47,8 @@ def load_bars(
         Tickers whose jumps are real, ``*`` for all.
     drop_bad
         Leave out tickers with a fatal finding, and say so in the notes, instead of refusing the bars.
+    adjusted
+        Whether ``close`` is adjusted for splits and dividends already; it then stands for ``adj_close``, too.
 
     Returns
     -------
@@ -58,7 +64,7 @@ def load_bars(
     >>> load_bars("sample").tickers[:3]
     ['AAPL', 'GS', 'IBM']
     """
-    frame, name, notes = read_bars(source)
+    frame, name, notes = read_bars(source, adjusted=adjusted)
     if drop_bad:
         check_keys(frame, name)
         bad = {found.ticker: str(found) for found in check_bars(frame, accept=accept, fatal_only=True)}
@@ -69,16 +75,16 @@ def load_bars(
     return Bars(frame, name, accept, tuple(notes))
 
 
-def read_bars(source: "str | Path | pl.DataFrame | pd.DataFrame") -> tuple[pl.DataFrame, str, list[str]]:
+def read_bars(source: Any, *, adjusted: bool = False) -> tuple[pl.DataFrame, str, list[str]]:  # noqa: ANN401
     """Read bars as they are, named and typed as in ``Bars``; give also where they come from, and notes on them."""
-    frame, name, notes = _read(source)
+    frame, name, notes = _read(source, adjusted)
     frame, turned = _oldest_first(frame)
     return frame, name, [*notes, *turned]
 
 
-def _read(source: Any) -> tuple[pl.DataFrame, str, list[str]]:  # noqa: ANN401 - a path, or any frame
+def _read(source: Any, adjusted: bool) -> tuple[pl.DataFrame, str, list[str]]:  # noqa: ANN401 - a path, or any frame
     if not isinstance(source, str | Path):
-        return _normalise(read_frame(source), "frame"), "frame", []
+        return _normalise(read_frame(source), "frame", adjusted=adjusted), "frame", []
     if str(source) == "sample":
         return _read_sample(), "sample", []
     path = Path(source)
@@ -88,9 +94,9 @@ def _read(source: Any) -> tuple[pl.DataFrame, str, list[str]]:  # noqa: ANN401 -
         files = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES)
         if not files:
             raise DataError(f"{path} holds no Parquet or CSV file")
-        return _stack([(file, _read_file(file)) for file in files]), str(path), []
+        return _stack([(file, _read_file(file, adjusted)) for file in files]), str(path), []
     manifest = verify_snapshot(path)
-    return _read_file(path), str(path), manifest["notes"] if manifest else []
+    return _read_file(path, adjusted), str(path), manifest["notes"] if manifest else []
 
 
 def _read_sample() -> pl.DataFrame:
@@ -102,7 +108,7 @@ def _read_sample() -> pl.DataFrame:
     return _normalise(pl.read_parquet(content), "sample")
 
 
-def _read_file(path: Path) -> pl.DataFrame:
+def _read_file(path: Path, adjusted: bool) -> pl.DataFrame:
     if path.suffix.lower() not in SUFFIXES:
         raise DataError(f"{path} is neither a .parquet nor a .csv file")
     try:
@@ -112,7 +118,7 @@ def _read_file(path: Path) -> pl.DataFrame:
             frame = pl.read_parquet(path, hive_partitioning=False)
     except (pl.exceptions.PolarsError, OSError) as error:
         raise DataError(f"{path} cannot be read as {path.suffix[1:].lower()}: {first_line(error)}") from None
-    return _normalise(frame, str(path), ticker=path.stem)
+    return _normalise(frame, str(path), ticker=path.stem, adjusted=adjusted)
 
 
 def _stack(frames: list[tuple[Path, pl.DataFrame]]) -> pl.DataFrame:
@@ -128,12 +134,21 @@ def _stack(frames: list[tuple[Path, pl.DataFrame]]) -> pl.DataFrame:
     )
 
 
-def _normalise(frame: pl.DataFrame, where: str, ticker: str | None = None) -> pl.DataFrame:
+def _normalise(frame: pl.DataFrame, where: str, ticker: str | None = None, *, adjusted: bool = False) -> pl.DataFrame:
     """Bring names and types to the documented ones, required columns first."""
     frame = frame.rename(_new_names(frame.columns, where))
     if "ticker" not in frame.columns and ticker is not None:
         frame = frame.with_columns(ticker=pl.lit(ticker))
+    if adjusted and "close" in frame.columns:
+        if "adj_close" in frame.columns:
+            raise DataError(f"{where}: there is a column adj_close, so close is not adjusted; leave --adjusted out")
+        frame = frame.with_columns(adj_close="close")
     missing = [column for column in COLUMNS if column not in frame.columns]
+    if missing == ["adj_close"]:
+        raise DataError(
+            f"{where}: no column adj_close; if close is adjusted for splits and dividends already, say so: --adjusted "
+            "(adjusted: true in a study)"
+        )
     if missing:
         raise DataError(f"{where}: no column {', '.join(missing)}; found: {', '.join(frame.columns)}")
     if frame.is_empty():
