@@ -167,6 +167,8 @@ def test_names_that_hold_the_sign_are_cut_where_both_sides_are_known():
     [
         ({"seeds": [2**63]}, r"seeds are below 2\^63, got 9223372036854775808"),
         ({"variants": {"bad\ud800": {"model": "zero", "features": "raw"}}}, "cannot be written as UTF-8"),
+        ({"training": {"learning_rate": "inf"}}, "training.learning_rate: .*finite"),
+        ({"training": {"clip": "inf"}}, "training.clip: .*finite"),
         ({"split": {"scheme": "purged"}}, "purged needs gap"),
         ({"split": {"gap": 3}}, "holdout leaves no gap; set scheme to purged"),
         ({"split": {"scheme": "mine"}}, "split.scheme: unknown 'mine'; known: holdout, walk_forward, rolling, purged"),

@@ -61,8 +61,8 @@ class Training(Settings):
     max_epochs: int = Field(100, ge=1)
     patience: int = Field(10, ge=1)
     batch_size: int = Field(64, ge=1)
-    learning_rate: float = Field(1e-3, gt=0)
-    clip: float = Field(1.0, gt=0)
+    learning_rate: float = Field(1e-3, gt=0, allow_inf_nan=False)
+    clip: float = Field(1.0, gt=0, allow_inf_nan=False)
     precision: Literal["float32", "bf16"] = "float32"  # of what enters the products of LSTM layers, on a CPU
 
 
