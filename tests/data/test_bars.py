@@ -289,3 +289,15 @@ def test_closes_that_are_adjusted_already_take_one_word(frame, tmp_path):
         assert found["adj_close"].equals(found["close"].alias("adj_close"))
     with pytest.raises(DataError, match="there is a column adj_close, so close is not adjusted; leave --adjusted out"):
         load_bars(frame, adjusted=True)
+
+
+def test_weekends_that_repeat_fridays_bar_are_no_sessions(frame):
+    friday = frame.filter(pl.col("date").dt.weekday() == 5).head(1)
+    weekend = [friday.with_columns(pl.col("date") + pl.duration(days=days)) for days in (1, 2)]
+    filled = pl.concat([frame, *weekend]).sort("ticker", "date")
+    with pytest.raises(
+        DataError, match=r"a weekend bar that repeats that of .*: filled in, not traded \(1 more such bars\)"
+    ):
+        load_bars(filled)
+    real = pl.concat([frame, weekend[0].with_columns(close=pl.col("close") * 0.999)]).sort("ticker", "date")
+    assert len(load_bars(real).frame) == len(frame) + 1, "crypto trades at weekends"

@@ -166,6 +166,8 @@ _QUIET = (pl.col("volume") < 4 * pl.mean_horizontal(_SHARES)) | (
 )
 _LIKE_SPLIT = _QUIET & pl.any_horizontal((_GAP.abs() - log(ratio)).abs() < 0.1 for ratio in SPLITS)
 
+_REPEATED = pl.all_horizontal(pl.col(name) == _back(name) for name in PRICES)
+
 ORDER = (
     Rule(
         "date twice", pl.col("date") == _back("date"),
@@ -185,6 +187,10 @@ VALUES = (
     Rule(
         "high below low", pl.col("high") < pl.col("low"),
         lambda row, _: f"high {row['high']} is below the low {row['low']}", fatal=True,
+    ),
+    Rule(
+        "weekend filled", (pl.col("date").dt.weekday() > 5) & (pl.col("high") > pl.col("low")) & _REPEATED,
+        lambda _, before: f"a weekend bar that repeats that of {before['date']}: filled in, not traded", fatal=True,
     ),
 )  # fmt: skip
 JUMPS = (  # on bars around jumps, marked as such
