@@ -29,6 +29,18 @@ class Mine(nextday.Forecaster):
 """
 
 
+PEEK = """
+import nextday
+from sklearn.base import BaseEstimator
+class Peek(BaseEstimator):
+    def fit(self, x, y):
+        return self
+    def predict(self, x):
+        return x[:, 0] - x[:, 0].mean()
+mine = nextday.estimator("mine", Peek())
+"""
+
+
 def study_of(plugin: Path, **changes) -> Study:
     values = {
         "name": "lab", "market": "MKT", "accept": ["*"], "lookback": 10, "plugins": [str(plugin)], "seeds": [1],
@@ -355,6 +367,7 @@ def test_estimators_of_scikit_learn_are_named_in_a_study(bars, tmp_path, options
         (CONSTANT.replace("len(test), VALUE", "3, VALUE"), r"my_lab.py: model mine \(variant Mine\): forecasts are not .* finite numbers"),
         (CONSTANT.replace("0.05", "float('nan')"), "my_lab.py: model mine .*: forecasts are not .* finite numbers"),
         (CONSTANT.replace("np.full(len(test), VALUE)", "np.append(test.last('log_return')[1:], 0.0)"), "my_lab.py: model mine .*: looks into the future"),
+        (PEEK, "my_lab.py: model mine .*: looks into the future"),
         (CONSTANT.replace("(nextday.Forecaster)", ""), "my_lab.py fails: PluginError|expected a subclass of nextday.Forecaster"),
     ],
 )  # fmt: skip

@@ -19,7 +19,7 @@ from nextday.data import COLUMNS, Panel, align, load_bars, random_walk
 from nextday.engine import Plan, Unit, Workers, make_plan
 from nextday.engine.catalogs import HOUSE, Catalogs
 from nextday.engine.plan import Job
-from nextday.engine.rehearse import ROUNDING, brief, cut, rewritten, same_before, small
+from nextday.engine.rehearse import brief, futures, small
 from nextday.engine.source import carry_along
 from nextday.errors import NextdayError, PluginError, first_line
 from nextday.features import FEATURES, Feature, check_causality, compute_features
@@ -181,22 +181,15 @@ def _faults_of_settings(model: Forecaster, twin: Forecaster) -> Iterator[str]:
 
 def _faults_of_future(job: Job) -> Iterator[str]:
     """Rewrite the future, and leave it out, each in a process that has seen nothing else."""
-    known = len(job.test.split(np.arange(len(job.test)))[0]) // 2
-    jobs = {
-        "first": job, "change": replace(job, test=rewritten(job.test, known)),
-        "are missing": replace(job, test=cut(job.test, 0, known)),
-    }  # fmt: skip
+    changed = futures(job)
+    jobs = [job, *(future.job for future in changed)]
     with Workers(len(jobs)) as pool:
-        fits = {name: result for name, result, _ in pool.map(jobs, jobs.__getitem__)}
-    failed = [result for result in fits.values() if not isinstance(result, Fitted)]
-    yield from dict.fromkeys(failed)
-    for name, one in jobs.items():
-        if failed or name == "first":
-            continue
-        rounding = ROUNDING if name == "are missing" else 0.0
-        if not same_before(known, job.test, fits["first"], one.test, fits[name], rounding=rounding):  # type: ignore[arg-type]
-            yield f"looks into the future: its forecasts of a day move when later days {name}"
-            return
+        fits = {at: result for at, result, _ in pool.map(range(len(jobs)), jobs.__getitem__)}
+    if failed := [result for result in fits.values() if isinstance(result, str)]:
+        yield from dict.fromkeys(failed)
+        return
+    moved = [one.leak for at, one in enumerate(changed, 1) if not one.agrees(job, fits[0], fits[at])]  # type: ignore[arg-type]
+    yield from moved[:1]
 
 
 def _faults_of_repetition(plan: Plan, job: Job, first: Fitted) -> Iterator[str]:

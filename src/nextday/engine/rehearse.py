@@ -7,7 +7,6 @@ import numpy as np
 
 from nextday.engine.catalogs import Catalogs
 from nextday.engine.plan import Job, Plan, Unit
-from nextday.engine.source import is_guest
 from nextday.engine.workers import Engine
 from nextday.errors import PluginError, TrainingError
 from nextday.models import Fitted, Forecaster
@@ -16,7 +15,6 @@ from nextday.samples import Pool, Samples, Windows
 
 TRAIN, VALID, TEST = 120, 30, 24  # samples of each ticker, at most
 ROUNDING = 1e-5  # of the forecasts' size: other shapes of a matrix product move its last bits
-KNOWN = 9  # test samples before the day after which everything is rewritten
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +31,46 @@ class Rehearsal:
         TrainingError
             If the forecasts are not one finite number a sample, or a day's forecast depends on later days.
         """
-        job, known = self.job, min(KNOWN, len(_parts(self.job.test)[0]) // 2)
-        first = job.run()
-        futures = ("change", rewritten(job.test, known), 0.0), ("are missing", cut(job.test, 0, known), ROUNDING)
-        for what, test, rounding in futures:
-            again = replace(job, test=test).run()
-            if not same_before(known, job.test, first, test, again, rounding=rounding):
-                raise TrainingError(f"looks into the future: its forecasts of a day move when later days {what}")
+        first = self.job.run()
+        for future in futures(self.job):
+            if not future.agrees(self.job, first, future.job.run()):
+                raise TrainingError(future.leak)
         return ()
+
+
+@dataclass(frozen=True, slots=True)
+class Future:
+    """A job whose first ``known`` test days of each ticker are those of another, and what becomes of its later days."""
+
+    job: Job
+    known: int
+    what: str
+    rounding: float  # that the forecasts may differ by
+
+    @property
+    def leak(self) -> str:
+        """What to say of a model whose forecasts of the first days move."""
+        return f"looks into the future: its forecasts of a day move when later days {self.what}"
+
+    def agrees(self, job: Job, first: Fitted, again: Fitted) -> bool:
+        """Tell whether the first days are forecast as in the original job; points and quantiles."""
+        pairs = [(first.predicted, again.predicted)]
+        if first.quantiles.size:
+            pairs.append((first.quantiles, again.quantiles))
+        return all(
+            (np.abs(a[: self.known] - b[: self.known]) <= self.rounding * (np.abs(a[: self.known]) + a.std())).all()
+            for one, two in pairs
+            for a, b in zip(job.test.split(one), self.job.test.split(two), strict=True)
+        )
+
+
+def futures(job: Job) -> tuple[Future, Future]:
+    """Give the job with other test days after the first half of them, and without those."""
+    known = len(_parts(job.test)[0]) // 2
+    return (
+        Future(replace(job, test=rewritten(job.test, known)), known, "change", 0.0),
+        Future(replace(job, test=cut(job.test, 0, known)), known, "are missing", ROUNDING),
+    )
 
 
 def rehearse(plan: Plan, units: Iterable[Unit], catalogs: Catalogs, engine: Engine) -> None:
@@ -51,13 +81,13 @@ def rehearse(plan: Plan, units: Iterable[Unit], catalogs: Catalogs, engine: Engi
     PluginError
         If one fails, with its plugin and name.
     """
-    firsts: dict[str, Unit] = {}
+    variants, firsts = plan.study.variants, dict[str, Unit]()
     for unit in units:
-        if any(is_guest(part) for part in plan.models[unit.variant].parts()[:1]):
+        if f"model {variants[unit.variant].model}" in catalogs.origins:
             firsts.setdefault(unit.variant, unit)
     for variant, result, _ in engine.map(list(firsts), lambda variant: Rehearsal(small(plan.job(firsts[variant])))):
         if isinstance(result, str):
-            name = plan.study.variants[variant].model
+            name = variants[variant].model
             raise PluginError(f"{catalogs.where('model', name)}model {name} (variant {variant}): {result}")
 
 
@@ -100,17 +130,3 @@ def _tails(samples: Samples, start: int) -> np.ndarray:
 
 def _parts(windows: Windows) -> Sequence[Windows]:
     return windows.parts if isinstance(windows, Pool) else (windows,)
-
-
-def same_before(
-    known: int, test: Windows, first: Fitted, other: Windows, again: Fitted, *, rounding: float = 0.0
-) -> bool:  # fmt: skip
-    """Tell whether the first ``known`` days of each ticker are forecast alike; points and quantiles."""
-    pairs = [(first.predicted, again.predicted)]
-    if first.quantiles.size:
-        pairs.append((first.quantiles, again.quantiles))
-    return all(
-        (np.abs(a[:known] - b[:known]) <= rounding * (np.abs(a[:known]) + a.std())).all()
-        for one, two in pairs
-        for a, b in zip(test.split(one), other.split(two), strict=True)
-    )
