@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
 from nextday.errors import StudyError
+from nextday.settings import Also, BarsSettings, Settings, split_at_commas
 
 PRESETS = resources.files("nextday") / "studies"
 MOVED = resources.files("nextday") / "moved_keys.yaml"
@@ -19,12 +20,6 @@ SCHEMES = ("holdout", "walk_forward", "rolling", "purged")
 LOSSES = ("squared", "absolute", "miss", "pinball")
 Kind = Literal["models", "networks", "pretrained"]
 BENCHMARKS = ("zero", "zero forecast", "benchmark")  # in a contrast: what skill is measured against
-
-
-class Settings(BaseModel):
-    """A frozen group of settings that refuses keys it does not have."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class SplitSettings(Settings):
@@ -134,7 +129,7 @@ class Across(Settings):
     against: tuple[str, ...] = Field(min_length=1)
 
 
-class Study(Settings):
+class Study(BarsSettings):
     """One run of ``nextday``. Two equal studies on equal bars give equal forecasts.
 
     Examples
@@ -149,12 +144,6 @@ class Study(Settings):
     below: str = ""  # the study whose variants a contrast may name too
     baselines: str = ""  # the study of simple models, which stand beside these
     lessons: tuple[Across, ...] = ()
-    data: str = "sample"
-    market: str = Field("SPY", min_length=1)
-    tickers: tuple[str, ...] = ()  # none: every ticker of the data but the market
-    accept: tuple[str, ...] = ()  # tickers whose jumps are real; * accepts all
-    adjusted: bool = False  # close is adjusted for splits and dividends already, and there is no adj_close
-    drop_bad: bool = False  # leave out tickers with bad bars, instead of refusing them
     lookback: int = Field(20, ge=1)
     warmup: int = Field(20, ge=0)  # sessions left out at the start, for every variant: what the longest feature needs
     plugins: tuple[str, ...] = ()  # files or installed modules with models, features, losses and splits of one's own
@@ -171,10 +160,10 @@ class Study(Settings):
     training: Training = Training()
     verdict: VerdictSettings = VerdictSettings()
 
-    @field_validator("tickers", "seeds", "accept", "levels", "plugins", mode="before")
+    @field_validator("seeds", "levels", "plugins", mode="before")
     @classmethod
-    def _split_at_commas(cls, value: object) -> object:
-        return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+    def _split_these_too(cls, value: object) -> object:
+        return split_at_commas(value)
 
     @model_validator(mode="after")
     def _each_once(self) -> Self:
@@ -277,8 +266,9 @@ class Study(Settings):
         plugins = [os.path.relpath(name, folder) if name.endswith(".py") else name for name in self.plugins]
         values |= {"plugins": plugins} if plugins else {}
         values |= {"data": bars} if bars else {}
+        first = {key: values[key] for key in ("name", "question") if key in values}
         head = "# Everything that decides the results; keys that are not here have their defaults.\n"
-        return head + yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=120)
+        return head + yaml.safe_dump(first | values, sort_keys=False, allow_unicode=True, width=120)
 
     @classmethod
     def from_values(cls, values: Mapping[str, object], *, where: str = "study") -> Self:
@@ -417,6 +407,7 @@ def _known_keys(owner: type[BaseModel], groups: tuple[int | str, ...]) -> list[s
         "variants": Variant,
         "conformal": Conformal,
         "lessons": Across,
+        "also": Also,
         "verdict": VerdictSettings,
     }
     kind = kinds.get(str(groups[0]), owner) if groups else owner

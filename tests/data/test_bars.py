@@ -131,16 +131,16 @@ def test_files_that_are_not_bars_are_refused(tmp_path):
     (tmp_path / "e.csv").write_text(",".join(COLUMNS) + "\n")
     (tmp_path / "empty").mkdir()
     for name, says in {
-        "a.parquet": "a.parquet cannot be read as parquet", "b.csv": "b.csv: no column open, high, low, adj_close, volume; found",
-        "c.csv": "c.csv cannot be read as csv", "d.xlsx": "neither a .parquet nor a .csv", "e.csv": "e.csv: no rows",
-        "empty": "holds no Parquet or CSV file", "nowhere": "does not exist",
+        "a.parquet": "a.parquet cannot be read as parquet", "b.csv": "b.csv: no column open, high, low, adj_close, volume; the file has date, close; name yours: --columns open=NAME",
+        "c.csv": "c.csv cannot be read as csv", "d.xlsx": "d.xlsx cannot be read as xlsx|Excel files need another package", "e.csv": "e.csv: no rows",
+        "empty": "holds no table of bars", "nowhere": "does not exist",
     }.items():  # fmt: skip
         with pytest.raises(DataError, match=says):
             load_bars(tmp_path / name)
     with pytest.raises(DataError, match="bars must be a path, a Polars frame or a pandas frame, not list"):
         load_bars([1, 2])
-    with pytest.raises(DataError, match="column levels"):
-        load_bars(pd.DataFrame([[1.0]], columns=pd.MultiIndex.from_tuples([("Close", "KO")])))
+    with pytest.raises(DataError, match="column levels that are not fields and tickers"):
+        load_bars(pd.DataFrame([[1.0]], columns=pd.MultiIndex.from_tuples([("Price", "KO")])))
 
 
 def test_a_ticker_in_two_files_is_named(frame, tmp_path):

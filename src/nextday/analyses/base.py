@@ -24,8 +24,9 @@ from nextday.models import Fitted
 from nextday.progress import Watch
 from nextday.reporting.plates import Exhibit, Plate
 from nextday.samples import Fold
+from nextday.settings import Settings
 from nextday.storage.tables import Schema, schemas
-from nextday.study import Settings, Study, first_mistake
+from nextday.study import Study, first_mistake
 
 Tables = Mapping[str, pl.DataFrame]
 Own = TypeVar("Own", bound=Settings)

@@ -10,6 +10,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from nextday.cli.bars import settings_of, takes_bars
 from nextday.cli.terminal import console, watch
 from nextday.errors import DataError
 
@@ -18,46 +19,53 @@ if TYPE_CHECKING:
 
 data_app = typer.Typer(help="Look at bars, check them, fetch them.", no_args_is_help=True)
 
-SOURCES = "sample, yahoo, a Parquet or CSV file, or a folder of them"
+SOURCES = "sample, yahoo, a file of bars, or a folder of them"
 Source = Annotated[str, typer.Argument(help=f"{SOURCES}.")]
 Day = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], metavar="DATE")]
 
 
 @data_app.command("show")
+@takes_bars
 def show(
     data: Annotated[str, typer.Option("--data", help=f"{SOURCES}.")] = "sample",
-    adjusted: Annotated[bool, typer.Option("--adjusted", help="Closes are adjusted already.")] = False,
+    *,
+    bars: dict[str, object],
 ) -> None:
     """Show what bars there are: per ticker the first and last date, the sessions, and the size of its moves."""
-    from nextday.data import load_bars
+    from nextday.data import load
     from nextday.reporting.tables import bars_table
 
-    bars = load_bars(_path(data), adjusted=adjusted)
-    console().print(bars_table(bars.frame, bars.source))
+    loaded = load(settings_of(_path(data), bars))
+    console().print(bars_table(loaded.frame, loaded.source))
 
 
 @data_app.command("check")
+@takes_bars
 def check(
     path: Source = "sample",
-    market: Annotated[str, typer.Option(help="Ticker of the market factor.")] = "SPY",
     exchange: Annotated[
         str, typer.Option(help="Whose sessions to compare with, such as XNYS or XNYS,BTC-USD=24/7.")
     ] = "",
-    accept: Annotated[str, typer.Option(help="Tickers whose jumps are real, such as AIG,C; * for all.")] = "",
-    adjusted: Annotated[bool, typer.Option("--adjusted", help="Closes are adjusted already.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Fail on any finding, not only on bad bars.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-) -> None:  # fmt: skip
+    *,
+    bars: dict[str, object],
+) -> None:
     """Check bars: what a run would refuse, what a careful person would look at, what a run would use."""
-    from nextday.data import Calendar, align, check_bars, check_keys, load_bars, read_bars, survivors
+    from nextday.data import Calendar, align, check_bars, check_keys, checked, read_bars, survivors
 
-    frame, source, notes = read_bars(_path(path), adjusted=adjusted)
+    wanted = settings_of(_path(path), bars)
+    frame, source, notes = read_bars(wanted.data, market=wanted.market, **wanted.form())
     check_keys(frame, source)
-    accepted = tuple(filter(None, (part.strip() for part in accept.split(","))))
-    findings = check_bars(frame, accept=accepted, calendar=Calendar.parse(exchange) if exchange else None)
+    findings = check_bars(
+        frame, accept=wanted.accept, calendar=Calendar.parse(exchange) if exchange else None, market=wanted.market
+    )
     remarks = [*notes, *filter(None, [survivors(frame)])]
     bad = sorted({finding.ticker for finding in findings if finding.fatal})
-    used = [] if bad else _describe(align(load_bars(frame, accept=accepted), market=market), source)
+    used = []
+    if not bad:
+        whole = checked(frame, source, notes, accept=wanted.accept, drop_bad=False, market=wanted.market)
+        used = _describe(align(whole, tickers=wanted.tickers, market=wanted.market), source)
     if as_json:
         said = {"source": source, "findings": [finding.as_dict() for finding in findings], "remarks": [*remarks, *used]}
         typer.echo(json.dumps(said, indent=1))

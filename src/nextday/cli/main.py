@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from nextday.cli.bars import takes_bars
 from nextday.cli.check import check
 from nextday.cli.data import SOURCES, data_app
 from nextday.cli.options import (
@@ -40,15 +41,12 @@ UsageError: Any = typer.BadParameter.__base__  # typer names its subclasses alon
 
 
 @app.command()
+@takes_bars
 def run(
     study: Annotated[
         str, typer.Argument(help=f"{', '.join(presets())}; {LAST} compares them; all runs them all; or a YAML file.")
     ],
     data: Annotated[str | None, typer.Option(help=f"{SOURCES}.")] = None,
-    market: Annotated[str | None, typer.Option(help="Ticker of the market factor.")] = None,
-    tickers: Annotated[
-        str | None, typer.Option(help="What to forecast, such as AAPL,KO; all but the market unless given.")
-    ] = None,
     seeds: Annotated[str | None, typer.Option(help="Seeds of the networks, such as 42,43,44.")] = None,
     folds: Annotated[
         int | None, typer.Option(help="Walk forward over so many test ranges, fitting again for each.")
@@ -75,16 +73,15 @@ def run(
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any key of the study, dotted.")
     ] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Fit finished units again.")] = False,
-    drop_bad: Annotated[bool, typer.Option("--drop-bad", help="Leave out tickers with bad bars.")] = False,
-    adjusted: Annotated[bool, typer.Option("--adjusted", help="Closes are adjusted already.")] = False,
     ask: AskOption = None,
     expect: ExpectOption = None,
+    *,
+    bars: dict[str, object],
 ) -> None:
     """Run a study: fit what is missing, write tables and plots, print the summary."""
     changes = changes_of(
-        settings, data=data, market=market, tickers=tickers, seeds=seeds, folds=folds, drop_bad=drop_bad,
-        adjusted=adjusted, precision=precision.value if precision else None,
-    )  # fmt: skip
+        settings, bars=bars, data=data, seeds=seeds, folds=folds, precision=precision.value if precision else None
+    )
     options: dict[str, Any] = {
         "workers": workers, "cluster": cluster, "store": store, "device": device.value, "fresh": fresh,
     }  # fmt: skip

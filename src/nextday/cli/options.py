@@ -1,5 +1,6 @@
 """What several commands take: options, and the study that they make."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -70,17 +71,13 @@ def _lines(path: Path, option: str) -> list[str]:
 
 
 def changes_of(
-    settings: list[str] | None, *, data: str | None, market: str | None, tickers: str | None, seeds: str | None,
-    folds: int | None, drop_bad: bool = False, adjusted: bool = False, precision: str | None = None,
+    settings: list[str] | None, *, bars: Mapping[str, object], data: str | None, seeds: str | None = None,
+    folds: int | None = None, precision: str | None = None,
 ) -> dict[str, object]:  # fmt: skip
-    """Give the keys of a study that options change."""
+    """Return the keys of a study that options change; ``bars`` are those of ``takes_bars``."""
     changes: dict[str, object] = dict(_pair(setting) for setting in settings or [])
-    given = {"data": data, "market": market, "tickers": tickers, "seeds": seeds, "training.precision": precision}
-    changes |= {key: value for key, value in given.items() if value is not None}
-    if drop_bad:
-        changes["drop_bad"] = True
-    if adjusted:
-        changes["adjusted"] = True
+    given = {"data": data, "seeds": seeds, "training.precision": precision}
+    changes |= {key: value for key, value in given.items() if value is not None} | dict(bars)
     if folds is not None:
         changes |= {"split.scheme": "walk_forward", "split.folds": folds}
     return changes

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from nextday.cli.bars import takes_bars
 from nextday.cli.options import (
     AskOption,
     DeviceName,
@@ -64,6 +65,7 @@ def verdict(
     raise typer.Exit(judged.status)
 
 
+@takes_bars
 def plan(
     study: Annotated[str, typer.Argument(help="A study that ships with nextday, or a YAML file.")],
     source: Annotated[
@@ -71,8 +73,6 @@ def plan(
         typer.Option("--from", metavar="FOLDER", help="Finished folder to go by; OUT/NAME if there, else a pilot."),
     ] = None,
     data: Annotated[str | None, typer.Option(help="As for run.")] = None,
-    market: Annotated[str | None, typer.Option(help="Ticker of the market factor.")] = None,
-    tickers: Annotated[str | None, typer.Option(help="What to forecast, such as AAPL,KO.")] = None,
     seeds: Annotated[str | None, typer.Option(help="Seeds of the networks, such as 42,43,44.")] = None,
     folds: Annotated[int | None, typer.Option(help="Walk forward over so many test ranges.")] = None,
     workers: Annotated[int | None, typer.Option(min=0, help="Processes; the cores unless given.")] = None,
@@ -83,12 +83,14 @@ def plan(
     ] = None,
     ask: AskOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    *,
+    bars: dict[str, object],
 ) -> None:
     """Say what a study would take and which differences it could see, before anything long is fitted."""
     from nextday.planning import plan as plan_study
     from nextday.planning import plan_tables
 
-    changes = changes_of(settings, data=data, market=market, tickers=tickers, seeds=seeds, folds=folds)
+    changes = changes_of(settings, bars=bars, data=data, seeds=seeds, folds=folds)
     loaded, _ = load_asking(study, changes, ask, None, out)
     if loaded.data == "yahoo":
         announce()

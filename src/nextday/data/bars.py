@@ -4,10 +4,8 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from nextday.data.checks import PRICES, Finding, by_ticker, check_bars
+from nextday.data.checks import Finding, by_ticker, check_bars
 from nextday.errors import DataError
-
-COLUMNS = ("date", "ticker", *PRICES, "volume")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +23,8 @@ class Bars:
         Tickers whose jumps are real, however much they look like a split that was not applied; ``*`` accepts all.
     notes
         What was left out when the bars were made.
+    market
+        Ticker of which dates and adjusted closes are enough; its other columns may be empty.
 
     Raises
     ------
@@ -43,11 +43,12 @@ class Bars:
     source: str
     accept: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    market: str = ""
 
     def __post_init__(self) -> None:
         check_keys(self.frame, self.source)
         object.__setattr__(self, "frame", by_ticker(self.frame))
-        found = check_bars(self.frame, accept=self.accept, fatal_only=True)
+        found = check_bars(self.frame, accept=self.accept, fatal_only=True, market=self.market)
         if found:
             others = sorted({finding.ticker for finding in found} - {found[0].ticker})
             also = f" (also bad: {', '.join(others[:5])}{' ...' if len(others) > 5 else ''})" if others else ""

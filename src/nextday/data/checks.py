@@ -52,7 +52,12 @@ class Rule:
 
 
 def check_bars(
-    frame: pl.DataFrame, *, accept: Sequence[str] = (), calendar: Calendar | None = None, fatal_only: bool = False
+    frame: pl.DataFrame,
+    *,
+    accept: Sequence[str] = (),
+    calendar: Calendar | None = None,
+    fatal_only: bool = False,
+    market: str = "",
 ) -> list[Finding]:
     """Find what is wrong with bars.
 
@@ -66,6 +71,8 @@ def check_bars(
         Sessions of the exchanges; without it a session is a day on which more than half of the tickers have a bar.
     fatal_only
         Look only for what makes a ticker unusable.
+    market
+        Ticker of which dates and adjusted closes are enough.
 
     Returns
     -------
@@ -76,6 +83,7 @@ def check_bars(
     found = [*_apply(ORDER, frame)]
     if found:
         frame = frame.sort("ticker", "date", maintain_order=True)
+    frame = _with_needless(frame, market)
     found += _apply(VALUES, frame)
     usable = frame.filter(~pl.col("ticker").is_in({finding.ticker for finding in found})) if found else frame
     for finding in _apply(JUMPS, _around_jumps(usable)):
@@ -85,6 +93,19 @@ def check_bars(
         found += _apply(REMARKS, usable)
         found += (Finding(*values, fatal=False) for values in compare_with_sessions(usable, calendar))
     return sorted(found, key=lambda finding: (not finding.fatal, finding.ticker))
+
+
+def _with_needless(frame: pl.DataFrame, market: str) -> pl.DataFrame:
+    """Stand in, for the rules alone, for values of the market that nobody reads: an index may have no volume."""
+    needless = [name for name in ("open", "high", "low", "close", "volume") if frame[name].null_count()]
+    if not market or not needless:
+        return frame
+    stand_in = {name: pl.lit(1.0) if name == "volume" else pl.col("adj_close") for name in needless}
+    missing = [(pl.col("ticker") == market) & pl.col(name).is_null() for name in needless]
+    return frame.with_columns(
+        pl.when(gone).then(stand_in[name]).otherwise(name).alias(name)
+        for name, gone in zip(needless, missing, strict=True)
+    )
 
 
 def by_ticker(frame: pl.DataFrame) -> pl.DataFrame:

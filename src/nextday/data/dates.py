@@ -1,28 +1,116 @@
-"""Dates of bars: a text that can mean one day only is read, any other is refused."""
+"""Dates of bars: a text that can mean one day only is read, any other is refused with the word that decides."""
+
+from zoneinfo import ZoneInfo
 
 import polars as pl
 
 from nextday.errors import DataError
 
 FORMS = ("%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%Y%m%d", "%d-%b-%Y", "%d %b %Y", "%b %d, %Y")  # each means one day only
+UNSURE = (
+    "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y", "%d.%m.%Y", "%d/%m/%y", "%m/%d/%y", "%d-%m-%y", "%m-%d-%y",
+    "%d.%m.%y", "%y%m%d",
+)  # fmt: skip
 FIRST = pl.date(1800, 1, 1)  # an earlier year was written with two digits
 EPOCH = r"^\d{9,10}(\.0)?$|^\d{12,13}(\.0)?$"
+STAMP = r"^\d{4}-\d{1,2}-\d{1,2}[T ](\d{1,2}:\d{2})(:\d{2}(?:\.\d+)?)?\s*(Z|UTC|[+-]00:?00)?$"
+ZONE = (
+    "say in which zone the exchange is: --timezone America/New_York, Asia/Seoul, ... (--timezone UTC takes the days "
+    "of UTC)"
+)
+SECONDS = (
+    10**11
+)  # a count since 1970 below this is of seconds, else of milliseconds: 5138 in the one, 1973 in the other
 
 
-def read_dates(column: pl.Series, where: str) -> pl.Series:
-    """Read a column of dates; time stamps count by their own clock.
+def read_dates(column: pl.Series, where: str, *, date_format: str = "", timezone: str = "") -> pl.Series:
+    """Read a column of dates; time stamps count by their own clock, those in UTC by that of ``timezone``.
+
+    Parameters
+    ----------
+    column
+        Dates, time stamps or texts.
+    where
+        The source, for messages.
+    date_format
+        Form of texts, as of ``strftime``, where it could mean two days.
+    timezone
+        The exchange's, for stamps in UTC and counts since 1970.
 
     Raises
     ------
     DataError
-        With the first value that is not a date, or may mean two.
+        With the first value that is not a date, or may mean two, and the option that decides.
     """
     if column.dtype == pl.Date:
         return column.alias("date")
     if isinstance(column.dtype, pl.Datetime):
-        return column.dt.date().alias("date")
+        return _local(column, where, timezone).alias("date")
     text = column.cast(pl.String).str.strip_chars()
-    there = text.is_not_null() & (text != "")
+    text = pl.select(pl.when(text != "").then(text)).to_series()
+    if date_format:
+        return _stated(text, date_format, where)
+    if timezone and text.drop_nulls().str.contains(EPOCH).all():
+        return _counted(text, timezone)
+    if longest(text) > 10 and (text.str.contains(STAMP) & text.str.contains(r"(Z|UTC|[+-]00:?00)$")).any():
+        return _in_utc(text, where, timezone)
+    return _usual(text, where)
+
+
+def longest(text: pl.Series) -> int:
+    """Return the length of the longest text, in bytes."""
+    return int(text.to_frame("text").select(pl.col("text").str.len_bytes().max()).item() or 0)
+
+
+def _local(column: pl.Series, where: str, timezone: str) -> pl.Series:
+    """Return the days of time stamps; those in UTC need the exchange's zone, unless all are midnights."""
+    zone = getattr(column.dtype, "time_zone", None)
+    if zone in ("UTC", "Etc/UTC") and not timezone:
+        odd = column.filter(column.dt.truncate("1d") != column)
+        if len(odd):
+            raise DataError(f"{where}: time stamps are in UTC, such as {odd[0]:%Y-%m-%d %H:%M}; {ZONE}")
+    if timezone and zone in (None, "UTC", "Etc/UTC"):
+        column = (column.dt.replace_time_zone("UTC") if zone is None else column).dt.convert_time_zone(timezone)
+    return column.dt.date()
+
+
+def _in_utc(text: pl.Series, where: str, timezone: str) -> pl.Series:
+    bare = text.str.replace(r"\s*(Z|UTC|[+-]00:?00)$", "")
+    stamps = bare.str.replace(" ", "T").str.to_datetime("%Y-%m-%dT%H:%M:%S%.f", strict=False, time_unit="us")
+    stamps = stamps.fill_null(bare.str.replace(" ", "T").str.to_datetime("%Y-%m-%dT%H:%M", strict=False))
+    if (stamps.is_null() & text.is_not_null()).any():
+        return _usual(text, where)
+    return _local(stamps.dt.replace_time_zone("UTC"), where, timezone).alias("date")
+
+
+def _counted(text: pl.Series, timezone: str) -> pl.Series:
+    """Read counts of seconds or milliseconds since 1970."""
+    counts = text.str.strip_suffix(".0").cast(pl.Int64)
+    milliseconds = pl.select(pl.when(counts < SECONDS).then(counts * 1000).otherwise(counts)).to_series()
+    stamps = milliseconds.cast(pl.Datetime("ms")).dt.replace_time_zone("UTC")
+    return stamps.dt.convert_time_zone(str(ZoneInfo(timezone))).dt.date().alias("date")
+
+
+def _stated(text: pl.Series, date_format: str, where: str) -> pl.Series:
+    """Read texts of the form that the user names."""
+    try:
+        dates = text.str.to_datetime(date_format, strict=False).dt.date()
+    except pl.exceptions.PolarsError:
+        try:
+            dates = text.str.to_date(date_format, strict=False)
+        except pl.exceptions.PolarsError:
+            raise DataError(f"{where}: {date_format!r} is no form of dates; write it as %d/%m/%Y") from None
+    if dates.is_null().all():
+        dates = text.str.to_date(date_format, strict=False)
+    wrong = (dates.is_null() & text.is_not_null()).arg_true()
+    if len(wrong):
+        raise DataError(f"{where}: row {wrong[0] + 1}: {text[wrong[0]]!r} is not a date of the form {date_format}")
+    return dates.alias("date")
+
+
+def _usual(text: pl.Series, where: str) -> pl.Series:
+    """Read texts of a form that means one day only."""
+    there = text.is_not_null()
     dates = _parse(text, FORMS[0])
     wrong = (dates.is_null() & there).arg_true()
     for form in FORMS[1:] if len(wrong) else ():
@@ -30,12 +118,19 @@ def read_dates(column: pl.Series, where: str) -> pl.Series:
         if not (other.is_null() & there).any():
             return other.alias("date")
     if len(wrong):
-        value = text[wrong[0]]
-        why = "is not a date of the form 2010-01-31"
-        if text.filter(there).str.contains(EPOCH).all():
-            why = "counts seconds or milliseconds since 1970; write the day at the exchange, such as 2010-01-31"
-        raise DataError(f"{where}: row {wrong[0] + 1}: {value!r} {why}")
+        raise DataError(f"{where}: row {wrong[0] + 1}: {text[wrong[0]]!r} {_why(text.filter(there))}")
     return dates.alias("date")
+
+
+def _why(text: pl.Series) -> str:
+    """Say why texts are no dates, and which word makes them some."""
+    if text.str.contains(EPOCH).all():
+        return f"counts seconds or milliseconds since 1970; {ZONE}"
+    fits = [form for form in UNSURE if text.str.to_date(form, strict=False).is_not_null().all()]
+    fits = [form for form in fits if ("%y" in form) == (longest(text) <= 8)]
+    if fits:
+        return f"is not a date of the form 2010-01-31; say which form it has: --date-format {' or '.join(fits)}"
+    return "is not a date of the form 2010-01-31; another form is named by --date-format, such as %d/%m/%Y"
 
 
 def _parse(text: pl.Series, form: str) -> pl.Series:

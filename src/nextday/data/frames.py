@@ -5,12 +5,14 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from nextday.data.columns import plain
+from nextday.data.texts import from_levels
 from nextday.errors import DataError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-STACK = "the pandas frame has column levels; bring it to one row per date and ticker with frame.stack()"
+LEVELS = "the pandas frame has column levels that are not fields and tickers; bring it to one row per date and ticker"
 
 
 def read_frame(source: Any) -> pl.DataFrame:  # noqa: ANN401 - whatever a program has
@@ -39,7 +41,7 @@ def read_frame(source: Any) -> pl.DataFrame:  # noqa: ANN401 - whatever a progra
 def _from_pandas(frame: "pd.DataFrame") -> pl.DataFrame:
     """Take a pandas frame, the dates in its index or in a column."""
     if frame.columns.nlevels > 1:
-        raise DataError(STACK)
+        return _unstacked(frame)
     doubled = frame.columns[frame.columns.duplicated()]
     if len(doubled):
         raise DataError(f"the frame has column {doubled[0]!r} more than once; keep one")
@@ -55,12 +57,25 @@ def _from_pandas(frame: "pd.DataFrame") -> pl.DataFrame:
     return pl.DataFrame(columns)
 
 
+def _unstacked(frame: "pd.DataFrame") -> pl.DataFrame:
+    """Take what ``yf.download`` returns for several tickers: columns of fields and tickers, in either order."""
+    levels = [frame.columns.get_level_values(at) for at in range(frame.columns.nlevels)]
+    fields = [at for at, level in enumerate(levels) if "close" in {plain(str(name)) for name in level}]
+    if len(levels) != 2 or len(fields) != 1:
+        raise DataError(LEVELS)
+    pairs = list(zip(map(str, levels[fields[0]]), map(str, levels[1 - fields[0]]), strict=True))
+    values = [_column(frame.iloc[:, at]).alias(str(at)) for at in range(frame.shape[1])]
+    return from_levels(_column(frame.index.to_series()), pairs, pl.DataFrame(values))
+
+
 def _column(column: "pd.Series[Any]") -> pl.Series:
     """Move one column; text goes value by value, so that no pandas missing marker becomes a ticker."""
     kind = column.dtype.kind
     if kind == "M":
-        local = column.dt.tz_localize(None) if getattr(column.dt, "tz", None) is not None else column
-        return pl.Series(local.to_numpy().astype("datetime64[us]"))
+        zone = getattr(column.dt, "tz", None)
+        local = column if zone is None else column.dt.tz_localize(None)
+        stamps = pl.Series(local.to_numpy().astype("datetime64[us]"))
+        return stamps.dt.replace_time_zone("UTC") if str(zone) == "UTC" else stamps
     if kind in "if" or column.dtype == bool:
         return pl.Series(column.to_numpy())
     return pl.Series([None if _is_missing(value) else str(value) for value in column], dtype=pl.String)

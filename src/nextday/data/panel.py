@@ -8,6 +8,7 @@ import polars as pl
 
 from nextday.data.bars import Bars
 from nextday.errors import DataError
+from nextday.settings import COLUMNS
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,12 @@ def align(bars: Bars, *, tickers: Sequence[str] = (), market: str = "SPY") -> Pa
     panel = frame.filter(common)
     if panel.is_empty():
         raise DataError(f"{bars.source}: {_list(everyone)} have no session in common")
+    lacking = panel.filter(pl.col("ticker").is_in(chosen) & pl.any_horizontal(pl.col(COLUMNS).is_null()))
+    if len(lacking):  # bars leave this to the market alone
+        ticker, day = lacking["ticker"][0], lacking["date"][0]
+        raise DataError(
+            f"{bars.source}: {ticker} lacks prices or volume, such as on {day}; it can be the market, but not forecast"
+        )
     _check_moves(panel, bars.source)
     dropped = dict(
         frame.group_by("ticker")

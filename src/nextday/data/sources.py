@@ -1,54 +1,61 @@
-"""Where bars come from: the embedded sample, Parquet and CSV files, folders of them, and frames."""
+"""Where bars come from: the embedded sample, files and folders of them, and frames."""
 
 import hashlib
-import re
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import polars as pl
 from polars import selectors as cs
+from pydantic import ValidationError
 
-from nextday.data.bars import COLUMNS, Bars, check_keys
+from nextday.data.bars import Bars, check_keys
 from nextday.data.checks import check_bars
-from nextday.data.dates import read_dates
+from nextday.data.columns import refuse_missing, rename
+from nextday.data.dates import longest, read_dates
+from nextday.data.files import each_ticker_once, read_folder, read_table
 from nextday.data.frames import read_frame
+from nextday.data.numbers import are_numbers, read_numbers
+from nextday.data.rows import drop_what_is_no_bar, oldest_first, take_once
 from nextday.data.snapshot import verify_snapshot
-from nextday.errors import DataError, first_line
+from nextday.errors import DataError
+from nextday.settings import COLUMNS, BarsSettings, Form, FormOptions
 
 if TYPE_CHECKING:
     import pandas as pd
 
 SAMPLE = resources.files("nextday.data") / "sample_bars.parquet"
 SAMPLE_SHA256 = "1aecb55489c5e7196613617979ffcc445456a2c5b64e376765bbb9957800a11d"
-SUFFIXES = (".parquet", ".csv")
-ALIASES = {
-    "adjclose": "adj_close", "adjusted_close": "adj_close", "adjustedclose": "adj_close",
-    "symbol": "ticker", "datetime": "date", "timestamp": "date",
-}  # fmt: skip
+VALUES = COLUMNS[2:]  # what a bar holds
 
 
 def load_bars(
     source: "str | Path | pl.DataFrame | pd.DataFrame",
     *,
-    accept: tuple[str, ...] = (),
+    accept: Sequence[str] = (),
     drop_bad: bool = False,
-    adjusted: bool = False,
+    market: str = "",
+    **form: Unpack[FormOptions],
 ) -> Bars:
     """Read and check bars.
 
     Parameters
     ----------
     source
-        ``"sample"``, a Parquet or CSV file, a folder with one such file per ticker, or a Polars or pandas frame.
-        Columns are found whatever their case and spacing; a file without a ticker column is one ticker, named as the
-        file. Numeric columns beyond the required ones are kept, to be named as features.
+        ``"sample"``, a file (Parquet, CSV, Feather, Arrow, Excel, text also packed), a folder of such files, or a
+        Polars or pandas frame. Columns are found by their usual names, whatever their case and spacing; a file without
+        a ticker column is one ticker, named as the file. Numeric columns beyond the required ones are kept, to be named
+        as features.
     accept
         Tickers whose jumps are real, ``*`` for all.
     drop_bad
         Leave out tickers with a fatal finding, and say so in the notes, instead of refusing the bars.
-    adjusted
-        Whether ``close`` is adjusted for splits and dividends already; it then stands for ``adj_close``, too.
+    market
+        Ticker of which dates and adjusted closes are enough.
+    **form
+        How the source is written, where it does not say so itself, see ``Form``: ``columns``, ``adjusted``,
+        ``date_format``, ``separator``, ``decimal``, ``timezone``.
 
     Returns
     -------
@@ -64,39 +71,67 @@ def load_bars(
     >>> load_bars("sample").tickers[:3]
     ['AAPL', 'GS', 'IBM']
     """
-    frame, name, notes = read_bars(source, adjusted=adjusted)
+    frame, name, notes = read_bars(source, market=market, **form)
+    return checked(frame, name, notes, accept=accept, drop_bad=drop_bad, market=market)
+
+
+def load(settings: BarsSettings, bars: Any = None) -> Bars:  # noqa: ANN401 - a frame of any kind
+    """Read and check the bars that settings name, or those given in their place."""
+    source = settings.data if bars is None else bars
+    frame, name, notes = read_bars(source, market=settings.market, **settings.form())
+    return checked(frame, name, notes, accept=settings.accept, drop_bad=settings.drop_bad, market=settings.market)
+
+
+def checked(
+    frame: pl.DataFrame, name: str, notes: Sequence[str], *, accept: Sequence[str], drop_bad: bool, market: str = ""
+) -> Bars:
+    """Return bars that were read as checked ones, without bad tickers if so wanted."""
     if drop_bad:
         check_keys(frame, name)
-        bad = {found.ticker: str(found) for found in check_bars(frame, accept=accept, fatal_only=True)}
+        bad = {one.ticker: str(one) for one in check_bars(frame, accept=accept, fatal_only=True, market=market)}
         frame = frame.filter(~pl.col("ticker").is_in(bad))
         notes = [*notes, *(f"left out {finding}" for finding in bad.values())]
         if bad and frame.is_empty():
             raise DataError(f"{name}: every ticker is bad; {next(iter(bad.values()))}")
-    return Bars(frame, name, accept, tuple(notes))
+    return Bars(frame, name, tuple(accept), tuple(notes), market)
 
 
-def read_bars(source: Any, *, adjusted: bool = False) -> tuple[pl.DataFrame, str, list[str]]:  # noqa: ANN401
+def read_bars(
+    source: Any, *, market: str = "", **form: Unpack[FormOptions]  # noqa: ANN401 - a path, or a frame of any kind
+) -> tuple[pl.DataFrame, str, list[str]]:  # fmt: skip
     """Read bars as they are, named and typed as in ``Bars``; give also where they come from, and notes on them."""
-    frame, name, notes = _read(source, adjusted)
-    frame, turned = _oldest_first(frame)
-    return frame, name, [*notes, *turned]
+    frame, name, notes = _read(source, _form(form), market)
+    for tidy in (drop_what_is_no_bar, oldest_first, take_once):
+        frame, said = tidy(frame, name)
+        notes = [*notes, *said]
+    return frame, name, notes
 
 
-def _read(source: Any, adjusted: bool) -> tuple[pl.DataFrame, str, list[str]]:  # noqa: ANN401 - a path, or any frame
+def _form(given: FormOptions) -> Form:
+    try:
+        return Form(**given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        said = first["msg"].removeprefix("Value error, ")
+        raise DataError(f"{'.'.join(map(str, first['loc']))}: {said}, got {first['input']!r}") from None
+
+
+def _read(source: Any, form: Form, market: str) -> tuple[pl.DataFrame, str, list[str]]:  # noqa: ANN401 - see above
     if not isinstance(source, str | Path):
-        return _normalise(read_frame(source), "frame", adjusted=adjusted), "frame", []
+        return _normalise(read_frame(source), "frame", form, market=market), "frame", []
     if str(source) == "sample":
         return _read_sample(), "sample", []
     path = Path(source)
     if not path.exists():
-        raise DataError(f"{path} does not exist; --data takes sample, yahoo, a Parquet or CSV file, or a folder")
+        raise DataError(f"{path} does not exist; --data takes sample, yahoo, a file of bars, or a folder of them")
     if path.is_dir():
-        files = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES)
-        if not files:
-            raise DataError(f"{path} holds no Parquet or CSV file")
-        return _stack([(file, _read_file(file, adjusted)) for file in files]), str(path), []
+        tables, notes = read_folder(path, form)
+        frames = [(one.path, _normalise(one.frame, str(one.path), form, one.ticker, market)) for one in tables]
+        return _stack(frames), str(path), notes
     manifest = verify_snapshot(path)
-    return _read_file(path, adjusted), str(path), manifest["notes"] if manifest else []
+    table = read_table(path, form)
+    notes = manifest["notes"] if manifest else []
+    return _normalise(table.frame, str(path), form, table.ticker, market), str(path), notes
 
 
 def _read_sample() -> pl.DataFrame:
@@ -105,113 +140,78 @@ def _read_sample() -> pl.DataFrame:
     found = hashlib.sha256(content).hexdigest()
     if found != SAMPLE_SHA256:
         raise DataError(f"the embedded sample is damaged (sha256 {found[:12]}...); install nextday again")
-    return _normalise(pl.read_parquet(content), "sample")
-
-
-def _read_file(path: Path, adjusted: bool) -> pl.DataFrame:
-    if path.suffix.lower() not in SUFFIXES:
-        raise DataError(f"{path} is neither a .parquet nor a .csv file")
-    try:
-        if path.suffix.lower() == ".csv":
-            frame = pl.read_csv(path, infer_schema=False)  # as text: NA, ON and TRUE are tickers, not values
-        else:
-            frame = pl.read_parquet(path, hive_partitioning=False)
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise DataError(f"{path} cannot be read as {path.suffix[1:].lower()}: {first_line(error)}") from None
-    return _normalise(frame, str(path), ticker=path.stem, adjusted=adjusted)
+    return _normalise(pl.read_parquet(content), "sample", Form())
 
 
 def _stack(frames: list[tuple[Path, pl.DataFrame]]) -> pl.DataFrame:
-    seen: dict[str, Path] = {}
-    for path, frame in frames:
-        for ticker in frame["ticker"].drop_nulls().unique().sort().to_list():
-            if ticker in seen:
-                raise DataError(f"{ticker} is in both {seen[ticker]} and {path}; keep one of them")
-            seen[ticker] = path
+    each_ticker_once(frames)
     extras = {name for _, frame in frames for name in frame.columns if all(name in other for _, other in frames)}
     return pl.concat(
-        [frame.select(name for name in frame.columns if name in extras) for _, frame in frames], how="diagonal"
+        [frame.select(name for name in frame.columns if name in extras) for _, frame in frames], how="diagonal_relaxed"
     )
 
 
-def _normalise(frame: pl.DataFrame, where: str, ticker: str | None = None, *, adjusted: bool = False) -> pl.DataFrame:
+def _normalise(frame: pl.DataFrame, where: str, form: Form, ticker: str = "", market: str = "") -> pl.DataFrame:
     """Bring names and types to the documented ones, required columns first."""
-    frame = frame.rename(_new_names(frame.columns, where))
-    if "ticker" not in frame.columns and ticker is not None:
+    names = frame.columns
+    new = rename(names, where, form.columns)
+    frame = frame.select(pl.col(name).alias(new.get(name, name)) for name in names if _is_kept(name, new))
+    if "ticker" not in frame.columns and ticker:
         frame = frame.with_columns(ticker=pl.lit(ticker))
-    if adjusted and "close" in frame.columns:
+    if form.adjusted and "close" in frame.columns:
         if "adj_close" in frame.columns:
             raise DataError(f"{where}: there is a column adj_close, so close is not adjusted; leave --adjusted out")
         frame = frame.with_columns(adj_close="close")
-    missing = [column for column in COLUMNS if column not in frame.columns]
-    if missing == ["adj_close"]:
-        raise DataError(
-            f"{where}: no column adj_close; if close is adjusted for splits and dividends already, say so: --adjusted "
-            "(adjusted: true in a study)"
-        )
-    if missing:
-        raise DataError(f"{where}: no column {', '.join(missing)}; found: {', '.join(frame.columns)}")
+    if market and ticker == market:  # dates and adjusted closes are enough
+        frame = frame.with_columns(pl.lit(None, pl.Float64).alias(name) for name in VALUES if name not in frame.columns)
+    refuse_missing([column for column in COLUMNS if column not in frame.columns], names, where)
     if frame.is_empty():
         raise DataError(f"{where}: no rows; expected one row per ticker and date")
-    extras = [name for name in frame.columns if name not in COLUMNS and _is_numeric(frame[name])]
-    numbers = [name for name in COLUMNS if name not in ("date", "ticker")] + extras
-    others = frame.select(cs.boolean() | cs.string(include_categorical=True)).drop(COLUMNS, *extras, strict=False)
-    return frame.select(
-        read_dates(frame["date"], where),
-        _tickers(frame["ticker"], where),
-        *[_numbers(frame[name], where) for name in numbers],
-        *others.cast({cs.string(include_categorical=True): pl.String}),  # a text is no feature, and is told so
-    )
+    numbers = [read_numbers(frame[name], where, decimal=form.decimal) for name in VALUES]
+    empty = pl.select(pl.all_horizontal(one.is_null() for one in numbers)).to_series()
+    dates = frame["date"]
+    if empty.any() and dates.dtype == pl.String:  # a footer, or the commas behind the last row: no date is asked of it
+        dates = pl.select(pl.when(~empty).then(dates).alias("date")).to_series()
+    read = read_dates(dates, where, date_format=form.date_format, timezone=form.timezone)
+    _one_bar_a_day(frame, read, where)
+    return pl.DataFrame([read, _tickers(frame["ticker"], where), *numbers, *_others(frame, where)])
+
+
+def _is_kept(name: str, new: dict[str, str]) -> bool:
+    """Tell whether a column is kept: not one whose name the user has given to another."""
+    return name in new or name not in new.values()
+
+
+def _others(frame: pl.DataFrame, where: str) -> list[pl.Series]:
+    """Read the columns that a study may name as features; a text is none, and is told so when named."""
+    extras = [name for name in frame.columns if name not in COLUMNS and are_numbers(frame[name])]
+    texts = frame.select(cs.boolean() | cs.string(include_categorical=True)).drop(COLUMNS, *extras, strict=False)
+    texts = texts.cast({cs.string(include_categorical=True): pl.String})
+    return [*(read_numbers(frame[name], where, decimal=".") for name in extras), *texts]
+
+
+def _one_bar_a_day(frame: pl.DataFrame, dates: pl.Series, where: str) -> None:
+    """Refuse bars of hours or minutes: time stamps that differ on one day of a ticker."""
+    stamps = frame["date"]
+    if stamps.dtype == pl.Date or (stamps.dtype == pl.String and longest(stamps) <= 10):
+        return
+    keys = pl.DataFrame({"ticker": frame["ticker"], "date": dates, "stamp": stamps}).drop_nulls()
+    several = keys.unique().group_by("ticker", "date").agg(pl.len(), pl.col("stamp").sort()).filter(pl.col("len") > 1)
+    if len(several):
+        ticker, date, _, stamp = several.sort("ticker", "date").row(0)
+        raise DataError(
+            f"{where}: {ticker} has several bars on {date}, at {stamp[0]} and {stamp[1]}: hourly bars or the like; "
+            "nextday reads daily ones, resample them first"
+        )
 
 
 def _tickers(column: pl.Series, where: str) -> pl.Series:
     """Read tickers as texts; numbers are those of an exchange that has numbers for tickers, such as 700."""
     if not column.dtype.is_float():
-        return column.cast(pl.String).str.strip_chars()
+        text = column.cast(pl.String).str.strip_chars()
+        return pl.select(pl.when(text != "").then(text).alias("ticker")).to_series()
     whole = column.cast(pl.Int64, strict=False)
     broken = (column.is_not_null() & column.is_not_nan() & (whole.cast(pl.Float64) != column)).arg_true()
     if len(broken):
         raise DataError(f"{where}: row {broken[0] + 1}: ticker {column[broken[0]]} is not a text or a whole number")
     return whole.cast(pl.String)
-
-
-def _oldest_first(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
-    """Turn the rows of tickers that come newest first; any other order is a defect, which the checks name."""
-    steps = frame.group_by("ticker", maintain_order=True).agg(step=pl.col("date").diff().max(), rows=pl.len())
-    newest = steps.filter((pl.col("rows") > 1) & (pl.col("step") < pl.duration(days=0)))["ticker"].to_list()
-    if not newest:
-        return frame, []
-    turned = pl.col("ticker").is_in(newest)
-    shown = ", ".join(newest[:5]) + (f" and {len(newest) - 5} more" if len(newest) > 5 else "")
-    frame = pl.concat([frame.filter(~turned | turned.is_null()), frame.filter(turned).reverse()])
-    return frame, [f"{shown}: the rows came newest first, and were turned"]
-
-
-def _new_names(columns: list[str], where: str) -> dict[str, str]:
-    new: dict[str, str] = {}
-    for column in columns:
-        plain = re.sub(r"[^a-z0-9]+", "_", column.lower()).strip("_")
-        plain = ALIASES.get(plain, plain)
-        if plain in COLUMNS and plain in new.values():
-            other = next(old for old, name in new.items() if name == plain)
-            raise DataError(f"{where}: columns {other!r} and {column!r} both read as {plain}; keep one")
-        new[column] = plain if plain in COLUMNS else column
-    return new
-
-
-def _is_numeric(column: pl.Series) -> bool:
-    if column.dtype == pl.String:
-        texts = column.str.strip_chars()
-        there = texts.is_not_null() & (texts != "")
-        return bool(there.any()) and bool(texts.filter(there).cast(pl.Float64, strict=False).is_not_null().all())
-    return column.dtype.is_numeric()
-
-
-def _numbers(column: pl.Series, where: str) -> pl.Series:
-    numbers = column.cast(pl.Float64, strict=False)
-    wrong = (numbers.is_null() & column.is_not_null()).arg_true()
-    if column.dtype == pl.String:
-        wrong = wrong.filter(column.gather(wrong).str.strip_chars() != "")
-    if len(wrong):
-        raise DataError(f"{where}: row {wrong[0] + 1}: {column.name} {column[wrong[0]]!r} is not a number")
-    return numbers.fill_nan(None)

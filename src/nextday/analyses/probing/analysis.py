@@ -14,7 +14,8 @@ from nextday.engine.workers import Engine
 from nextday.plugins import catalogs_of
 from nextday.progress import Watch
 from nextday.reporting.plates import Plate
-from nextday.study import Settings, Study
+from nextday.settings import Settings
+from nextday.study import Study
 
 NAME = "probing"
 

@@ -14,8 +14,8 @@ from nextday.engine.plan import Unit
 from nextday.evaluate import load_neighbour
 from nextday.reporting.plates import Plate
 from nextday.samples import Fold
+from nextday.settings import Settings
 from nextday.storage.tables import KEYS, SAMPLE, Schema
-from nextday.study import Settings
 
 NAME = "regimes"
 TABLES: dict[str, Schema] = {

@@ -1,0 +1,56 @@
+"""Rows that need a word: what is no bar, what comes newest first, what comes twice. No value is changed."""
+
+from collections.abc import Sequence
+
+import polars as pl
+
+from nextday.data.checks import by_ticker
+from nextday.settings import COLUMNS
+
+Tidied = tuple[pl.DataFrame, list[str]]
+VALUES = COLUMNS[2:]
+
+
+def drop_what_is_no_bar(frame: pl.DataFrame, _: str) -> Tidied:
+    """Leave out rows without a single price or volume: no trade, a footer, the commas behind a table."""
+    empty = frame.select(pl.all_horizontal(pl.col(VALUES).is_null())).to_series()
+    if not empty.any():
+        return frame, []
+    gone = frame.filter(empty)
+    whose = gone["ticker"].drop_nulls().unique().sort().to_list()
+    first = gone.filter(pl.col("date").is_not_null()).head(1)
+    place = f", the first on {first['date'][0]}" if len(first) else ""
+    rows = f"{len(gone)} row{'s' if len(gone) > 1 else ''}"
+    return frame.filter(~empty), [
+        f"{_list(whose) + ': ' if whose else ''}{rows} without prices or volume left out{place}"
+    ]
+
+
+def oldest_first(frame: pl.DataFrame, _: str) -> Tidied:
+    """Turn the rows of tickers that come newest first; any other order is a defect, which the checks name."""
+    steps = frame.group_by("ticker", maintain_order=True).agg(step=pl.col("date").diff().max(), rows=pl.len())
+    newest = steps.filter((pl.col("rows") > 1) & (pl.col("step") <= pl.duration(days=0)))["ticker"].to_list()
+    if not newest:
+        return frame, []
+    turned = pl.col("ticker").is_in(newest)
+    frame = pl.concat([frame.filter(~turned | turned.is_null()), frame.filter(turned).reverse()])
+    return frame, [f"{_list(newest)}: the rows came newest first, and were turned"]
+
+
+def take_once(frame: pl.DataFrame, _: str) -> Tidied:
+    """Take a bar once that is given twice with the same values; with other values it is a defect."""
+    frame = by_ticker(frame)
+    same = (frame["ticker"] == frame["ticker"].shift(1)) & (frame["date"] == frame["date"].shift(1))
+    equal = frame.select(pl.all_horizontal(pl.all().eq_missing(pl.all().shift(1)))).to_series() & same
+    if not equal.any():
+        return frame, []
+    gone = frame.filter(equal)
+    bars = "1 bar that was" if len(gone) == 1 else f"{len(gone)} bars that were"
+    place = f"the first on {gone['date'][0]}"
+    return frame.filter(~equal), [
+        f"{_list(gone['ticker'].unique().sort().to_list())}: {bars} given twice with equal values taken once, {place}"
+    ]
+
+
+def _list(names: Sequence[str]) -> str:
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
