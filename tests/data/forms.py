@@ -53,7 +53,9 @@ def yahoo_levels(frame, folder):
 
 
 def alpha_vantage(frame, folder):
-    names = {name: f"{at}. {name.replace('adj_close', 'adjusted close')}" for at, name in enumerate((*VALUES, "volume"), 1)}
+    names = {
+        name: f"{at}. {name.replace('adj_close', 'adjusted close')}" for at, name in enumerate((*VALUES, "volume"), 1)
+    }
     return csv(folder / "bars.csv", named(text(frame), date="timestamp", **names))
 
 
@@ -74,7 +76,9 @@ def metatrader(frame, folder, encoding="utf-8"):
 
 
 def semicolons(frame, folder, *, comma):
-    own = text(frame).with_columns(pl.col(name).map_elements(lambda value: f"{value:.4f}", pl.String) for name in VALUES)
+    own = text(frame).with_columns(
+        pl.col(name).map_elements(lambda value: f"{value:.4f}", pl.String) for name in VALUES
+    )
     if comma:
         own = own.with_columns(pl.col(VALUES).str.replace(".", ",", literal=True))
     return csv(folder / "bars.csv", own, separator=";")
@@ -90,7 +94,9 @@ def stamps(zone, hour):
 
     def write(frame, folder):
         at = pl.col("date").cast(pl.Datetime).dt.offset_by(f"{hour}h").dt.replace_time_zone(zone)
-        return csv(folder / "bars.csv", frame.with_columns(at.dt.convert_time_zone("UTC").dt.strftime("%Y-%m-%dT%H:%M:%SZ")))
+        return csv(
+            folder / "bars.csv", frame.with_columns(at.dt.convert_time_zone("UTC").dt.strftime("%Y-%m-%dT%H:%M:%SZ"))
+        )
 
     return write
 
@@ -115,7 +121,15 @@ def nasdaq(frame, folder):
 
 
 def chinese(frame, folder):
-    names = {"date": "日期", "ticker": "股票代码", "open": "开盘", "close": "收盘", "high": "最高", "low": "最低", "volume": "成交量"}
+    names = {
+        "date": "日期",
+        "ticker": "股票代码",
+        "open": "开盘",
+        "close": "收盘",
+        "high": "最高",
+        "low": "最低",
+        "volume": "成交量",
+    }
     return csv(folder / "bars.csv", named(text(frame).drop("adj_close"), **names))
 
 

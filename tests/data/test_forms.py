@@ -4,8 +4,8 @@ import datetime
 
 import polars as pl
 import pytest
-from data import forms
 
+from data import forms
 from nextday.data import COLUMNS, load_bars
 from nextday.errors import DataError
 
@@ -164,7 +164,9 @@ def test_what_was_left_out_or_taken_once_is_said_with_its_number(frame, tmp_path
     assert "came newest first" in said["newest first"][0]
     assert said["commas behind the last row"] == ("2 rows without prices or volume left out",)
     assert said["a row of null"] == ("KO: 1 row without prices or volume left out, the first on 2000-03-20",)
-    assert said["the last bar twice"] == ("SPY: 1 bar that was given twice with equal values taken once, the first on 2000-02-25",)
+    assert said["the last bar twice"] == (
+        "SPY: 1 bar that was given twice with equal values taken once, the first on 2000-02-25",
+    )
     assert said["system files beside"] == ("left out, as no table: etf.list", "left out, as empty: notes.csv")
 
 

@@ -179,8 +179,8 @@ def _normalise(frame: pl.DataFrame, where: str, form: Form, ticker: str = "", ma
 
 
 def _is_kept(name: str, new: dict[str, str]) -> bool:
-    """Tell whether a column is kept: not one whose name the user has given to another."""
-    return name in new or name not in new.values()
+    """Tell whether a column is kept: it has a name, which the user has not given to another."""
+    return name in new or bool(name.strip() and name not in new.values())
 
 
 def _others(frame: pl.DataFrame, where: str) -> list[pl.Series]:
