@@ -159,7 +159,7 @@ def cli_page() -> str:
         records = [record for one in command.params if (record := one.get_help_record(context))]
         parts += [f"## {name}\n", f"{command.help.strip()}\n"]
         parts += ["| option | meaning |\n| --- | --- |"] if records else []
-        parts += [f"| `{cell(plain(option))}` | {cell(tidy(meaning))} |" for option, meaning in records]
+        parts += [f"| {cell(plain(option))} | {cell(tidy(meaning))} |" for option, meaning in records]
         parts.append("")
     return "\n".join(parts)
 
@@ -177,7 +177,10 @@ def plain(option: str) -> str:
     """Write the kind of a value in capitals: an argument alone, an option with what it takes."""
     for kind, said in KINDS.items():
         option = re.sub(kind, said, option)
-    return option if option.startswith("-") else option.split()[0].upper()
+    name, _, value = option.partition(" ")
+    if not name.startswith("-"):
+        return f"`{name.upper()}`"
+    return f"`{name}` `{value}`" if value else f"`{name}`"
 
 
 def tidy(meaning: str) -> str:

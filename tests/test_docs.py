@@ -61,7 +61,7 @@ def test_the_python_page_has_every_public_name(site):
 
 def test_every_key_and_every_option_is_explained():
     study, cli = ((DOCS / "reference" / name).read_text("utf-8") for name in ("study.md", "cli.md"))
-    rows = re.findall(r"^\| `(.+?)` \| (.*) \|$", study + cli, re.MULTILINE)
+    rows = re.findall(r"^\| (`.+?`) \| (.*) \|$", study + cli, re.MULTILINE)
     assert len(rows) > 100
     assert [key for key, meaning in rows if not meaning.strip() or meaning.startswith(".")] == []
 
@@ -124,8 +124,14 @@ def test_the_tutorial_runs_up_to_its_answer(tmp_path):
 
 @pytest.mark.parametrize("page", SLOW)
 def test_all_of_a_page_runs_and_shows_what_comes_out(page, tmp_path):
-    (tmp_path / "mlflow.py").write_text(MLFLOW)
     assert pages.run_page(page, tmp_path) == page.read_text("utf-8")
+
+
+@pytest.mark.slow
+def test_the_recipe_for_mlflow_runs(tmp_path):
+    blocks = pages.blocks_of((DOCS / "recipes.md").read_text("utf-8"))
+    (tmp_path / "mlflow.py").write_text(MLFLOW)
+    pages.run_block(next(one for one in blocks if "mlflow" in one.body), tmp_path, pages.environment_of(tmp_path), "")
 
 
 MLFLOW = '''"""As much of MLflow's interface as the recipe uses."""
