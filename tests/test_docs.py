@@ -167,8 +167,9 @@ def test_notebooks_are_stored_as_run_and_small(book):
 
 
 @pytest.mark.slow
-def test_notebooks_run():
+@pytest.mark.parametrize("book", BOOKS, ids=lambda book: book.stem)
+def test_notebooks_run(book):
     pytest.importorskip("nbclient", reason="the extra docs is not installed")
-    command = [sys.executable, str(ROOT / "examples" / "execute.py"), "--check"]
+    command = [sys.executable, str(ROOT / "examples" / "execute.py"), "--check", str(book)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
