@@ -2,7 +2,7 @@
 PY := .venv/bin/python
 READY := .venv/ready
 
-.PHONY: help study ladder walk test slow check lint type layers bench fmt readme
+.PHONY: help study ladder walk test slow check lint type layers bench fmt readme docs notebooks
 
 help:  ## Show this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -51,3 +51,12 @@ fmt: $(READY)  ## Format and sort imports
 
 readme: $(READY)  ## Bring results/ into docs/ and the figures of README.md
 	$(PY) docs/generate.py --from results
+
+docs: $(READY)  ## The documentation, into build/site; needs no network
+	$(PY) docs/generate.py
+	$(PY) -m sphinx -W --keep-going -q -b html docs build/site
+	@echo build/site/index.html
+
+notebooks: $(READY)  ## Run the notebooks of examples/ and the examples of the pages again, and store their output
+	$(PY) examples/execute.py
+	$(PY) docs/pages.py --write docs/*.md

@@ -1,8 +1,8 @@
-"""Bring the figures of finished studies into README.md; ``--check`` fails when they are stale.
+"""Write what the pages take from results and code; ``--check`` fails when a page is stale.
 
-``make readme`` copies the small result files of ``results/`` (of ``make study``) into
-``docs/sample/`` and writes the blocks of README.md between ``<!-- NAME -->`` and ``<!-- end -->`` from them. No figure
-there is typed by hand.
+``make readme`` copies the small result files of ``results/`` (of ``make study``) into ``docs/sample/`` and writes the
+blocks between ``<!-- NAME -->`` and ``<!-- end -->`` from them: no figure there is typed by hand. The pages of
+``docs/reference`` and the glossary are made whole, from the code.
 """
 
 import argparse
@@ -10,13 +10,17 @@ import json
 import re
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
+from reference import MADE, cli_page, study_page
+
+from nextday.reporting.glossary import glossary
 
 DOCS = Path(__file__).parent
 SAMPLE = DOCS / "sample"
-README = DOCS.parent / "README.md"
+ROOT = DOCS.parent
 FILES = {
     "stage2": ("stage2_results.csv", "manifest.json", "verdict.json", "stage2_verdict.png"),
     "stage7": ("final_comparison.csv", "lessons.json"),
@@ -27,12 +31,13 @@ def table() -> str:
     """Lay out the leaderboard of the stages."""
     lines = [
         "| stage | model | inputs | RMSE | R2 against zero, % | skill against zero, % | parameters |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
+        "| --- | --- | --- | ---: | ---: | ---: | ---: |",
     ]
     every = pl.read_csv(SAMPLE / "final_comparison.csv")
     shown = every.unique(["Method", "RMSE", "Skill"], keep="first", maintain_order=True)  # copies differ in quantiles
     for row in shown.iter_rows(named=True):
         skill = f"{100 * row['Skill']:+.2f} ({100 * row['SkillLow']:+.2f} to {100 * row['SkillHigh']:+.2f})"
+        skill = skill.replace(" ", "\N{NO-BREAK SPACE}")
         cells = [
             row["Stage"].removeprefix("stage"), row["Model"], row["Features"], f"{row['RMSE']:.5f}",
             f"{100 * row['R2Zero']:+.1f}", skill if row["Method"] != "zero" else "0",
@@ -68,13 +73,35 @@ def verdict() -> str:
     return "\n>\n".join([f"> **{found['sentence']}**", *(f"> {line}" for line in found["context"])])
 
 
-def rendered() -> str:
-    """Give README.md with every block made anew."""
-    text = README.read_text("utf-8")
-    for name, content in (("table", table()), ("caption", caption()), ("lessons", lessons()), ("verdict", verdict())):
+def glossary_page() -> str:
+    """Lay out the words of the verdict and the reports."""
+    entries = [f"{term}\n: {meaning}\n" for term, meaning in glossary().items()]
+    head = "# Glossary\n\nThe words of the verdict and of the reports. Every report has this list at its end.\n"
+    return "\n".join([MADE.format("src/nextday/reporting/glossary.yaml"), head, *entries])
+
+
+BLOCKS = {
+    "README.md": {"verdict": verdict},
+    "docs/index.md": {"verdict": verdict},
+    "docs/results.md": {"table": table, "caption": caption, "lessons": lessons},
+}
+PAGES = {"docs/reference/study.md": study_page, "docs/reference/cli.md": cli_page, "docs/glossary.md": glossary_page}
+
+
+def rendered() -> dict[Path, str]:
+    """Return every page that has something made, with it made anew."""
+    filled = {ROOT / name: fill(ROOT / name, blocks) for name, blocks in BLOCKS.items()}
+    return filled | {ROOT / name: make() for name, make in PAGES.items()}
+
+
+def fill(page: Path, blocks: dict[str, Callable[[], str]]) -> str:
+    """Return a page with its blocks made anew."""
+    text = page.read_text("utf-8")
+    for name, make in blocks.items():
         pattern = rf"(<!-- {name} -->\n).*?(<!-- end -->)"
         if not re.search(pattern, text, re.DOTALL):
-            sys.exit(f"README.md has no block <!-- {name} -->")
+            sys.exit(f"{page} has no block <!-- {name} -->")
+        content = make()
         text = re.sub(pattern, lambda found, content=content: f"{found[1]}{content}\n{found[2]}", text, flags=re.DOTALL)
     return text
 
@@ -83,16 +110,20 @@ def main() -> None:
     """Copy, write or check."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--from", dest="results", type=Path, help="folder of results to copy from")
-    parser.add_argument("--check", action="store_true", help="fail when README.md is stale")
+    parser.add_argument("--check", action="store_true", help="fail when a page is stale")
     args = parser.parse_args()
     if args.results:
         SAMPLE.mkdir(exist_ok=True)
         for stage, names in FILES.items():
             for name in names:
                 shutil.copyfile(args.results / stage / name, SAMPLE / name)
+    pages = rendered()
     if args.check:
-        sys.exit(0 if rendered() == README.read_text("utf-8") else "README.md is stale: run make readme")
-    README.write_text(rendered(), "utf-8")
+        stale = [page for page, text in pages.items() if not page.exists() or page.read_text("utf-8") != text]
+        names = ", ".join(str(page.relative_to(ROOT)) for page in stale)
+        sys.exit(f"stale: {names}; run python docs/generate.py" if stale else 0)
+    for page, text in pages.items():
+        page.write_text(text, "utf-8")
 
 
 if __name__ == "__main__":

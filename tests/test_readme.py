@@ -24,7 +24,8 @@ def test_figures_are_those_of_the_result_files():
         [sys.executable, "docs/generate.py", "--check"], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    assert "| LSTM-Feat | engineered | 0.01" in README
+    assert "| LSTM-Feat | engineered | 0.01" in (ROOT / "docs" / "results.md").read_text("utf-8")
+    assert "> **LSTM: " in README
 
 
 def test_the_python_example_runs_without_a_main_guard(tmp_path):
@@ -65,14 +66,3 @@ def test_the_study_of_the_verdicts_page_asks_what_it_says(tmp_path):
 
 def test_the_codes_of_the_verdicts_page_are_those_there_are():
     assert set(re.findall(r"`(\w+)`", PAGE)) >= set(CODES)
-
-
-def test_the_example_of_the_plugins_page_is_the_file_beside_it():
-    page, lab = ((ROOT / "docs" / name).read_text("utf-8") for name in ("plugins.md", "examples/my_lab.py"))
-    for holding in ("flat_ridge =", 'feature("drawdown"'):
-        assert any(part.strip() in lab for part in block("python", holding, page).split("\n\n"))
-    study = nextday.Study.load(ROOT / "docs" / "examples" / "my_lab.yaml")
-    assert study.plugins[0].endswith("my_lab.py")
-    assert set(block("yaml", "GRU-Mine", page).split()) - {"#", "relative", "to", "this", "file"} <= set(
-        (ROOT / "docs" / "examples" / "my_lab.yaml").read_text().split()
-    )

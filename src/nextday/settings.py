@@ -25,30 +25,16 @@ class FormOptions(TypedDict, total=False):
 
 
 class Form(Settings):
-    """How bars are written, where they do not say so themselves.
+    """How bars are written, where they do not say so themselves."""
 
-    Attributes
-    ----------
-    columns
-        Names in the source of required columns, ``{"date": "trade_date"}``; usual names need none.
-    adjusted
-        ``close`` is adjusted for splits and dividends already, and there is no ``adj_close``.
-    date_format
-        Form of dates that could mean two days, as of ``strftime``: ``%d/%m/%Y``.
-    separator
-        Between the columns of a text file; found unless the header holds several.
-    decimal
-        ``,`` where numbers are written ``98,60``; ``.`` where a comma separates thousands.
-    timezone
-        Zone of the exchange, ``Asia/Seoul``, for time stamps in UTC or counted since 1970.
-    """
-
-    columns: dict[str, str] = {}
-    adjusted: bool = False
-    date_format: str = ""
-    separator: str = ""
-    decimal: Literal["", ".", ","] = ""
-    timezone: str = ""
+    columns: dict[
+        str, str
+    ] = {}  # what columns are called in the source, such as ``{date: day}``; usual names need none
+    adjusted: bool = False  # ``close`` is adjusted for splits and dividends already, and there is no ``adj_close``
+    date_format: str = ""  # of dates that could mean two days, as of strftime: ``%d/%m/%Y``
+    separator: str = ""  # between the columns of a text file; found unless the header holds several
+    decimal: Literal["", ".", ","] = ""  # ``,`` where numbers are written 98,60; ``.`` where commas group thousands
+    timezone: str = ""  # of the exchange, ``Asia/Seoul``, for time stamps in UTC or counted since 1970
 
     @field_validator("columns", mode="before")
     @classmethod
@@ -92,35 +78,23 @@ class Form(Settings):
 
 
 class Also(Settings):
-    """A second file, joined to the bars by date and ticker, or by date alone.
+    """A further file, joined to the bars by date and ticker, or by date alone."""
 
-    Attributes
-    ----------
-    file
-        A table with a date, perhaps a ticker, and numeric columns.
-    lag
-        Sessions that pass before a value is known: 0 is known at the close of its own date, 1 at that of the next.
-    fill
-        ``forward`` carries the last known value on; ``none`` leaves days without one empty.
-    limit
-        Sessions that a value is carried on at most; none is no limit.
-    """
-
-    file: str = Field(min_length=1)
-    lag: int = Field(ge=0)
-    fill: Literal["none", "forward"] = "none"
-    limit: int | None = Field(None, ge=1)
+    file: str = Field(min_length=1)  # a table with a date, perhaps a ticker, and numeric columns
+    lag: int = Field(ge=0)  # sessions that pass before a value is known; 0 is known at the close of its own date
+    fill: Literal["none", "forward"] = "none"  # ``forward`` carries the last known value on; ``none`` leaves days empty
+    limit: int | None = Field(None, ge=1)  # sessions that a value is carried on at most; no limit unless given
 
 
 class BarsSettings(Form):
     """Which bars a study takes, and how they are read."""
 
-    data: str = "sample"
-    market: str = Field("SPY", min_length=1)  # the word none: no market, where no feature needs one
-    tickers: tuple[str, ...] = ()  # none: every ticker of the data but the market
+    data: str = "sample"  # a file of bars, a folder of them, ``sample`` or ``yahoo``
+    market: str = Field("SPY", min_length=1)  # ticker of the market: an input, never forecast; ``none`` does without
+    tickers: tuple[str, ...] = ()  # what to forecast; every ticker but the market unless given
     accept: tuple[str, ...] = ()  # tickers whose jumps are real; * accepts all
     drop_bad: bool = False  # leave out tickers with bad bars, instead of refusing them
-    also: tuple[Also, ...] = ()
+    also: tuple[Also, ...] = ()  # further files, joined to the bars
 
     @field_validator("tickers", "accept", mode="before")
     @classmethod

@@ -31,11 +31,13 @@ class SplitSettings(Settings):
     A plugin may bring schemes of its own.
     """
 
-    scheme: str = "holdout"
+    scheme: str = "holdout"  # one of holdout, walk_forward, rolling, purged, or of a plugin
+    # share of the samples that trains the first fold
     train: float = Field(default_factory=lambda given: 0.7 if given.get("scheme") == "holdout" else 0.4, gt=0, lt=1)
-    valid: float = Field(0.1, gt=0, lt=1)
+    valid: float = Field(0.1, gt=0, lt=1)  # share that follows, to stop training by
+    # number of test ranges
     folds: int = Field(default_factory=lambda given: 1 if given.get("scheme") == "holdout" else 5, ge=1)
-    gap: int = Field(0, ge=0)  # samples between train and valid, and between valid and test
+    gap: int = Field(0, ge=0)  # samples left out between training and validation, and before the test range
 
     @model_validator(mode="after")
     def _leaves_a_test_range(self) -> Self:
@@ -53,19 +55,19 @@ class SplitSettings(Settings):
 class Training(Settings):
     """How every network of a study is trained; the same for all variants."""
 
-    max_epochs: int = Field(100, ge=1)
-    patience: int = Field(10, ge=1)
-    batch_size: int = Field(64, ge=1)
-    learning_rate: float = Field(1e-3, gt=0, allow_inf_nan=False)
-    clip: float = Field(1.0, gt=0, allow_inf_nan=False)
-    precision: Literal["float32", "bf16"] = "float32"  # of what enters the products of LSTM layers, on a CPU
+    max_epochs: int = Field(100, ge=1)  # most passes over the training samples
+    patience: int = Field(10, ge=1)  # epochs without a better validation loss until training stops
+    batch_size: int = Field(64, ge=1)  # samples per step
+    learning_rate: float = Field(1e-3, gt=0, allow_inf_nan=False)  # of Adam
+    clip: float = Field(1.0, gt=0, allow_inf_nan=False)  # largest norm of a gradient
+    precision: Literal["float32", "bf16"] = "float32"  # of the operands of LSTM matrix products, on a CPU
 
 
 class Question(Settings):
     """A contrast that the study asks, ``A - B``, where B may be ``zero``; with a margin of its own if need be."""
 
-    contrast: str
-    margin: float | None = Field(None, gt=0, allow_inf_nan=False)
+    contrast: str  # ``A - B``, of variants; B may be ``zero``, the benchmark
+    margin: float | None = Field(None, gt=0, allow_inf_nan=False)  # its own; that of the verdict unless given
 
     @model_validator(mode="before")
     @classmethod
@@ -80,12 +82,12 @@ class VerdictSettings(Settings):
     that was predicted for the day (an EWMA known at the origin), which makes calm days count as much as wild ones.
     """
 
-    ask: tuple[Question, ...] = ()  # answered first; none is the ablation, see ``evaluate.ask``
-    loss: str = "squared"  # also absolute, miss, pinball, or one of a plugin
-    scale: Literal["training", "predicted"] = "training"
-    benchmark: str = ""  # a variant; none is the zero forecast
-    margin: float | None = Field(None, gt=0, allow_inf_nan=False)  # in units of skill; none is the loss's default
-    alpha: float = Field(0.05, gt=0, lt=0.5)
+    ask: tuple[Question, ...] = ()  # answered first; unless given, every pair that differs in its inputs alone
+    loss: str = "squared"  # one of squared, absolute, miss, pinball, or of a plugin
+    scale: Literal["training", "predicted"] = "training"  # the variance that squared errors are divided by
+    benchmark: str = ""  # the variant that skill is measured against; the zero forecast unless given
+    margin: float | None = Field(None, gt=0, allow_inf_nan=False)  # smaller differences do not matter; 0.0025 is 0.25 %
+    alpha: float = Field(0.05, gt=0, lt=0.5)  # error rate of each family of intervals
 
     @field_validator("ask", mode="before")
     @classmethod
@@ -102,16 +104,16 @@ class VerdictSettings(Settings):
 class Variant(Settings):
     """A named pair of model and feature set; ``options`` are the model's own settings."""
 
-    model: str
-    features: str
-    options: dict[str, Any] = {}
+    model: str  # a model of ``nextday list``, or of a plugin
+    features: str  # a feature set
+    options: dict[str, Any] = {}  # settings of the model
 
 
 class Conformal(Settings):
     """Quantiles of the variant ``of``, shifted until they cover: once on valid, or also through test, day by day."""
 
-    of: str
-    method: Literal["split", "adaptive"]
+    of: str  # the variant to calibrate
+    method: Literal["split", "adaptive"]  # once on the validation set, or day by day on the test set too
 
 
 class Across(Settings):
@@ -122,11 +124,11 @@ class Across(Settings):
     ``keeps_up`` with it, which is to fall short by less than the margin.
     """
 
-    question: str = Field(min_length=1)
-    of: Kind = "models"
-    asks: Literal["leads", "keeps_up"] = "leads"
-    among: Kind = "models"
-    against: tuple[str, ...] = Field(min_length=1)
+    question: str = Field(min_length=1)  # as the comparison prints it
+    of: Kind = "models"  # which models of this study
+    asks: Literal["leads", "keeps_up"] = "leads"  # whether their best is better, or not worse by the margin
+    among: Kind = "models"  # which models of the other studies
+    against: tuple[str, ...] = Field(min_length=1)  # the other studies
 
 
 class Study(BarsSettings):
@@ -139,26 +141,28 @@ class Study(BarsSettings):
     ((42,), ['LSTM-Raw', 'LSTM-OHLCV', 'LSTM-Feat'])
     """
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80)
-    question: str = ""
-    below: str = ""  # the study whose variants a contrast may name too
-    baselines: str = ""  # the study of simple models, which stand beside these
-    lessons: tuple[Across, ...] = ()
-    lookback: int = Field(20, ge=1)
-    warmup: int = Field(20, ge=0)  # sessions left out at the start, for every variant: what the longest feature needs
-    plugins: tuple[str, ...] = ()  # files or installed modules with models, features, losses and splits of one's own
-    features_from: dict[str, Literal["bars", "catalog"]] = {}  # which is meant where a column has a feature's name
-    split: SplitSettings = SplitSettings()
-    feature_sets: dict[str, tuple[str, ...]] = {}
-    roles: dict[str, Literal["raw", "rich", "engineered"]] = {}  # of feature sets, to the question
-    variants: dict[str, Variant] = Field(min_length=1)
-    levels: tuple[float, ...] = ()  # of the quantiles that probabilistic models forecast
-    interval: float | None = None  # share of days that the interval to report should hold; none is the widest
-    conformal: dict[str, Conformal] = {}
+    name: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80
+    )  # name of the study, and of its folder of results
+    question: str = ""  # title of the report
+    below: str = ""  # a study whose variants a contrast may name too
+    baselines: str = ""  # a study of simple models to show beside these
+    lessons: tuple[Across, ...] = ()  # questions that take several studies, for ``nextday run stage7``
+    lookback: int = Field(20, ge=1)  # sessions in the input window
+    warmup: int = Field(20, ge=0)  # sessions left out at the start, as the longest feature needs
+    plugins: tuple[str, ...] = ()  # files or installed modules with your own models, features, losses and splits
+    features_from: dict[str, Literal["bars", "catalog"]] = {}  # which is meant where a column is named like a feature
+    split: SplitSettings = SplitSettings()  # how days are cut into training, validation and test
+    feature_sets: dict[str, tuple[str, ...]] = {}  # your own, beside those of ``nextday list``
+    roles: dict[str, Literal["raw", "rich", "engineered"]] = {}  # what each feature set is to the question
+    variants: dict[str, Variant] = Field(min_length=1)  # what is compared
+    levels: tuple[float, ...] = ()  # quantile levels that probabilistic models forecast
+    interval: float | None = None  # nominal coverage of the reported interval; the widest unless given
+    conformal: dict[str, Conformal] = {}  # calibrated copies of variants
     analyses: dict[str, dict[str, Any]] = {}  # settings of analyses, by name; each checks its own
-    seeds: tuple[int, ...] = Field((42,), min_length=1)
-    training: Training = Training()
-    verdict: VerdictSettings = VerdictSettings()
+    seeds: tuple[int, ...] = Field((42,), min_length=1)  # seeds of networks; a verdict takes three or more
+    training: Training = Training()  # how networks are trained
+    verdict: VerdictSettings = VerdictSettings()  # what is asked, and how it is judged
 
     @field_validator("seeds", "levels", "plugins", mode="before")
     @classmethod

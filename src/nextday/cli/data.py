@@ -21,7 +21,10 @@ data_app = typer.Typer(help="Look at bars, check them, fetch them.", no_args_is_
 
 SOURCES = "sample, yahoo, a file of bars, or a folder of them"
 Source = Annotated[str, typer.Argument(help=f"{SOURCES}.")]
-Day = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], metavar="DATE")]
+Day = Annotated[
+    datetime | None,
+    typer.Option(formats=["%Y-%m-%d"], metavar="DATE", help="Such as 2015-01-31; that of the preset unless given."),
+]
 
 
 @data_app.command("show")

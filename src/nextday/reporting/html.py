@@ -16,6 +16,7 @@ from nextday.evaluate.verdict import CODES, Verdict
 from nextday.reporting import forest
 from nextday.reporting import interactive as figures
 from nextday.reporting.findings import lines_of, unit
+from nextday.reporting.glossary import glossary
 from nextday.reporting.html_tables import NAMES, NOTHING, lay_out, number, share
 from nextday.reporting.plates import Exhibit, Printed
 from nextday.reporting.style import COLOURS
@@ -68,10 +69,12 @@ def environment() -> "Environment":
     """Give what renders the templates: every value is escaped, and none may be missing."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    return Environment(
+    made = Environment(
         loader=PackageLoader("nextday.reporting"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
     )  # fmt: skip
+    made.globals["glossary"] = glossary()
+    return made
 
 
 def scripts(pictures: Mapping[str, figures.Picture]) -> dict[str, "Markup"]:
