@@ -255,7 +255,7 @@ class Study(BarsSettings):
         if path.suffix in {".yaml", ".yml"}:
             values = _beside(values, path.parent)
         for key, value in (changes or {}).items():
-            _change(values, key, value)
+            set_key(values, key, value)
         return cls.from_values(values, where=str(study))
 
     def written(self, folder: Path, *, bars: str = "") -> str:
@@ -381,7 +381,7 @@ def _at(one: Any, folder: Path) -> Any:  # noqa: ANN401 - whatever a file holds;
     return one | {"file": str(folder / one["file"])} if known else one
 
 
-def _change(values: dict[str, Any], dotted: str, value: object) -> None:
+def set_key(values: dict[str, Any], dotted: str, value: object) -> None:
     """Set one dotted key, making the groups on its way."""
     *groups, last = dotted.split(".")
     for group in groups:
@@ -400,7 +400,7 @@ def _of_today(values: Mapping[str, object], where: str) -> dict[str, Any]:
             raise StudyError(f"{where}: {old} is {new} now, and {group} is given, too; write it there")
         if value:
             found[group] = {}
-            _change(found, new, value)
+            set_key(found, new, value)
     return found
 
 

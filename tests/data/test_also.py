@@ -48,7 +48,7 @@ def brute_force(bars, values, ticker, lag, fill, limit):
             known[at + lag] = value
     found = {}
     for at, session in enumerate(sessions):
-        back = [k for k in known if k <= at and (k == at or fill == "forward" and (limit is None or at - k <= limit))]
+        back = [k for k in known if k <= at and (k == at or (fill == "forward" and (limit is None or at - k <= limit)))]
         if back:
             found[session.day] = known[max(back)]
     return found
@@ -216,7 +216,7 @@ def test_files_are_found_beside_the_study_and_again_from_its_folder(bars, tmp_pa
     pl.DataFrame({"date": days(3), "x": [1.0]}).write_csv(tmp_path / "more.csv")
     study = Study.load(tmp_path / "mine.yaml")
     loaded = load(study)
-    assert column(loaded.frame) == {day: 1.0 for day in (5, 6, 7, 10, 11, 12)}
+    assert column(loaded.frame) == dict.fromkeys((5, 6, 7, 10, 11, 12), 1.0)
     assert str(loaded.joined["x"]) == "more.csv, lag 1, fill forward, limit 5"
     folder = tmp_path / "results" / "mine"
     folder.mkdir(parents=True)
