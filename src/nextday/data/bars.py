@@ -7,6 +7,7 @@ from types import MappingProxyType
 import polars as pl
 
 from nextday.data.checks import Finding, by_ticker, check_bars
+from nextday.data.rhythm import DAY_EARLY, NOT_DAILY
 from nextday.errors import DataError
 from nextday.settings import Also
 
@@ -84,6 +85,10 @@ def check_keys(frame: pl.DataFrame, source: str) -> None:
 def _way_out(finding: Finding) -> str:
     if finding.rule == "dates go back":
         mend = "sort the bars by date"
+    elif finding.rule == NOT_DAILY:
+        mend = "nextday reads daily bars"
+    elif finding.rule == DAY_EARLY:
+        mend = f"read them again with --timezone, or say that it is so with --accept {finding.ticker}"
     elif finding.rule in ("split not applied", "off by 100"):
         mend = f"mend it, or say that it is real with --set accept={finding.ticker}"
     else:

@@ -11,6 +11,7 @@ from typing import Any
 
 import polars as pl
 
+from nextday.data.rhythm import NOT_DAILY, compare_with_weeks
 from nextday.data.sessions import Calendar, compare_with_sessions
 
 PRICES = ("open", "high", "low", "close", "adj_close")
@@ -85,6 +86,11 @@ def check_bars(
         frame = frame.sort("ticker", "date", maintain_order=True)
     frame = _with_needless(frame, market)
     found += _apply(VALUES, frame)
+    found += [
+        Finding(*values, fatal=True)
+        for values in compare_with_weeks(frame)
+        if values[1] == NOT_DAILY or not {values[0], ALL} & set(accept)
+    ]
     usable = frame.filter(~pl.col("ticker").is_in({finding.ticker for finding in found})) if found else frame
     for finding in _apply(JUMPS, _around_jumps(usable)):
         if not ({finding.ticker, ALL} & set(accept) if finding.fatal else fatal_only):

@@ -7,7 +7,7 @@ from nextday.errors import DataError
 from nextday.settings import COLUMNS
 
 KNOWN = {
-    "date": ("datetime", "timestamp", "time", "trade_date", "日期", "交易日期"),
+    "date": ("datetime", "timestamp", "time", "trade_date", "日期", "交易日期", ""),  # the index of pandas has no name
     "ticker": ("symbol", "ts_code", "act_symbol", "instrument", "股票代码", "证券代码", "code", "name"),
     "open": ("开盘", "开盘价", "open_price"),
     "high": ("最高", "最高价", "high_price"),
@@ -80,6 +80,7 @@ def rename(names: Sequence[str], where: str, columns: dict[str, str]) -> dict[st
 
 def _first_known(names: list[str], shapes: dict[str, str], ours: str) -> list[str]:
     """Keep the names that are known best: a ticker is rather a symbol than a name."""
+    names = [name for name in names if name.strip()] or names
     ranks = [KNOWN[ours].index(shapes[name]) if shapes[name] in KNOWN[ours] else -1 for name in names]
     weak = ours == "ticker" and len(names) > 1
     return [name for name, rank in zip(names, ranks, strict=True) if not weak or rank == min(ranks)]

@@ -92,20 +92,21 @@ def _counted(text: pl.Series, timezone: str) -> pl.Series:
 
 
 def _stated(text: pl.Series, date_format: str, where: str) -> pl.Series:
-    """Read texts of the form that the user names."""
+    """Read texts of the form that the user names; a time behind the day that it does not name is left out."""
+    day = text if " " in date_format else text.str.split(" ").list.first()
     try:
-        dates = text.str.to_datetime(date_format, strict=False).dt.date()
+        with_time = any(part in date_format for part in ("%H", "%I", "%M", "%T"))
+        dates = day.str.to_datetime(date_format, strict=False).dt.date() if with_time else _in(day, date_format)
     except pl.exceptions.PolarsError:
-        try:
-            dates = text.str.to_date(date_format, strict=False)
-        except pl.exceptions.PolarsError:
-            raise DataError(f"{where}: {date_format!r} is no form of dates; write it as %d/%m/%Y") from None
-    if dates.is_null().all():
-        dates = text.str.to_date(date_format, strict=False)
+        raise DataError(f"{where}: {date_format!r} is no form of dates; write it as %d/%m/%Y") from None
     wrong = (dates.is_null() & text.is_not_null()).arg_true()
     if len(wrong):
         raise DataError(f"{where}: row {wrong[0] + 1}: {text[wrong[0]]!r} is not a date of the form {date_format}")
     return dates.alias("date")
+
+
+def _in(text: pl.Series, form: str) -> pl.Series:
+    return text.str.to_date(form, strict=False)
 
 
 def _usual(text: pl.Series, where: str) -> pl.Series:
@@ -126,8 +127,9 @@ def _why(text: pl.Series) -> str:
     """Say why texts are no dates, and which word makes them some."""
     if text.str.contains(EPOCH).all():
         return f"counts seconds or milliseconds since 1970; {ZONE}"
-    fits = [form for form in UNSURE if text.str.to_date(form, strict=False).is_not_null().all()]
-    fits = [form for form in fits if ("%y" in form) == (longest(text) <= 8)]
+    day = text.str.split(" ").list.first()
+    year = r"\d{4}$" if longest(day) > 8 or day.str.contains(r"\d{4}$").all() else r"\d{2}$"
+    fits = [form for form in UNSURE if _in(day, form).is_not_null().all() and ("%y" in form) == (year == r"\d{2}$")]
     if fits:
         return f"is not a date of the form 2010-01-31; say which form it has: --date-format {' or '.join(fits)}"
     return "is not a date of the form 2010-01-31; another form is named by --date-format, such as %d/%m/%Y"

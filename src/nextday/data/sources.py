@@ -168,6 +168,7 @@ def _normalise(frame: pl.DataFrame, where: str, form: Form, ticker: str = "", ma
     names = frame.columns
     new = rename(names, where, form.columns)
     frame = frame.select(pl.col(name).alias(new.get(name, name)) for name in names if _is_kept(name, new))
+    named = frame["ticker"].is_not_null() if "ticker" in frame.columns else pl.repeat(False, len(frame), eager=True)
     if "ticker" not in frame.columns and ticker:
         frame = frame.with_columns(ticker=pl.lit(ticker))
     if form.adjusted and "close" in frame.columns:
@@ -180,9 +181,9 @@ def _normalise(frame: pl.DataFrame, where: str, form: Form, ticker: str = "", ma
     if frame.is_empty():
         raise DataError(f"{where}: no rows; expected one row per ticker and date")
     numbers = [read_numbers(frame[name], where, decimal=form.decimal) for name in VALUES]
-    empty = pl.select(pl.all_horizontal(one.is_null() for one in numbers)).to_series()
     dates = frame["date"]
-    if empty.any() and dates.dtype == pl.String:  # a footer, or the commas behind the last row: no date is asked of it
+    if dates.dtype == pl.String and numbers[0].null_count():  # a footer, the commas behind the last row: no date is due
+        empty = pl.select(pl.all_horizontal(one.is_null() for one in numbers)).to_series() & ~named
         dates = pl.select(pl.when(~empty).then(dates).alias("date")).to_series()
     read = read_dates(dates, where, date_format=form.date_format, timezone=form.timezone)
     _one_bar_a_day(frame, read, where)
@@ -190,8 +191,8 @@ def _normalise(frame: pl.DataFrame, where: str, form: Form, ticker: str = "", ma
 
 
 def _is_kept(name: str, new: dict[str, str]) -> bool:
-    """Tell whether a column is kept: not one whose name the user has given to another."""
-    return name in new or name not in new.values()
+    """Tell whether a column is kept: it has a name, which the user has not given to another."""
+    return name in new or bool(name.strip() and name not in new.values())
 
 
 def _others(frame: pl.DataFrame, where: str) -> list[pl.Series]:
