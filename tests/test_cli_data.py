@@ -190,3 +190,14 @@ def test_convert_refuses_what_a_run_refuses(bad):
     done = nextday("data", "convert", "bars.parquet", "good.parquet", "--market", "MKT", "--drop-bad", folder=bad)
     assert "note: left out BBB on " in " ".join(done.stdout.split())
     assert load_bars(bad / "good.parquet", market="MKT").tickers == ["AAA", "CCC", "MKT"]
+
+
+def test_check_takes_a_preset_with_other_bars_and_says_that_files_have_no_data_option(studied):
+    done = nextday("data", "check", "stage2", "--data", "bars.parquet", "--market", "MKT", folder=studied)
+    assert "stage2: 3 variants, 18 units to fit; " in " ".join(done.stdout.split())
+    refused = nextday("data", "check", "bars.parquet", "--data", "bars.parquet", folder=studied, status=1)
+    assert refused.stderr.startswith("nextday: --data is for a study; bars.parquet names bars, or is no study")
+    set_to = nextday(
+        "data", "check", "bars.parquet", "--set", "market=MKT", "--set", "colums=x", folder=studied, status=1
+    )
+    assert "unknown key 'colums'; known here:" in set_to.stderr

@@ -160,8 +160,14 @@ def test_no_date_in_common_is_refused(bars, tmp_path, year):
 
 
 def test_a_lag_beyond_the_bars_is_refused(bars, tmp_path):
-    with pytest.raises(DataError, match="no value of x .* is known on any session of the bars, with lag 10"):
+    with pytest.raises(DataError, match="no value of x is known on any session of the bars, with lag 10"):
         join(bars, pl.DataFrame({"date": days(3), "x": [1.0]}), tmp_path, lag=10)
+
+
+def test_a_column_that_only_strangers_have_is_refused(bars, tmp_path):
+    table = pl.DataFrame({"date": days(3, 3), "ticker": ["KO", "PEP"], "x": [1.0, None], "y": [None, 2.0]})
+    with pytest.raises(DataError, match="no value of y is known on any session of the bars, with lag 0"):
+        join(bars, table, tmp_path)
 
 
 def test_two_values_of_a_day_are_refused_and_equal_ones_taken_once(bars, tmp_path):

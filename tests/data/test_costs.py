@@ -54,6 +54,13 @@ def test_several_young_tickers_are_named_together():
     assert find_costs(half, names) == ()
 
 
+def test_holes_that_all_have_are_not_put_down_to_the_youngest():
+    names = tuple(f"T{at:02d}" for at in range(40))
+    frame = random_walk(tickers=names, sessions=300, seed=1).frame
+    holes = pl.Series(np.random.default_rng(0).random(len(frame)) < 0.06)
+    assert find_costs(frame.filter(~holes), names) == ()
+
+
 def test_costs_are_those_of_counting_without_each_ticker():
     rng = np.random.default_rng(3)
     drop = pl.Series(rng.random(len(FRAME)) < np.array([0.05, 0.6, 0.1, 0.02])[np.arange(len(FRAME)) // 300])

@@ -7,13 +7,14 @@ A value dated ``d``, which need not be a session, falls on the first session of 
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 import polars as pl
 
 from nextday.data.columns import KNOWN, plain, rename
 from nextday.data.dates import read_dates
 from nextday.data.files import read_table
+from nextday.data.known import DAYS, Sessions, days_of, known_at
 from nextday.data.numbers import are_numbers, read_numbers
 from nextday.errors import DataError
 from nextday.settings import COLUMNS, Also, Form
@@ -46,46 +47,50 @@ def join_also(frame: pl.DataFrame, also: Sequence[Also]) -> tuple[pl.DataFrame, 
     notes: list[str] = []
     if not also:
         return frame, origins, notes
-    sessions = frame.select(KEYS).drop_nulls().unique().sort(KEYS)
-    joined = sessions
+    keys = frame.select(KEYS)
+    ordered = _are_ordered(keys)
+    keys = keys if ordered else keys.drop_nulls().unique().sort(KEYS)
+    sessions, joined = Sessions.of(keys), []
     for one in also:
         values, said = read_values(one, frame.columns, {name: str(other.file) for name, other in origins.items()})
         notes += [*said, *_compare_keys(values, sessions, one)]
         new = values.drop(KEYS, strict=False).columns
-        joined = joined.hstack([known_values(sessions, values, name, one) for name in new])
-        _refuse_unknown(joined, new, values, one)
+        joined += [_known(sessions, values, name, one) for name in new]
         origins |= dict.fromkeys(new, one)
-    return frame.join(joined, on=KEYS, how="left", maintain_order="left"), origins, notes
+    if ordered:
+        return frame.hstack(joined), origins, notes
+    return frame.join(keys.hstack(joined), on=KEYS, how="left", maintain_order="left"), origins, notes
 
 
-def known_values(sessions: pl.DataFrame, values: pl.DataFrame, name: str, one: Also) -> pl.Series:
-    """Return what is known of a column at the close of each session.
+def _are_ordered(keys: pl.DataFrame) -> bool:
+    """Tell whether rows come by ticker and date, each pair once and complete."""
+    ticker, date = pl.col("ticker"), pl.col("date")
+    after = (ticker > ticker.shift(1)) | ((ticker == ticker.shift(1)) & (date > date.shift(1)))
+    nulls = sum(keys.null_count().row(0))
+    return not nulls and bool(keys.select(after.all()).item())
 
-    Parameters
-    ----------
-    sessions
-        Ticker and date, each pair once, in their order.
-    values
-        Date, ticker unless the values are of all tickers, and the column.
-    name
-        The column.
-    one
-        Lag and fill.
+
+def _known(sessions: Sessions, values: pl.DataFrame, name: str, one: Also) -> pl.Series:
+    """Return a column as it is known at the close of each session.
+
+    Raises
+    ------
+    DataError
+        If no value is ever known.
     """
-    by = ["ticker"] if "ticker" in values.columns else []
-    dated = values.select(*by, "date", name, dated="date").drop_nulls(name).sort("date")
-    if by:
-        latest = sessions.join_asof(dated, on="date", by="ticker", strategy="backward", check_sortedness=False)
-    else:
-        days = sessions.select(pl.col("date").unique().sort())
-        latest = sessions.join(days.join_asof(dated, on="date"), on="date", how="left", maintain_order="left")
-    before = pl.col("date").shift(1).over("ticker")
-    falls_here = before.is_null() | (pl.col("dated") > before)
-    column = latest.select(pl.when(falls_here).then(name).alias(name), "ticker", "date", "dated")
-    column = column.with_columns(pl.col(name).shift(one.lag).over("ticker"))
-    if one.fill == "forward":
-        column = column.with_columns(pl.col(name).forward_fill(one.limit).over("ticker"))
-    return column[name]
+    by_ticker = "ticker" in values.columns
+    there = values.drop_nulls(name)
+    if by_ticker:
+        code = pl.DataFrame({"ticker": sessions.tickers, "code": np.arange(len(sessions.tickers))})
+        there = there.join(code, on="ticker")
+    own = there["code"].to_numpy() * DAYS if by_ticker else 0
+    dated = own + days_of(there["date"])
+    order = np.argsort(dated)
+    at = known_at(sessions, dated[order], one, by_ticker=by_ticker)
+    if (at < 0).all():
+        raise DataError(f"also: {one.file}: no value of {name} is known on any session of the bars, with lag {one.lag}")
+    found = np.where(at < 0, np.nan, there[name].to_numpy()[order[at]])
+    return pl.Series(name, found).fill_nan(None)
 
 
 def read_values(one: Also, names: Sequence[str], others: Mapping[str, str]) -> tuple[pl.DataFrame, list[str]]:
@@ -128,7 +133,7 @@ def _find_columns(names: Sequence[str], where: str, one: Also) -> tuple[dict[str
             f"{where}: no column date; the file has {', '.join(names)}; name yours: --columns {{date: NAME}}"
         )
     chosen = {theirs: ours for ours, theirs in found.items() if ours not in KEYS}
-    return keys, chosen or {name: name for name in names if name not in keys.values()}
+    return keys, chosen or {name: name for name in names if name.strip() and name not in keys.values()}
 
 
 def _named(names: Sequence[str], ours: str, theirs: str, where: str) -> str:
@@ -223,18 +228,17 @@ def _each_day_once(values: pl.DataFrame, one: Also) -> pl.DataFrame:
     return values.group_by(keys, maintain_order=True).agg(pl.all().drop_nulls().first())
 
 
-def _compare_keys(values: pl.DataFrame, sessions: pl.DataFrame, one: Also) -> list[str]:
+def _compare_keys(values: pl.DataFrame, sessions: Sessions, one: Also) -> list[str]:
     """Refuse a file that has no ticker or date in common with the bars, and count the tickers that bars do not have."""
     if values.is_empty():
         raise DataError(f"also: {one.file}: no row with a number")
-    (first, last), (begin, end) = _span(values), _span(sessions)
-    if sessions.is_empty() or first > end or last < begin:
-        raise DataError(
-            f"also: {one.file} is of {first} to {last}, the bars are of {begin} to {end}: no date in common"
-        )
+    dated = days_of(values["date"])
+    if dated.min() > sessions.day.max() or dated.max() < sessions.day.min():
+        spans = [_span(dated), _span(sessions.day)]
+        raise DataError(f"also: {one.file} is of {spans[0]}, the bars are of {spans[1]}: no date in common")
     if "ticker" not in values.columns:
         return []
-    theirs, ours = values["ticker"].unique().sort(), sessions["ticker"].unique().sort()
+    theirs, ours = values["ticker"].unique().sort(), sessions.tickers
     strange = theirs.filter(~theirs.is_in(ours.implode())).to_list()
     if len(strange) == len(theirs):
         raise DataError(
@@ -246,20 +250,9 @@ def _compare_keys(values: pl.DataFrame, sessions: pl.DataFrame, one: Also) -> li
     return [f"{one.file}: {len(strange)} of {len(theirs)} tickers {are} not in the bars: {_list(strange)}"]
 
 
-def _refuse_unknown(joined: pl.DataFrame, new: Sequence[str], values: pl.DataFrame, one: Also) -> None:
-    """Refuse a column of which no value is ever known."""
-    for name in new:
-        if joined[name].null_count() == len(joined):
-            first, last = _span(values)
-            raise DataError(
-                f"also: {one.file}: no value of {name} ({first} to {last}) is known on any session of the bars, with "
-                f"lag {one.lag}"
-            )
-
-
-def _span(table: pl.DataFrame) -> tuple[Any, Any]:
-    """Return the first and the last date."""
-    return table.select(first=pl.col("date").min(), last=pl.col("date").max()).row(0)
+def _span(days: np.ndarray) -> str:
+    first, last = (np.datetime64(int(day) - DAYS // 2, "D") for day in (days.min(), days.max()))
+    return f"{first} to {last}"
 
 
 def _list(names: Sequence[str]) -> str:

@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 
 MUCH = 1 / 3  # of the sessions that are common, gained by leaving tickers out
+SAID = 3  # sentences
 MOST = 1 / 4  # of the tickers, to be named together
 
 
@@ -37,25 +38,30 @@ def find_costs(frame: pl.DataFrame, everyone: Sequence[str], market: str = "") -
     -------
     A sentence per ticker: what it costs, why, and the way out. Where no single one costs much, the youngest together.
     """
-    if len(everyone) < 2 or len(frame) == len(everyone) * frame["date"].n_unique():
-        return ()
+    counts = frame.group_by("date").len()["len"]
+    common = int((counts == len(everyone)).sum())
+    if len(everyone) < 2 or len(counts) - common < MUCH * common:
+        return ()  # there is not so much to gain
     there = _presence(frame, everyone)
-    lacking = there.absent.sum(axis=0)
-    common, alone = int((lacking == 0).sum()), there.absent & (lacking == 1)
+    alone = there.absent & (there.absent.sum(axis=0) == 1)
     gains = alone.sum(axis=1)
-    costly = [at for at in np.argsort(-gains, kind="stable") if gains[at] and gains[at] >= MUCH * common]
+    costly = [at for at in np.argsort(-gains, kind="stable")[:SAID] if gains[at] and gains[at] >= MUCH * common]
     if not costly:
         return _youngest(there, common, market)
     return tuple(_sentence(there, at, alone[at], common, market) for at in costly)
 
 
 def _presence(frame: pl.DataFrame, everyone: Sequence[str]) -> Presence:
-    names, dates = pl.Series(sorted(everyone)), frame["date"].unique().sort()
-    absent = np.ones((len(names), len(dates)), bool)
-    absent[names.search_sorted(frame["ticker"]).to_numpy(), dates.search_sorted(frame["date"]).to_numpy()] = False
-    days, there = dates.to_numpy(), ~absent
+    names, days = sorted(everyone), frame["date"].unique().sort().to_numpy()
+    runs = frame["ticker"].rle().struct.unnest()  # bars of a ticker stand together
+    code = {name: at for at, name in enumerate(names)}
+    rows = np.repeat([code[name] for name in runs["value"]], runs["len"])
+    column = np.zeros(int((days[-1] - days[0]).astype(int)) + 1, int)
+    column[(days - days[0]).astype(int)] = np.arange(len(days))
+    there = np.zeros((len(names), len(days)), bool)
+    there[rows, column[(frame["date"].to_numpy() - days[0]).astype(int)]] = True
     last = len(days) - 1 - there[:, ::-1].argmax(axis=1)
-    return Presence(tuple(names), days, absent, days[there.argmax(axis=1)], days[last])
+    return Presence(tuple(names), days, ~there, days[there.argmax(axis=1)], days[last])
 
 
 def _sentence(there: Presence, at: int, days: np.ndarray, common: int, market: str) -> str:
@@ -74,13 +80,15 @@ def _sentence(there: Presence, at: int, days: np.ndarray, common: int, market: s
 def _youngest(there: Presence, common: int, market: str) -> tuple[str, ...]:
     """Name the fewest tickers that begin last and together cost much; nothing if these are many."""
     order = np.argsort(there.first, kind="stable")
-    left = (np.cumsum(there.absent[order], axis=0, dtype=np.int32) == 0).sum(axis=1)  # common to the oldest, [count]
+    first = there.first[order]
+    lacked = np.logical_or.accumulate(there.absent[order], axis=0)  # by one of the oldest, shape [count, date]
     for count in range(2, int(MOST * len(order)) + 1):
-        kept = int(left[len(order) - count - 1])
-        if kept > common and kept - common >= MUCH * common:
-            young = [there.tickers[at] for at in order[-count:]]
+        oldest = len(order) - count
+        kept = ~lacked[oldest - 1]
+        lost, before = int(kept.sum()) - common, int((kept & (there.dates < first[-1])).sum())
+        if first[oldest] > first[oldest - 1] and lost and lost >= MUCH * common and 2 * before >= lost:
+            young = [there.tickers[at] for at in order[oldest:]]
             shown = ", ".join(sorted(young)[:10]) + (" ..." if count > 10 else "")
-            way = "" if market in young else "; leave them out with --tickers"
-            since = there.first[order[-count]]
-            return (f"{shown} begin on {since} or later and cost the others {kept - common} of {kept} sessions{way}",)
+            cost = f"begin on {first[oldest]} or later and cost the others {lost} of {common + lost} sessions"
+            return (f"{shown} {cost}" + ("" if market in young else "; leave them out with --tickers"),)
     return ()
