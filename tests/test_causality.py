@@ -1,14 +1,17 @@
 """Rewrite the future: nothing before it may move. The whole path, from bars to forecasts, for every model."""
 
+from datetime import timedelta
+
 import numpy as np
 import polars as pl
 import pytest
 
-from nextday.data import align, load_bars
+from nextday.data import align, load, load_bars
 from nextday.engine import Stacked, Workers, make_plan
 from nextday.engine.worker import fit
 from nextday.models import MODELS
 from nextday.pipeline import forecast
+from nextday.settings import BarsSettings
 from nextday.study import Study
 
 
@@ -135,3 +138,65 @@ def test_the_level_of_prices_does_not_matter(bars, quick, original, tmp_path):
     for variant in quick["variants"]:
         chosen = pl.col("variant") == variant
         assert rescaled.filter(chosen).equals(original.filter(chosen)), variant
+
+
+@pytest.fixture(scope="module")
+def further(bars):
+    """Values of a further file: of all days, weekends too, for each ticker."""
+    days = pl.date_range(bars.frame["date"].min() - timedelta(9), bars.frame["date"].max(), eager=True).alias("date")
+    keys = pl.DataFrame(days).join(pl.DataFrame({"ticker": bars.tickers}), how="cross")
+    rng = np.random.default_rng(2)
+    return keys.with_columns(signal=rng.normal(size=len(keys)), other=rng.normal(size=len(keys)))
+
+
+def further_file(table, tmp_path, name, **settings):
+    table.write_parquet(tmp_path / name)
+    return {"file": str(tmp_path / name), "lag": 0} | settings
+
+
+def joined(bars, table, tmp_path, **settings):
+    also = further_file(table, tmp_path, "more.parquet", **settings)
+    return load(BarsSettings(market="MKT", accept="*", also=[also]), bars.frame).frame
+
+
+@pytest.mark.parametrize("lag", [0, 1, 4])
+@pytest.mark.parametrize("fill", ["none", "forward"])
+@pytest.mark.parametrize("alone", ["by date alone", "by ticker"])
+def test_no_row_sees_a_value_of_a_further_file_before_it_is_known(bars, further, tmp_path, lag, fill, alone):
+    """Also of weekends: what is dated after a session is known at the close of the next one, at the earliest."""
+    rng = np.random.default_rng(lag)
+    values = further.filter(pl.Series(rng.random(len(further)) < 0.3))
+    values = values if alone == "by ticker" else values.filter(ticker="AAA").drop("ticker")
+    sessions = bars.frame["date"].unique().sort()
+    for at in (50, 51, 52, 53, 54):  # one of each weekday
+        date = sessions[at]
+        noise = values.with_columns(
+            pl.when(pl.col("date") > date).then(pl.col(name) * 9 + 1).otherwise(name).alias(name)
+            for name in ("signal", "other")
+        )
+        before, after = (joined(bars, table, tmp_path, lag=lag, fill=fill) for table in (values, noise))
+        known = pl.col("date") <= sessions[at + lag]
+        assert after.filter(known).equals(before.filter(known))
+        assert before.filter(known)["signal"].drop_nulls().len() > 20
+        assert not after.filter(~known).equals(before.filter(~known))
+
+
+@pytest.mark.parametrize("lag", [0, 2])
+def test_no_forecast_sees_a_value_of_a_further_file_before_it_is_known(bars, quick, further, tmp_path, lag):
+    names = ("LSTM-OHLCV", "Ridge-Flat")
+    variants = {name: {**quick["variants"][name], "features": "mine"} for name in names}
+    few = {**quick, "variants": variants, "conformal": {}, "feature_sets": {"mine": ("log_return", "signal")}}
+
+    def forecasts(table):
+        settings = further_file(table.drop("other"), tmp_path, "more.parquet", lag=lag, fill="forward")
+        return forecasts_of(bars.frame, {**few, "also": [settings]}, tmp_path)
+
+    original = forecasts(further)
+    origins = original["origin"].unique().sort()
+    date = origins[20]
+    moved = forecasts(further.with_columns(signal=pl.when(pl.col("date") > date).then(3.0).otherwise("signal")))
+    known = pl.col("origin") <= origins[20 + lag]
+    assert moved.filter(known).equals(original.filter(known))
+    after = pl.col("origin") == origins[21 + lag]  # the reverse: the value is used as soon as it is known
+    changed = moved.filter(after)["predicted"] != original.filter(after)["predicted"]
+    assert changed.all()

@@ -5,7 +5,13 @@ import json
 import polars as pl
 import pytest
 
-from nextday.data import random_walk
+from nextday.cli.look import look, own_table
+from nextday.data import load_bars, random_walk
+from nextday.data.own import describe_own
+from nextday.errors import DataError
+from nextday.pipeline import forecast
+from nextday.settings import BarsSettings
+from nextday.study import Study
 from test_cli import QUICK, nextday
 
 
@@ -61,3 +67,137 @@ def test_looking_at_yahoo_fetches_nothing(tmp_path):
 
 def test_all_survivors_are_remarked(tmp_path):
     assert "none went under or was delisted" in nextday("data", "check", folder=tmp_path).stdout
+
+
+STUDY = """
+name: mine
+data: bars.parquet
+market: MKT
+feature_sets: {moody: [log_return, mood]}
+variants: {A: {model: linear_regression, features: moody}, Zero: {model: zero, features: raw}}
+also: {file: mood.csv, lag: 1}
+"""
+
+
+@pytest.fixture
+def studied(tmp_path):
+    """A study with a further file beside it, which has a value on every fifth session."""
+    frame = random_walk(tickers=("AAA", "BBB", "MKT"), sessions=200, seed=4).frame
+    frame.with_columns(own=pl.col("close"), note=pl.lit("x")).write_parquet(tmp_path / "bars.parquet")
+    dates = frame["date"].unique().sort()[::5]
+    pl.DataFrame({"date": dates, "mood": range(len(dates))}).write_csv(tmp_path / "mood.csv")
+    (tmp_path / "mine.yaml").write_text(STUDY)
+    return tmp_path
+
+
+def wanted(folder, more="", **changes):
+    (folder / "mine.yaml").write_text(STUDY.replace("lag: 1", f"lag: 1{more}"))
+    return Study.load(folder / "mine.yaml", changes)
+
+
+def test_check_of_a_study_says_what_its_run_would_refuse(studied):
+    seen = look(wanted(studied))
+    assert str(seen.refused).endswith("to carry the last known value on")
+    assert len(seen.used) == 1  # the bars themselves can be used
+    with pytest.raises(DataError) as error:
+        forecast(wanted(studied), out=studied, workers=0)
+    assert str(error.value) == str(seen.refused)
+    carried = look(wanted(studied, ", fill: forward"))
+    assert carried.refused is None
+    assert carried.used[1].startswith("mine: 2 variants, 4 units to fit; 1 features of every date to")
+    assert carried.used[1].endswith("mood came with the bars and further files and cannot be checked")
+
+
+def test_check_of_a_study_takes_its_settings_and_says_what_they_lack(studied):
+    few = look(wanted(studied, ", fill: forward", lookback="185"))
+    assert "200 common sessions are too few" in str(few.refused)
+    unknown = look(wanted(studied, **{"feature_sets.moody": ["log_return", "modo"]}))
+    assert "unknown feature 'modo'; known:" in str(unknown.refused)
+    assert {one.column for one in look(wanted(studied, tickers="BBB")).own} == {"own", "note", "mood"}
+    assert {one.ticker for one in look(wanted(studied, tickers="BBB")).own} == {"", "BBB"}
+
+
+def test_check_shows_columns_of_ones_own_and_the_file_by_its_name(studied):
+    done = nextday("data", "check", "mine.yaml", "--set", "tickers=AAA", folder=studied, status=1)
+    table = " ".join(done.stdout.split())
+    assert "further columns: bars.parquet" in table
+    assert "│ mood │ AAA │ 80.0 │ 2000-01-04 │ 159 values missing after the first: refused as a feature │" in table
+    assert "│ note │ │ 0.0 │ │ text: cannot be a feature │" in table
+    assert "feature mood of AAA" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert "frame" not in done.stdout + done.stderr
+    said = json.loads(nextday("data", "check", "bars.parquet", "--market", "none", "--json", folder=studied).stdout)
+    assert said["refused"] == ""
+    assert [one["ticker"] for one in said["columns"]] == ["AAA", "BBB", "MKT", ""]
+    assert "3 tickers without a market on 200 common sessions" in said["remarks"][-1]
+
+
+def test_many_tickers_of_which_the_same_can_be_said_are_one_row():
+    names = tuple(f"T{at:02d}" for at in range(20))
+    row = pl.int_range(pl.len()).over("ticker")
+    frame = random_walk(tickers=names, sessions=40, seed=1).frame.with_columns(
+        mood=pl.col("close"), late=pl.when(row > pl.col("ticker").str.slice(1).cast(pl.Int64)).then("close")
+    )
+    table = own_table(describe_own(frame), "x")
+    assert len(table.rows) == 1 + 7
+    assert next(iter(table.columns[1].cells)).plain == "T00, T01, T02, T03, T04, T05 and 14 more"
+    assert list(table.columns[1].cells)[-1] == "14 more, with fewer missing"
+    assert list(table.columns[2].cells)[1:3] == ["50.0", "47.5"]
+
+
+def test_check_leaves_bad_tickers_out_when_told_to(bad):
+    settings = BarsSettings(data=str(bad / "bars.parquet"), market="MKT", drop_bad=True)
+    seen = look(settings)
+    assert seen.refused is None
+    assert seen.used[0].endswith("they can be used")
+    assert "2 tickers and the market MKT" in seen.used[0]
+
+
+def test_a_young_ticker_is_named_in_place_of_those_it_costs(tmp_path):
+    frame = random_walk(tickers=("KO", "NEWCO", "PEP", "SPY"), sessions=300, seed=1).frame
+    row = pl.int_range(pl.len()).over("ticker")
+    frame.filter((pl.col("ticker") != "NEWCO") | (row >= 220)).write_parquet(tmp_path / "bars.parquet")
+    seen = look(BarsSettings(data=str(tmp_path / "bars.parquet")))
+    assert seen.used[1:] == [
+        "NEWCO begins 2000-11-06 and costs the others 220 of 300 sessions; leave it out with --tickers"
+    ]
+
+
+def test_convert_writes_what_was_read_so_that_no_option_is_needed_again(tmp_path):
+    frame = random_walk(tickers=("KO", "PEP", "SPY"), sessions=60, seed=1).frame.with_columns(mood=pl.col("close") / 3)
+    german = frame.rename({"volume": "shares"}).with_columns(
+        pl.col("date").dt.strftime("%d/%m/%Y"),
+        pl.col(pl.Float64).map_elements(lambda x: f"{x!r}".replace(".", ","), str),
+    )
+    german.drop("adj_close").write_csv(tmp_path / "bars.csv", separator=";")
+    options = ["--date-format", "%d/%m/%Y", "--decimal", ",", "--adjusted", "--columns", "volume=shares"]
+    done = nextday("data", "convert", "bars.csv", "out/bars.parquet", *options, folder=tmp_path)
+    assert done.stdout.startswith("out/bars.parquet: 180 bars of 3 tickers, 2000-01-03 to 2000-03-24\n")
+    path = tmp_path / "out" / "bars.parquet"
+    form = {"date_format": "%d/%m/%Y", "decimal": ",", "adjusted": True, "columns": {"volume": "shares"}}
+    assert load_bars(path).frame.equals(load_bars(tmp_path / "bars.csv", **form).frame)
+    assert load_bars(path).frame.drop("mood", strict=False).equals(frame.drop("mood"))
+    again = nextday("data", "convert", "out/bars.parquet", "out/bars.parquet", folder=tmp_path, status=1)
+    assert again.stderr == "nextday: out/bars.parquet is there already; --force writes over it\n"
+    nextday("data", "convert", "out/bars.parquet", "out/bars.parquet", "--force", "--tickers", "KO", folder=tmp_path)
+    assert load_bars(path).tickers == ["KO", "SPY"]
+
+
+def test_convert_refuses_what_a_run_refuses(bad):
+    refused = nextday("data", "convert", "bars.parquet", "good.parquet", "--market", "MKT", folder=bad, status=1)
+    assert "BBB on " in refused.stderr
+    assert not (bad / "good.parquet").exists()
+    done = nextday("data", "convert", "bars.parquet", "good.parquet", "--market", "MKT", "--drop-bad", folder=bad)
+    assert "note: left out BBB on " in " ".join(done.stdout.split())
+    assert load_bars(bad / "good.parquet", market="MKT").tickers == ["AAA", "CCC", "MKT"]
+
+
+def test_check_takes_a_preset_with_other_bars_and_says_that_files_have_no_data_option(studied):
+    done = nextday("data", "check", "stage2", "--data", "bars.parquet", "--market", "MKT", folder=studied)
+    assert "stage2: 3 variants, 18 units to fit; " in " ".join(done.stdout.split())
+    refused = nextday("data", "check", "bars.parquet", "--data", "bars.parquet", folder=studied, status=1)
+    assert refused.stderr.startswith("nextday: --data is for a study; bars.parquet names bars, or is no study")
+    set_to = nextday(
+        "data", "check", "bars.parquet", "--set", "market=MKT", "--set", "colums=x", folder=studied, status=1
+    )
+    assert "unknown key 'colums'; known here:" in set_to.stderr

@@ -154,3 +154,16 @@ def test_the_tables_show_every_variant_and_every_contrast(piloted):
         "times the days",
     ):
         assert text in shown
+
+
+def test_a_pilot_reads_bars_that_need_options_and_further_files_once(bars, tmp_path):
+    """It goes by the panel, whose columns have their names already and hold those of further files."""
+    renamed = bars.rename({"date": "day"}).drop("adj_close")
+    pl.DataFrame({"date": bars["date"].unique().sort(), "mood": 1.0}).write_csv(tmp_path / "mood.csv")
+    own = {
+        "feature_sets": {"mine": ["log_return", "mood"]}, "columns": {"date": "day"}, "adjusted": True,
+        "also": {"file": str(tmp_path / "mood.csv"), "lag": 0},
+        "variants": LINEAR["variants"] | {"mine": {"model": "linear_regression", "features": "mine"}},
+    }  # fmt: skip
+    prospect = nextday.plan(Study.from_values(LINEAR | own), bars=renamed, out=tmp_path, workers=0)
+    assert {cost.variant: cost.units for cost in prospect.costs} == {"raw": 4, "engineered": 4, "mine": 4}

@@ -54,7 +54,7 @@ def test_changes_are_dotted_keys(tmp_path):
 @pytest.mark.parametrize(
     ("more", "says"),
     [
-        ("lookbak: 5", "unknown key 'lookbak'; known here: columns, .*data, .*name, question, below, .*training"),
+        ("lookbak: 5", "unknown key 'lookbak'; known here: .*columns, .*data, .*name, question, below, .*training"),
         ("training: {epochs: 5}", r"unknown key 'training.epochs'; known here: max_epochs, patience"),
         ("seeds: [1, a]", r"seeds.1: .*valid integer.*got 'a'"),
         ("seeds: [1, 1]", "seeds names 1 more than once"),

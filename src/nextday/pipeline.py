@@ -11,7 +11,7 @@ import polars as pl
 from threadpoolctl import threadpool_limits
 
 from nextday.analyses import ANALYSES, base
-from nextday.data import Panel, align, load
+from nextday.data import Panel, load, panel_of
 from nextday.data.yahoo.preset import yahoo_snapshot
 from nextday.engine import (
     Execution,
@@ -176,7 +176,7 @@ def read_panel(study: Study, bars: "pl.DataFrame | pd.DataFrame | None", watch: 
     """Read and align the bars of a study, or those given; a study of Yahoo's bars names their snapshot from here on."""
     if study.data == "yahoo" and bars is None:
         study = study.model_copy(update={"data": str(yahoo_snapshot(watch=watch))})
-    return study, align(load(study, bars), tickers=study.tickers, market=study.market)
+    return study, panel_of(load(study, bars), study)
 
 
 def report(folder: Path | str) -> Results:

@@ -23,6 +23,7 @@ from nextday.models import Device, resolve_device
 from nextday.pipeline import forecast, read_panel
 from nextday.plugins import catalogs_of
 from nextday.progress import Watch
+from nextday.settings import Form
 from nextday.storage.folder import BROKEN, MANIFEST, StudyFolder
 from nextday.storage.tables import schemas
 from nextday.study import Study
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 PILOT_TICKERS, PILOT_SEEDS = 2, 3
+AS_READ = {name: Study.model_fields[name].default for name in (*Form.model_fields, "also")}  # bars that were read once
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +183,8 @@ def _read(folder: Path, name: str) -> _Basis:
 def _pilot(study: Study, panel: Panel, folder: Path, *, workers: int | None, device: Device, watch: Watch) -> _Basis:
     """Fit two tickers and three seeds on the study's own sessions; units go into its folder, tables nowhere."""
     tickers = tuple(dict.fromkeys((panel.tickers[0], panel.tickers[-1])))[:PILOT_TICKERS]
-    small = study.model_copy(update={"tickers": tickers, "seeds": study.seeds[:PILOT_SEEDS], "analyses": {}})
+    fewer = {"tickers": tickers, "seeds": study.seeds[:PILOT_SEEDS], "analyses": {}}
+    small = study.model_copy(update=fewer | AS_READ)
     bars = panel.frame.filter(pl.col("ticker").is_in([*tickers, panel.market]))
     with tempfile.TemporaryDirectory(prefix="nextday-plan-") as nowhere:
         done = forecast(

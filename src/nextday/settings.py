@@ -1,9 +1,11 @@
 """Settings of bars: where they lie, what their columns are called, how their dates and numbers are written."""
 
-from typing import Any, Literal, TypedDict
+from pathlib import Path
+from typing import Any, Literal, Self, TypedDict
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+NO_MARKET = "none"
 COLUMNS = ("date", "ticker", "open", "high", "low", "close", "adj_close", "volume")
 
 
@@ -24,36 +26,13 @@ class FormOptions(TypedDict, total=False):
     timezone: str
 
 
-class Form(Settings):
-    """How bars are written, where they do not say so themselves."""
+class Layout(Settings):
+    """How dates and numbers of a table are written, where they do not say so themselves."""
 
-    columns: dict[
-        str, str
-    ] = {}  # what columns are called in the source, such as ``{date: day}``; usual names need none
-    adjusted: bool = False  # ``close`` is adjusted for splits and dividends already, and there is no ``adj_close``
     date_format: str = ""  # of dates that could mean two days, as of strftime: ``%d/%m/%Y``
     separator: str = ""  # between the columns of a text file; found unless the header holds several
     decimal: Literal["", ".", ","] = ""  # ``,`` where numbers are written 98,60; ``.`` where commas group thousands
     timezone: str = ""  # of the exchange, ``Asia/Seoul``, for time stamps in UTC or counted since 1970
-
-    @field_validator("columns", mode="before")
-    @classmethod
-    def _pairs(cls, value: object) -> object:
-        """Read ``date=trade_date,volume=vol``."""
-        if not isinstance(value, str):
-            return value
-        pairs = [part.partition("=") for part in value.split(",")]
-        return {ours.strip(): theirs.strip() if equals else "" for ours, equals, theirs in pairs}
-
-    @field_validator("columns")
-    @classmethod
-    def _known(cls, value: dict[str, str]) -> dict[str, str]:
-        for ours, theirs in value.items():
-            if ours not in COLUMNS or not theirs:
-                raise ValueError(f"expected NAME=COLUMN, NAME one of {', '.join(COLUMNS)}; got {ours}={theirs}")
-        if len(set(value.values())) < len(value):
-            raise ValueError("one column is given two names")
-        return value
 
     @field_validator("separator")
     @classmethod
@@ -72,18 +51,71 @@ class Form(Settings):
             raise ValueError("expected a name of the tz database, such as Asia/Seoul, America/New_York or UTC")
         return value
 
+
+class Form(Layout):
+    """How bars are written, where they do not say so themselves."""
+
+    # what columns are called in the source, such as ``{date: day}``; usual names need none
+    columns: dict[str, str] = {}
+    adjusted: bool = False  # ``close`` is adjusted for splits and dividends already, and there is no ``adj_close``
+
+    @field_validator("columns", mode="before")
+    @classmethod
+    def _pairs(cls, value: object) -> object:
+        return split_pairs(value)
+
+    @field_validator("columns")
+    @classmethod
+    def _known(cls, value: dict[str, str]) -> dict[str, str]:
+        for ours, theirs in value.items():
+            if ours not in COLUMNS or not theirs:
+                raise ValueError(f"expected NAME=COLUMN, NAME one of {', '.join(COLUMNS)}; got {ours}={theirs}")
+        if len(set(value.values())) < len(value):
+            raise ValueError("one column is given two names")
+        return value
+
     def form(self) -> FormOptions:
         """Return these settings as keyword arguments of ``load_bars``."""
         return FormOptions(**{name: getattr(self, name) for name in Form.model_fields})  # type: ignore[typeddict-item]
 
 
-class Also(Settings):
+class Also(Layout):
     """A further file, joined to the bars by date and ticker, or by date alone."""
 
     file: str = Field(min_length=1)  # a table with a date, perhaps a ticker, and numeric columns
     lag: int = Field(ge=0)  # sessions that pass before a value is known; 0 is known at the close of its own date
     fill: Literal["none", "forward"] = "none"  # ``forward`` carries the last known value on; ``none`` leaves days empty
     limit: int | None = Field(None, ge=1)  # sessions that a value is carried on at most; no limit unless given
+    # names of its columns, ``{date: day}``; any other name takes a column under this name, and none that is not named
+    columns: dict[str, str] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_a_lag(cls, value: object) -> object:
+        if isinstance(value, dict) and "lag" not in value:
+            raise ValueError(
+                f"{value.get('file', 'a file')} needs lag, the sessions that pass before a value is known: lag: 0 is "
+                "known at the close of its own date, lag: 1 at the close of the next session"
+            )
+        return value
+
+    @field_validator("columns", mode="before")
+    @classmethod
+    def _pairs(cls, value: object) -> object:
+        return split_pairs(value)
+
+    @model_validator(mode="after")
+    def _limits_what_is_filled(self) -> Self:
+        if self.limit is not None and self.fill == "none":
+            raise ValueError("limit is of values that are carried on; it needs fill: forward")
+        if len(set(self.columns.values())) < len(self.columns) or not all([*self.columns, *self.columns.values()]):
+            raise ValueError("columns: expected NAME: COLUMN, each column once")
+        return self
+
+    def __str__(self) -> str:
+        """Say where values come from, and when they are known: ``vix.csv, lag 1``."""
+        limit = f", limit {self.limit}" if self.limit else ""
+        return f"{Path(self.file).name}, lag {self.lag}{', fill forward' if self.fill == 'forward' else ''}{limit}"
 
 
 class BarsSettings(Form):
@@ -96,6 +128,16 @@ class BarsSettings(Form):
     drop_bad: bool = False  # leave out tickers with bad bars, instead of refusing them
     also: tuple[Also, ...] = ()  # further files, joined to the bars
 
+    @field_validator("also", mode="before")
+    @classmethod
+    def _one_or_several(cls, value: object) -> object:
+        return [value] if isinstance(value, dict) else value
+
+    @property
+    def index(self) -> str:
+        """The ticker of the market; empty if there is to be none."""
+        return "" if self.market == NO_MARKET else self.market
+
     @field_validator("tickers", "accept", mode="before")
     @classmethod
     def _split_at_commas(cls, value: object) -> object:
@@ -105,3 +147,11 @@ class BarsSettings(Form):
 def split_at_commas(value: Any) -> Any:  # noqa: ANN401 - whatever a file holds; what is no text passes
     """Split a text at its commas."""
     return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+
+
+def split_pairs(value: Any) -> Any:  # noqa: ANN401 - whatever a file holds; what is no text passes
+    """Read ``date=trade_date,volume=vol``."""
+    if not isinstance(value, str):
+        return value
+    pairs = [part.partition("=") for part in value.split(",")]
+    return {ours.strip(): theirs.strip() if equals else "" for ours, equals, theirs in pairs}

@@ -15,6 +15,7 @@ from nextday.settings import Also, BarsSettings, Settings, split_at_commas
 
 PRESETS = resources.files("nextday") / "studies"
 MOVED = resources.files("nextday") / "moved_keys.yaml"
+WORDS = ("sample", "yahoo")  # as data: no paths
 LAST = "stage7"  # compares the other stages, and so is no study
 SCHEMES = ("holdout", "walk_forward", "rolling", "purged")
 LOSSES = ("squared", "absolute", "miss", "pinball")
@@ -258,17 +259,19 @@ class Study(BarsSettings):
         if path.suffix in {".yaml", ".yml"}:
             values = _beside(values, path.parent)
         for key, value in (changes or {}).items():
-            _change(values, key, value)
+            set_key(values, key, value)
         return cls.from_values(values, where=str(study))
 
     def written(self, folder: Path, *, bars: str = "") -> str:
         """Write the study as YAML that ``load`` reads as this study, for a file in ``folder``.
 
-        Paths of plugins are relative to it. ``bars`` says where bars came from that no ``data`` names.
+        Paths of plugins and further files are relative to it. ``bars`` says where bars came from if no ``data`` does.
         """
         values = self.model_dump(mode="json", exclude_defaults=True, exclude_none=True)
         plugins = [os.path.relpath(name, folder) if name.endswith(".py") else name for name in self.plugins]
         values |= {"plugins": plugins} if plugins else {}
+        for one in values.get("also", ()):
+            one["file"] = os.path.relpath(one["file"], folder)
         values |= {"data": bars} if bars else {}
         first = {key: values[key] for key in ("name", "question") if key in values}
         head = "# Everything that decides the results; keys that are not here have their defaults.\n"
@@ -359,16 +362,30 @@ def _parse(text: str, where: str) -> dict[str, Any]:
 
 
 def _beside(values: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """Read the paths of plugins relative to the YAML file that names them."""
-    plugins = values.get("plugins")
-    if isinstance(plugins, str):
-        plugins = [part.strip() for part in plugins.split(",")]
-    if not isinstance(plugins, list):
-        return values
-    return values | {"plugins": [str(folder / name) if str(name).endswith(".py") else name for name in plugins]}
+    """Read the paths of plugins and further files relative to the YAML file that names them, and that of bars, too.
+
+    Bars that are found from the working directory are those, so that one file can be used in several places.
+    """
+    found = dict(values)
+    plugins = split_at_commas(values.get("plugins"))
+    if isinstance(plugins, list):
+        found["plugins"] = [str(folder / name) if str(name).endswith(".py") else name for name in plugins]
+    also = values.get("also")
+    if isinstance(also, list | dict):
+        found["also"] = [_at(one, folder) for one in ([also] if isinstance(also, dict) else also)]
+    data = values.get("data")
+    if isinstance(data, str) and data not in WORDS and not Path(data).exists() and (folder / data).exists():
+        found["data"] = str(folder / data)
+    return found
 
 
-def _change(values: dict[str, Any], dotted: str, value: object) -> None:
+def _at(one: Any, folder: Path) -> Any:  # noqa: ANN401 - whatever a file holds; what is no group passes
+    """Put a folder before the path of a further file."""
+    known = isinstance(one, dict) and isinstance(one.get("file"), str) and one["file"]
+    return one | {"file": str(folder / one["file"])} if known else one
+
+
+def set_key(values: dict[str, Any], dotted: str, value: object) -> None:
     """Set one dotted key, making the groups on its way."""
     *groups, last = dotted.split(".")
     for group in groups:
@@ -387,7 +404,7 @@ def _of_today(values: Mapping[str, object], where: str) -> dict[str, Any]:
             raise StudyError(f"{where}: {old} is {new} now, and {group} is given, too; write it there")
         if value:
             found[group] = {}
-            _change(found, new, value)
+            set_key(found, new, value)
     return found
 
 

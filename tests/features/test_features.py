@@ -3,9 +3,10 @@ import polars as pl
 import pytest
 
 import oracles
-from nextday.data import align, load_bars, random_walk
+from nextday.data import align, load, load_bars, random_walk
 from nextday.errors import DataError, StudyError
 from nextday.features import FEATURE_SETS, FEATURES, Feature, check_causality, compute_features, resolve_sets
+from nextday.settings import BarsSettings
 
 
 def panel_of(frame):
@@ -109,6 +110,39 @@ def test_a_column_of_the_users_own_is_a_feature_and_its_gap_is_warm_up(frame):
     hole = own.with_columns(signal=pl.when(row == 60).then(None).otherwise("signal"))
     with pytest.raises(DataError, match="feature signal of AAA on 2000-03-27 is nan"):
         compute_features(panel_of(hole), ("signal",))
+
+
+def test_missing_values_of_a_further_file_name_the_key_that_carries_them_on(frame, tmp_path):
+    dates = frame["date"].unique().sort()
+    table = pl.DataFrame({"date": dates, "mood": 1.0 + np.arange(len(dates))})
+    table.filter(pl.col("date") != dates[60]).write_csv(tmp_path / "mood.csv")
+
+    def compute(**settings):
+        also = {"file": str(tmp_path / "mood.csv"), "lag": 1} | settings
+        bars = load(BarsSettings(market="MKT", accept="*", also=[also]), frame)
+        return compute_features(align(bars, market="MKT"), ("log_return", "mood"))
+
+    with pytest.raises(
+        DataError, match=r"mood of AAA on 2000-03-28 is nan .*set fill: forward beside the lag of .*mood"
+    ):
+        compute()
+    features = compute(fill="forward")
+    assert features.own == {"mood": "a column of mood.csv, lag 1, fill forward"}
+    assert features.values[0, 60:63, 1].tolist() == [60, 60, 62]
+    table.filter(pl.col("date") < dates[60]).write_csv(tmp_path / "mood.csv")
+    with pytest.raises(DataError, match=r"mood.csv has no newer value within the limit of 3 sessions; raise it, or"):
+        compute(fill="forward", limit=3)
+
+
+def test_a_ticker_that_a_further_file_does_not_have_is_named(tmp_path):
+    frame = random_walk(tickers=("AAA", "BBB", "MKT"), sessions=60, seed=3).frame
+    frame.filter(ticker="AAA").select("date", "ticker", mood="close").write_csv(tmp_path / "mood.csv")
+    also = [{"file": str(tmp_path / "mood.csv"), "lag": 0}]
+    panel = align(load(BarsSettings(market="MKT", accept="*", also=also), frame), market="MKT")
+    with pytest.raises(
+        DataError, match=r"mood of BBB .*mood.csv has none for this ticker; leave BBB out with --tickers"
+    ):
+        compute_features(panel, ("mood",))
 
 
 def test_an_unknown_feature_lists_the_known_ones(frame):

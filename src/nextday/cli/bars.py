@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from nextday.errors import StudyError
 from nextday.settings import BarsSettings
-from nextday.study import first_mistake
+from nextday.study import first_mistake, set_key
 
 OPTIONS: dict[str, Any] = {
     "market": Annotated[str | None, typer.Option(help="Ticker of the market factor; none where no feature needs one.")],
@@ -55,8 +55,11 @@ def takes_bars(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def settings_of(data: str, bars: dict[str, object]) -> BarsSettings:
-    """Return the settings that options of bars make."""
+    """Return the settings that options of bars make; a name may be dotted."""
+    values: dict[str, object] = {"data": data}
+    for name, value in bars.items():
+        set_key(values, name, value)
     try:
-        return BarsSettings.model_validate({"data": data, **bars})
+        return BarsSettings.model_validate(values)
     except ValidationError as error:
         raise StudyError(first_mistake(error, BarsSettings)) from None

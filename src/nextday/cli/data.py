@@ -1,26 +1,27 @@
-"""The command line of bars: ``nextday data show``, ``check`` and ``fetch``."""
+"""The command line of bars: ``nextday data show``, ``check``, ``convert`` and ``fetch``."""
 
 import json
-from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
-from rich.text import Text
 
 from nextday.cli.bars import settings_of, takes_bars
+from nextday.cli.options import announce_plugins, changes_of
 from nextday.cli.terminal import console, watch
-from nextday.errors import DataError
+from nextday.errors import DataError, OutputError, StudyError
+from nextday.settings import BarsSettings
+from nextday.study import Study, presets
 
 if TYPE_CHECKING:
-    from nextday.data import Finding, Panel
+    import polars as pl
 
-data_app = typer.Typer(help="Look at bars, check them, fetch them.", no_args_is_help=True)
+    from nextday.data import Bars
+
+data_app = typer.Typer(help="Look at bars, check them, convert them, fetch them.", no_args_is_help=True)
 
 SOURCES = "sample, yahoo, a file of bars, or a folder of them"
-Source = Annotated[str, typer.Argument(help=f"{SOURCES}.")]
 Day = Annotated[
     datetime | None,
     typer.Option(formats=["%Y-%m-%d"], metavar="DATE", help="Such as 2015-01-31; that of the preset unless given."),
@@ -45,73 +46,91 @@ def show(
 @data_app.command("check")
 @takes_bars
 def check(
-    path: Source = "sample",
+    path: Annotated[str, typer.Argument(help=f"{SOURCES}; or a study, whose bars and features are looked at.")] = (
+        "sample"
+    ),
+    data: Annotated[str | None, typer.Option(help="Bars to look at in place of the study's own.")] = None,
     exchange: Annotated[
         str, typer.Option(help="Whose sessions to compare with, such as XNYS or XNYS,BTC-USD=24/7.")
     ] = "",
     strict: Annotated[bool, typer.Option("--strict", help="Fail on any finding, not only on bad bars.")] = False,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any key of bars, or of the study, dotted.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     *,
     bars: dict[str, object],
 ) -> None:
-    """Check bars: what a run would refuse, what a careful person would look at, what a run would use."""
-    from nextday.data import Calendar, align, check_bars, check_keys, checked, read_bars, survivors
+    """Check bars or a study: what a run would refuse, what a careful person would look at, what a run would use."""
+    from nextday.cli.look import look, tables_of
 
-    wanted = settings_of(_path(path), bars)
-    frame, source, notes = read_bars(wanted.data, market=wanted.market, **wanted.form())
-    check_keys(frame, source)
-    findings = check_bars(
-        frame, accept=wanted.accept, calendar=Calendar.parse(exchange) if exchange else None, market=wanted.market
-    )
-    remarks = [*notes, *filter(None, [survivors(frame)])]
-    bad = sorted({finding.ticker for finding in findings if finding.fatal})
-    used = []
-    if not bad:
-        whole = checked(frame, source, notes, accept=wanted.accept, drop_bad=False, market=wanted.market)
-        used = _describe(align(whole, tickers=wanted.tickers, market=wanted.market), source)
+    seen = look(_wanted(path, changes_of(settings, bars=bars, data=data)), exchange)
     if as_json:
-        said = {"source": source, "findings": [finding.as_dict() for finding in findings], "remarks": [*remarks, *used]}
-        typer.echo(json.dumps(said, indent=1))
+        typer.echo(json.dumps(seen.as_dict(), indent=1))
     else:
-        if findings:
-            console().print(_findings_table(findings, source))
-        for remark in remarks:
-            console().print(f"note: {remark}", style="dim", markup=False, highlight=False)
-        for line in used:
+        screen = console()
+        for table in tables_of(seen):
+            screen.print(table)
+        for remark in seen.remarks:
+            screen.print(f"note: {remark}", style="dim", markup=False, highlight=False)
+        for line in seen.used:
             typer.echo(line)
-    if bad:
-        raise DataError(
-            f"{source}: bars of {', '.join(bad[:10])}{' ...' if len(bad) > 10 else ''} cannot be used; mend them, or "
-            "leave these tickers out of a run with --drop-bad"
-        )
-    if strict and findings:
-        raise DataError(f"{source}: {len(findings)} findings, and --strict fails on any")
+    if seen.refused:
+        raise seen.refused
+    if strict and seen.findings:
+        raise DataError(f"{seen.source}: {len(seen.findings)} findings, and --strict fails on any")
 
 
-def _findings_table(findings: Sequence["Finding"], title: str) -> Table:
-    """Lay out what was found in bars, one row per ticker and rule."""
-    table = Table(title=f"findings: {title}", title_justify="left")
-    for header in ("", "ticker", "finding", "first on", "bars", "evidence"):
-        table.add_column(header, justify="right" if header == "bars" else "left", no_wrap=header != "evidence")
-    for finding in findings:
-        mark = Text("bad", style="bold red") if finding.fatal else Text("look", style="yellow")
-        table.add_row(
-            mark, Text(finding.ticker), finding.rule, str(finding.on), str(finding.bars), Text(finding.evidence)
-        )
-    return table
+def _wanted(path: str, changes: dict[str, object]) -> BarsSettings:
+    """Return the settings of bars that a path names, or the study; no bars are fetched."""
+    if not (path.endswith((".yaml", ".yml")) or (path in presets() and not Path(path).exists())):
+        if "data" in changes:
+            raise StudyError(f"--data is for a study; {path} names bars, or is no study: a study ends in .yaml")
+        return settings_of(_path(path), changes)
+    study = Study.load(path, changes)
+    announce_plugins(study)
+    return study.model_copy(update={"data": _path(study.data)})
 
 
-def _describe(panel: "Panel", source: str) -> list[str]:
-    """Say what a run would use, and what it would leave out."""
-    return [
-        f"{source}: {len(panel.tickers)} tickers and the market {panel.market} on {len(panel.dates)} common sessions, "
-        f"{panel.dates[0]} to {panel.dates[-1]}; they can be used",
-        *(
-            f"{ticker}: {count} sessions are not common to all and would be left out"
-            for ticker, count in panel.dropped.items()
-            if count
-        ),
-    ]
+@data_app.command("convert")
+@takes_bars
+def convert(
+    path: Annotated[str, typer.Argument(metavar="IN", help=f"{SOURCES}.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="A file ending in .parquet.")],
+    force: Annotated[bool, typer.Option("--force", help="Write over a file that is there.")] = False,
+    *,
+    bars: dict[str, object],
+) -> None:
+    """Write bars in nextday's own form, so that the options that read them are given once."""
+    import polars as pl
+
+    from nextday.data import load
+    from nextday.storage.files import write_parquet
+
+    if out.suffix != ".parquet":
+        raise OutputError(f"{out}: bars are written as Parquet; name a file that ends in .parquet")
+    if out.exists() and not force:
+        raise OutputError(f"{out} is there already; --force writes over it")
+    wanted = settings_of(_path(path), bars)
+    loaded = load(wanted)
+    frame = _of_tickers(loaded, wanted)
+    write_parquet(out, frame)
+    for note in loaded.notes:
+        console().print(f"note: {note}", style="dim", markup=False, highlight=False)
+    count = frame["ticker"].n_unique()
+    first, last = frame.select(first=pl.min("date"), last=pl.max("date")).row(0)
+    typer.echo(f"{out}: {len(frame)} bars of {count} ticker{'s' if count > 1 else ''}, {first} to {last}")
+    again = " ".join(f"--{name} {','.join(given)}" for name, given in [("accept", wanted.accept)] if given)
+    typer.echo(f"use it with --data {out}{f' {again}, as the jumps are as they were' if again else ''}")
+
+
+def _of_tickers(bars: "Bars", wanted: BarsSettings) -> "pl.DataFrame":
+    """Return the bars of the tickers that were asked for, and of the market."""
+    unknown = [ticker for ticker in wanted.tickers if ticker not in bars.tickers]
+    if unknown:
+        raise DataError(f"{bars.source}: unknown ticker {unknown[0]!r}; known: {', '.join(bars.tickers[:20])}")
+    kept = {*wanted.tickers, wanted.index} if wanted.tickers else bars.tickers
+    return bars.frame.filter(bars.frame["ticker"].is_in(list(kept)))
 
 
 @data_app.command("fetch")

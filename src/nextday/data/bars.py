@@ -1,12 +1,15 @@
 """Daily bars: one row per ticker and date, checked when made. Nothing is filled in or left out here."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
 
 import polars as pl
 
 from nextday.data.checks import Finding, by_ticker, check_bars
 from nextday.data.rhythm import DAY_EARLY, NOT_DAILY
 from nextday.errors import DataError
+from nextday.settings import Also
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,8 @@ class Bars:
         What was left out when the bars were made.
     market
         Ticker of which dates and adjusted closes are enough; its other columns may be empty.
+    joined
+        Columns that came with further files, and the settings of each file.
 
     Raises
     ------
@@ -45,6 +50,7 @@ class Bars:
     accept: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     market: str = ""
+    joined: Mapping[str, Also] = field(default_factory=lambda: MappingProxyType({}))
 
     def __post_init__(self) -> None:
         check_keys(self.frame, self.source)

@@ -1,19 +1,21 @@
 """A complete panel: every ticker has a bar on every session, so all are forecast on the same days."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
 
 import numpy as np
 import polars as pl
 
 from nextday.data.bars import Bars
+from nextday.data.costs import find_costs
 from nextday.errors import DataError
-from nextday.settings import COLUMNS
+from nextday.settings import COLUMNS, Also
 
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """Bars of some tickers and the market on their common sessions.
+    """Bars of some tickers and the market, if there is one, on their common sessions.
 
     Attributes
     ----------
@@ -22,7 +24,7 @@ class Panel:
     tickers
         What is forecast, in alphabetical order. The market is in ``frame`` but is forecast only if named.
     market
-        The ticker whose return is the market factor.
+        The ticker whose return is the market factor; empty if there is none.
     dates
         The common sessions, ``datetime64[D]``, shape [date].
     dropped
@@ -31,6 +33,10 @@ class Panel:
         Where the bars come from.
     notes
         What was left out before.
+    joined
+        Columns that came with further files, and the settings of each file.
+    costs
+        Who costs the others much of their history, in sentences.
     """
 
     frame: pl.DataFrame
@@ -40,6 +46,8 @@ class Panel:
     dropped: dict[str, int]
     source: str
     notes: tuple[str, ...] = ()
+    joined: Mapping[str, Also] = field(default_factory=lambda: MappingProxyType({}))
+    costs: tuple[str, ...] = ()
 
     def of(self, ticker: str) -> pl.DataFrame:
         """Bars of one ticker, shape [date, column]."""
@@ -56,7 +64,7 @@ def align(bars: Bars, *, tickers: Sequence[str] = (), market: str = "SPY") -> Pa
     tickers
         What to forecast; none means every ticker but the market.
     market
-        The ticker of the market factor.
+        The ticker of the market factor; an empty text is none.
 
     Raises
     ------
@@ -64,9 +72,10 @@ def align(bars: Bars, *, tickers: Sequence[str] = (), market: str = "SPY") -> Pa
         If a ticker or the market is not in the bars, no session is common, or a price never moves.
     """
     known = bars.tickers
-    if market not in known:
+    if market and market not in known:
         raise DataError(
-            f"{bars.source}: market {market!r} is not in the bars; name one of them with --market: {_list(known)}"
+            f"{bars.source}: market {market!r} is not in the bars; name one of them with --market: {_list(known)}; "
+            "or --market none, where no feature needs one"
         )
     unknown = [ticker for ticker in tickers if ticker not in known]
     if unknown:
@@ -74,12 +83,14 @@ def align(bars: Bars, *, tickers: Sequence[str] = (), market: str = "SPY") -> Pa
     chosen = tuple(sorted(tickers)) or tuple(ticker for ticker in known if ticker != market)
     if not chosen:
         raise DataError(f"{bars.source}: there is no ticker to forecast beside the market {market}")
-    everyone = sorted({*chosen, market})
+    everyone = sorted({*chosen, *([market] if market else [])})
     frame = bars.frame.filter(pl.col("ticker").is_in(everyone))
     common = pl.len().over("date") == len(everyone)
     panel = frame.filter(common)
+    costs = find_costs(frame, everyone, market)
     if panel.is_empty():
-        raise DataError(f"{bars.source}: {_list(everyone)} have no session in common")
+        said = "".join(f"; {cost}" for cost in costs)
+        raise DataError(f"{bars.source}: {_list(everyone)} have no session in common{said}")
     lacking = panel.filter(pl.col("ticker").is_in(chosen) & pl.any_horizontal(pl.col(COLUMNS).is_null()))
     if len(lacking):  # bars leave this to the market alone
         ticker, day = lacking["ticker"][0], lacking["date"][0]
@@ -94,7 +105,7 @@ def align(bars: Bars, *, tickers: Sequence[str] = (), market: str = "SPY") -> Pa
         .iter_rows()
     )
     dates = panel["date"].unique().sort().to_numpy()
-    return Panel(panel, chosen, market, dates, dropped, bars.source, bars.notes)
+    return Panel(panel, chosen, market, dates, dropped, bars.source, bars.notes, joined=bars.joined, costs=costs)
 
 
 def _check_moves(panel: pl.DataFrame, source: str) -> None:

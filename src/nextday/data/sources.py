@@ -1,15 +1,17 @@
 """Where bars come from: the embedded sample, files and folders of them, and frames."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Unpack
 
 import polars as pl
 from polars import selectors as cs
 from pydantic import ValidationError
 
+from nextday.data.also import join_also
 from nextday.data.bars import Bars, check_keys
 from nextday.data.checks import check_bars
 from nextday.data.columns import refuse_missing, rename
@@ -20,7 +22,7 @@ from nextday.data.numbers import are_numbers, read_numbers
 from nextday.data.rows import drop_what_is_no_bar, oldest_first, take_once
 from nextday.data.snapshot import verify_snapshot
 from nextday.errors import DataError
-from nextday.settings import COLUMNS, BarsSettings, Form, FormOptions
+from nextday.settings import COLUMNS, Also, BarsSettings, Form, FormOptions
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -76,15 +78,25 @@ def load_bars(
 
 
 def load(settings: BarsSettings, bars: Any = None) -> Bars:  # noqa: ANN401 - a frame of any kind
-    """Read and check the bars that settings name, or those given in their place."""
+    """Read and check the bars that settings name, or those given in their place, with the columns of further files."""
+    frame, name, notes, joined = read(settings, bars)
+    return checked(
+        frame, name, notes, accept=settings.accept, drop_bad=settings.drop_bad, market=settings.index, joined=joined
+    )
+
+
+def read(settings: BarsSettings, bars: Any = None) -> tuple[pl.DataFrame, str, list[str], dict[str, Also]]:  # noqa: ANN401
+    """Read bars as ``load`` does, unchecked; return also their name, notes, and the file of each joined column."""
     source = settings.data if bars is None else bars
-    frame, name, notes = read_bars(source, market=settings.market, **settings.form())
-    return checked(frame, name, notes, accept=settings.accept, drop_bad=settings.drop_bad, market=settings.market)
+    frame, name, notes = read_bars(source, market=settings.index, **settings.form())
+    frame, joined, said = join_also(frame, settings.also)
+    return frame, name, [*notes, *said], joined
 
 
 def checked(
-    frame: pl.DataFrame, name: str, notes: Sequence[str], *, accept: Sequence[str], drop_bad: bool, market: str = ""
-) -> Bars:
+    frame: pl.DataFrame, name: str, notes: Sequence[str], *, accept: Sequence[str], drop_bad: bool, market: str = "",
+    joined: Mapping[str, Also] = MappingProxyType({}),
+) -> Bars:  # fmt: skip
     """Return bars that were read as checked ones, without bad tickers if so wanted."""
     if drop_bad:
         check_keys(frame, name)
@@ -93,7 +105,7 @@ def checked(
         notes = [*notes, *(f"left out {finding}" for finding in bad.values())]
         if bad and frame.is_empty():
             raise DataError(f"{name}: every ticker is bad; {next(iter(bad.values()))}")
-    return Bars(frame, name, tuple(accept), tuple(notes), market)
+    return Bars(frame, name, tuple(accept), tuple(notes), market, joined)
 
 
 def read_bars(

@@ -24,7 +24,7 @@ def describe_run(
 ) -> bytes:  # fmt: skip
     """Give the manifest as JSON, with the notes a reader should see: sessions dropped, fits that did not converge."""
     dropped = {ticker: count for ticker, count in panel.dropped.items() if count}
-    notes = [*remarks, *panel.notes]
+    notes = [*remarks, *panel.costs, *panel.notes]
     notes += [f"{ticker}: {count} sessions left out, as not every ticker has them" for ticker, count in dropped.items()]
     notes += sorted(
         f"{outcome.unit}: {note}" for outcome in outcomes if outcome.fitted for note in outcome.fitted.notes

@@ -20,7 +20,6 @@ from nextday.samples.windows import cut_windows
 from nextday.study import LOSSES, Study
 
 POOL = "*"
-COLUMN = "a column of the bars"
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +171,7 @@ def inputs_of(plan: Plan, catalogs: Catalogs = HOUSE) -> dict[str, dict[str, str
     own = plan.features.own
     used = dict.fromkeys(variant.features for variant in plan.study.variants.values())
     return {
-        name: {one: COLUMN if one in own else catalogs.features[one].formula for one in plan.feature_sets[name]}
+        name: {one: own[one] if one in own else catalogs.features[one].formula for one in plan.feature_sets[name]}
         for name in used
     }
 

@@ -1,7 +1,7 @@
 """Compute named features of a panel, and the feature sets a study may name."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 import numpy as np
@@ -13,6 +13,11 @@ from nextday.features.catalog import FEATURE_SETS, FEATURES, Feature
 
 HOUSE: Mapping[str, Feature] = MappingProxyType(FEATURES)
 NOTHING: Mapping[str, str] = MappingProxyType({})
+MARKET = "market_adj_close"
+NEEDS_MARKET = (
+    "needs a market, and there is none; add the bars of an index and name it with --market, or take feature sets that "
+    "do without, such as raw and ohlcv"
+)
 WARMUP = max(feature.warmup for feature in FEATURES.values())  # sessions; the default of a study
 
 
@@ -32,7 +37,7 @@ class Features:
         Rows to leave out at the start, the same for every variant: those of the study, or more where a column of the
         user's own begins later.
     own
-        Names that are columns of the bars.
+        Names that are columns of the bars or of further files, and which.
     notes
         What a reader should know of columns of the user's own.
     """
@@ -41,7 +46,7 @@ class Features:
     tickers: tuple[str, ...]
     values: np.ndarray
     warmup: int
-    own: tuple[str, ...] = ()
+    own: Mapping[str, str] = field(default_factory=lambda: NOTHING)
     notes: tuple[str, ...] = ()
 
     def of(self, ticker: str, names: tuple[str, ...]) -> np.ndarray:
@@ -92,18 +97,28 @@ def compute_features(
     own = [name for name in chosen if _is_column(name, columns, catalog, meant, panel)]
     used = {name: catalog[name] for name in chosen if name not in own}
     _check_warmup(used, warmup)
-    market = panel.of(panel.market).select("date", market_adj_close="adj_close")
-    table = panel.frame.join(market, on="date", how="left", maintain_order="left")
-    table = table.filter(pl.col("ticker").is_in(panel.tickers))
+    table = _with_market(panel, used).filter(pl.col("ticker").is_in(panel.tickers))
     shape = (len(panel.tickers), len(panel.dates))
     columns_of = [_column(table, name, used.get(name)) for name in chosen]
     values = np.stack([column.to_numpy().reshape(shape) for column in columns_of], axis=-1)
     at = [chosen.index(name) for name in own]
     gap = _leading_gap(values[..., at])
     notes = _late_columns(values, own, at, warmup) if gap > warmup else ()
-    features = Features(chosen, panel.tickers, values, max(warmup, gap), tuple(own), notes)
+    origins = {name: f"a column of {panel.joined.get(name, 'the bars')}" for name in own}
+    features = Features(chosen, panel.tickers, values, max(warmup, gap), origins, notes)
     _check_finite(features, panel, used)
     return features
+
+
+def _with_market(panel: Panel, used: Mapping[str, Feature]) -> pl.DataFrame:
+    """Put the market's adjusted close beside the bars, if there is a market; refuse the features that need one."""
+    if panel.market:
+        market = panel.of(panel.market).select("date", market_adj_close="adj_close")
+        return panel.frame.join(market, on="date", how="left", maintain_order="left")
+    for name, feature in used.items():
+        if isinstance(feature.expression, pl.Expr) and MARKET in feature.expression.meta.root_names():
+            raise StudyError(f"{panel.source}: feature {name} {NEEDS_MARKET}")
+    return panel.frame
 
 
 def _own_columns(frame: pl.DataFrame) -> dict[str, pl.DataType]:
@@ -167,6 +182,8 @@ def _call(bars: pl.DataFrame, name: str, feature: Feature) -> pl.Series:
         found = bars.select(found).to_series() if isinstance(found, pl.Expr) else found
         column = pl.Series(name, np.asarray(found, dtype=np.float64)).cast(pl.Float32)
     except Exception as error:  # noqa: BLE001 - whatever a stranger's function raises is a line
+        if MARKET not in bars.columns and MARKET in str(error):
+            raise StudyError(f"{where}feature {name} {NEEDS_MARKET}") from None
         raise DataError(
             f"{where}feature {name} cannot be computed for {ticker}: {type(error).__name__}: {first_line(error)}"
         ) from None
@@ -206,7 +223,8 @@ def check_causality(
         where = f"{catalog[name].source}: " if name in catalog and catalog[name].source else ""
         raise DataError(f"{where}feature {name} sees past its own date: it changes with later bars")
     own = features.own
-    unseen = f"; {', '.join(own)} came with the bars and cannot be checked" if own else ""
+    source = " and further files" if panel.joined.keys() & own.keys() else ""
+    unseen = f"; {', '.join(own)} came with the bars{source} and cannot be checked" if own else ""
     count = len(features.names) - len(own)
     return f"{count} features of every date to {last} are the same without the bars after it{unseen}"
 
@@ -226,8 +244,20 @@ def _check_finite(features: Features, panel: Panel, used: Mapping[str, Feature])
         ticker, date, feature = bad[0]
         name, day = features.names[feature], panel.dates[features.warmup + date]
         where = (used[name].source if name in used else "") or panel.source
+        values = features.values[ticker, :, feature]
         raise DataError(
-            f"{where}: feature {name} of {panel.tickers[ticker]} on {day} is "
-            f"{features.values[ticker, features.warmup + date, feature]} ({len(bad)} such values); nextday fills "
-            "nothing in"
+            f"{where}: feature {name} of {panel.tickers[ticker]} on {day} is {values[features.warmup + date]} "
+            f"({len(bad)} such values); {_way_out(panel, name, panel.tickers[ticker], values)}"
         )
+
+
+def _way_out(panel: Panel, name: str, ticker: str, values: np.ndarray) -> str:
+    """Say what can be done about missing values: most come with a further file that is not carried on."""
+    if name not in panel.joined or np.isinf(values).any():
+        return "nextday fills nothing in"
+    one = panel.joined[name]
+    if not np.isfinite(values).any():
+        return f"{one.file} has none for this ticker; leave {ticker} out with --tickers"
+    if one.fill == "none":
+        return f"set fill: forward beside the lag of {one.file} to carry the last known value on"
+    return f"{one.file} has no newer value within the limit of {one.limit} sessions; raise it, or leave {ticker} out"

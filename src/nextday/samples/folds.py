@@ -72,6 +72,7 @@ def make_folds(
         raise StudyError(
             f"{panel.source}: {len(panel.dates)} common sessions are too few: {warmup} warm up the features, "
             f"{lookback} fill the first window, and {len(origins)} samples remain to be split; at least 10 are needed"
+            + "".join(f"; {cost}" for cost in panel.costs)
         )
     splits = make_splits(len(origins), settings, schemes)
     folds = []

@@ -1,0 +1,196 @@
+"""What ``nextday data check`` sees: findings, columns of one's own, and what a run would say before it trains."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+from rich.text import Text
+
+from nextday.data import (
+    Calendar,
+    Finding,
+    Panel,
+    check_bars,
+    check_keys,
+    checked,
+    panel_of,
+    read,
+    survivors,
+)
+from nextday.data.own import Own, describe_own
+from nextday.errors import DataError, NextdayError
+from nextday.settings import BarsSettings
+from nextday.study import Study
+
+if TYPE_CHECKING:
+    import polars as pl
+
+MOST_GROUPS = 6  # rows of a column in the table, each of the tickers of which the same can be said
+MOST_TICKERS = 6  # named in a row
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What was seen of bars.
+
+    Attributes
+    ----------
+    source
+        Where the bars come from.
+    findings
+        What is wrong with them.
+    own
+        Columns of one's own, ticker by ticker.
+    remarks
+        What a reader should know of the bars.
+    used
+        What a run would use, and what it would note.
+    refused
+        What a run would refuse, if anything.
+    """
+
+    source: str
+    findings: Sequence[Finding]
+    own: Sequence[Own]
+    remarks: Sequence[str]
+    used: Sequence[str]
+    refused: NextdayError | None
+
+    def as_dict(self) -> dict[str, object]:
+        """Return plain values for JSON."""
+        return {
+            "source": self.source,
+            "findings": [finding.as_dict() for finding in self.findings],
+            "columns": [one.as_dict() for one in self.own],
+            "remarks": [*self.remarks, *self.used],
+            "refused": str(self.refused or ""),
+        }
+
+
+def look(wanted: BarsSettings, exchange: str = "") -> Look:
+    """Read bars and see what a run would make of them; of a study, also of its features.
+
+    Parameters
+    ----------
+    wanted
+        The settings of the bars, or the study that has them.
+    exchange
+        Whose sessions to compare with, if any.
+
+    Raises
+    ------
+    DataError
+        If the bars cannot be read.
+    """
+    frame, source, notes, joined = read(wanted)
+    check_keys(frame, source)
+    calendar = Calendar.parse(exchange) if exchange else None
+    findings = check_bars(frame, accept=wanted.accept, calendar=calendar, market=wanted.index)
+    used: list[str] = []
+    refused: NextdayError | None = None
+    try:
+        _refuse_bad(findings, source, wanted)
+        whole = checked(
+            frame, source, notes, accept=wanted.accept, drop_bad=wanted.drop_bad, market=wanted.index, joined=joined
+        )
+        panel = panel_of(whole, wanted)
+        used += describe(panel, source)
+        if isinstance(wanted, Study):
+            used += _rehearse(wanted, panel)
+    except NextdayError as error:
+        refused = error
+    remarks = [*notes, *filter(None, [survivors(frame)])]
+    return Look(source, findings, describe_own(frame, _chosen(frame, wanted)), remarks, used, refused)
+
+
+def _chosen(frame: "pl.DataFrame", wanted: BarsSettings) -> list[str]:
+    """Name the tickers that a run would forecast: columns of one's own matter for them alone."""
+    every = frame["ticker"].unique().sort().to_list()
+    return list(wanted.tickers) or [ticker for ticker in every if ticker != wanted.index] or every
+
+
+def _refuse_bad(findings: Sequence[Finding], source: str, wanted: BarsSettings) -> None:
+    bad = sorted({finding.ticker for finding in findings if finding.fatal})
+    if bad and not wanted.drop_bad:
+        raise DataError(
+            f"{source}: bars of {', '.join(bad[:10])}{' ...' if len(bad) > 10 else ''} cannot be used; mend them, or "
+            "leave these tickers out of a run with --drop-bad"
+        )
+
+
+def describe(panel: Panel, source: str) -> list[str]:
+    """Say which bars a run would use, and what it would leave out."""
+    count = len(panel.tickers)
+    who = f"{count} ticker{'s' if count > 1 else ''}"
+    market = f"and the market {panel.market}" if panel.market else "without a market"
+    common = "common sessions" if count > 1 or panel.market else "sessions"
+    return [
+        f"{source}: {who} {market} on {len(panel.dates)} {common}, {panel.dates[0]} to {panel.dates[-1]}; "
+        f"{'they' if count > 1 or panel.market else 'it'} can be used",
+        *panel.costs,
+        *(
+            f"{ticker}: {count} sessions are not common to all and would be left out"
+            for ticker, count in panel.dropped.items()
+            if count and not panel.costs
+        ),
+    ]
+
+
+def _rehearse(study: Study, panel: Panel) -> list[str]:
+    """Go through a run up to its training: models and features by name, features computed, folds cut."""
+    from nextday.engine import make_plan
+    from nextday.features import check_causality
+    from nextday.plugins import catalogs_of
+
+    catalogs = catalogs_of(study.plugins)
+    plan = make_plan(study, panel, catalogs=catalogs)
+    causal = check_causality(panel, plan.features, catalog=catalogs.features, meant=study.features_from)
+    variants, units = len(study.variants), len(plan.units)
+    fits = f"{variants} variant{'s' if variants > 1 else ''}, {units} unit{'s' if units > 1 else ''} to fit"
+    return [f"{study.name}: {fits}; {causal}", *plan.notes]
+
+
+def tables_of(seen: Look) -> list[Table]:
+    """Lay out what there is to see in tables."""
+    tables = [findings_table(seen.findings, seen.source)] if seen.findings else []
+    return [*tables, own_table(seen.own, seen.source)] if seen.own else tables
+
+
+def findings_table(findings: Sequence[Finding], title: str) -> Table:
+    """Lay out what was found in bars, one row per ticker and rule."""
+    table = Table(title=f"findings: {title}", title_justify="left")
+    for header in ("", "ticker", "finding", "first on", "bars", "evidence"):
+        table.add_column(header, justify="right" if header == "bars" else "left", no_wrap=header != "evidence")
+    for finding in findings:
+        mark = Text("bad", style="bold red") if finding.fatal else Text("look", style="yellow")
+        table.add_row(
+            mark, Text(finding.ticker), finding.rule, str(finding.on), str(finding.bars), Text(finding.evidence)
+        )
+    return table
+
+
+def own_table(own: Sequence[Own], title: str) -> Table:
+    """Lay out columns of one's own, a row for the tickers of which the same can be said, the most missing first."""
+    table = Table(title=f"further columns: {title}", title_justify="left")
+    for header in ("column", "tickers", "missing %", "first value", "remark"):
+        table.add_column(header, justify="right" if header == "missing %" else "left", overflow="fold")
+    for name, each in groupby(own, key=lambda one: one.column):
+        rows = _alike(list(each))
+        for (share, first, remark), tickers in rows[:MOST_GROUPS]:
+            who = ", ".join(tickers[:MOST_TICKERS]) + (f" and {len(tickers) - MOST_TICKERS} more" * (len(tickers) > 6))
+            table.add_row(Text(name), Text(who), share, first, Text(remark))
+        rest = sum(len(tickers) for _, tickers in rows[MOST_GROUPS:])
+        if rest:
+            table.add_row(Text(name), f"{rest} more, with fewer missing", "", "", "--json lists them")
+    return table
+
+
+def _alike(own: Sequence[Own]) -> list[tuple[tuple[str, str, str], list[str]]]:
+    """Put the tickers together of which the same can be said."""
+    found: dict[tuple[str, str, str], list[str]] = {}
+    for one in sorted(own, key=lambda one: (-one.missing / max(one.bars, 1), one.ticker)):
+        said = f"{100 * one.missing / max(one.bars, 1):.1f}", str(one.first or ""), one.remark
+        found.setdefault(said, []).append(one.ticker)
+    return list(found.items())
