@@ -13,6 +13,7 @@ from nextday.models import MODELS
 from nextday.pipeline import forecast
 from nextday.settings import BarsSettings
 from nextday.study import Study
+from suspended import suspended
 
 
 def rewrite(frame: pl.DataFrame, after, how: str) -> pl.DataFrame:
@@ -63,6 +64,26 @@ def test_no_forecast_sees_past_its_origin(bars, quick, original, tmp_path, how):
     known = pl.col("origin") <= date
     assert rewritten.filter(known).equals(original.filter(known))
     assert not rewritten.filter(~known).equals(original.filter(~known))
+
+
+def test_no_forecast_sees_past_a_suspension(quick, tmp_path):
+    """What is rewritten begins within a gap of the test range: the return over it, too, is later than what is known."""
+    frame = suspended().frame
+    original = forecasts_of(frame, quick, tmp_path)
+    origins = original["origin"].unique().sort()
+    before = origins[int(origins.diff().dt.total_days().arg_max()) - 1]
+    gap = frame.filter((pl.col("ticker") == "AAA") & (pl.col("date") > before))["date"][2]
+    rewritten = forecasts_of(rewrite(frame, gap, "noise"), quick, tmp_path)
+    known = pl.col("origin") <= gap
+    assert origins[10] < before < origins[-10]
+    assert rewritten.select("variant", "ticker", "origin", "date").equals(
+        original.select("variant", "ticker", "origin", "date")
+    )
+    assert rewritten.filter(known).equals(original.filter(known))
+    constant = {"Zero", "HistoricalMean", "ConstantQuantile", "ARIMA"}  # ARIMA chooses the order (0, 0, 0)
+    for variant in {*quick["variants"]} - constant:
+        own = (pl.col("variant") == variant) & ~known
+        assert not rewritten.filter(own).equals(original.filter(own)), variant
 
 
 def test_no_forecast_of_a_stack_sees_past_its_origin(bars, quick, tmp_path, monkeypatch):

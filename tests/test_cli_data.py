@@ -12,6 +12,7 @@ from nextday.errors import DataError
 from nextday.pipeline import forecast
 from nextday.settings import BarsSettings
 from nextday.study import Study
+from suspended import suspended
 from test_cli import QUICK, nextday
 
 
@@ -58,6 +59,20 @@ def test_a_run_refuses_bad_bars_unless_told_to_drop_or_accept_them(bad):
     assert any(note.startswith("left out BBB on ") for note in manifest["notes"])
     accepted = nextday(*run, "--set", "accept=BBB", folder=bad)
     assert "left out BBB" not in accepted.stdout
+
+
+def test_check_and_run_say_what_a_suspension_costs(tmp_path):
+    frame = suspended().frame
+    frame.write_parquet(tmp_path / "bars.parquet")
+    first = frame.filter(ticker="AAA")["date"][100]
+    said = f"BBB has no bar on 12 sessions from {first}, the longest of its 4 gaps (5 gaps in all): "
+    done = nextday("data", "check", "bars.parquet", "--market", "MKT", folder=tmp_path)
+    assert said + "targets and windows that span gaps would be left out\n" in done.stdout
+    run = ["run", "stage1", "--data", "bars.parquet", "--market", "MKT", "--workers", "1", "--out", "results"]
+    done = nextday(*run, "--set", "variants.ARIMA.options.max_order=0", folder=tmp_path)
+    notes = json.loads((tmp_path / "results/stage1/manifest.json").read_text())["notes"]
+    assert said + "5 targets and 78 windows that span gaps are left out" in notes
+    assert "BBB has no bar on 12 sessions" in done.stdout
 
 
 def test_looking_at_yahoo_fetches_nothing(tmp_path):

@@ -5,6 +5,7 @@ import pytest
 
 from nextday.pipeline import forecast
 from nextday.study import Study
+from suspended import suspended
 
 KEYS = ["variant", "ticker", "fold", "seed", "origin"]
 
@@ -36,6 +37,19 @@ def test_a_ticker_alone_is_forecast_as_in_company(bars, quick, alone, tmp_path):
     pooled = pl.col("variant").is_in(["LSTM-Pooled", "VAE"])  # of all tickers, by what they are
     assert found.filter(~pooled).equals(alone.filter(~pooled & (pl.col("ticker") == "BBB")))
     assert not found.filter(pooled).equals(alone.filter(pooled & (pl.col("ticker") == "BBB")))
+
+
+def test_a_suspended_ticker_alone_is_forecast_as_in_company(quick, tmp_path):
+    """In company of a ticker without gaps: both have the same days, and those of the suspended one alone."""
+    names = ["LSTM-OHLCV", "GARCH", "Ridge-Flat", "Fracast", "RollingMean"]
+    few = {**quick, "variants": {name: quick["variants"][name] for name in names}, "conformal": {}}
+    frame = suspended().frame
+    company = forecasts(Study.from_values(few), bars=frame, out=tmp_path, workers=2)
+    found = forecasts(Study.from_values({**few, "tickers": ["BBB"]}), bars=frame, out=tmp_path, workers=0, fresh=True)
+    assert found.equals(company.filter(pl.col("ticker") == "BBB"))
+    assert found["origin"].unique().sort().equals(company.filter(pl.col("ticker") == "AAA")["origin"].unique().sort())
+    whole = forecasts(Study.from_values({**few, "tickers": ["AAA"]}), bars=frame, out=tmp_path, workers=0)
+    assert whole["origin"].n_unique() > found["origin"].n_unique()  # it alone has no suspension
 
 
 def test_a_variant_and_a_seed_alone_are_forecast_as_in_company(bars, quick, alone, tmp_path):

@@ -194,7 +194,7 @@ def _faults_of_future(job: Job) -> Iterator[str]:
 
 def _faults_of_repetition(plan: Plan, job: Job, first: Fitted) -> Iterator[str]:
     """Run it again: after another unit, with other process-wide generators; inputs stay as they are."""
-    held = [array.copy() for array in _inputs(job)]
+    held = [array.copy() for array in job.arrays()]
     other = _small(plan, plan.units[-1]) if len(plan.units) > 1 else replace(job, key=Key(7, "other", 0))
     with _generators(1):
         one = job.run()
@@ -207,7 +207,7 @@ def _faults_of_repetition(plan: Plan, job: Job, first: Fitted) -> Iterator[str]:
         yield "depends on what ran before: the same arguments give another forecast after another unit"
     elif not (np.array_equal(two.predicted, three.predicted) and np.array_equal(first.predicted, two.predicted)):
         yield "uses a process-wide random generator: draw from key.stream(...) instead"
-    if any(not np.array_equal(before, after) for before, after in zip(held, _inputs(job), strict=True)):
+    if any(not np.array_equal(before, after) for before, after in zip(held, job.arrays(), strict=True)):
         yield "changes the arrays that it is given"
 
 
@@ -218,10 +218,6 @@ def _faults_of_seed(job: Job, first: Fitted) -> Iterator[str]:
         yield "says that it is random (seeded), and another seed gives the same forecast"
     if not same and not job.model.seeded:
         yield "says that it is not random, and another seed gives another forecast; set seeded = True"
-
-
-def _inputs(job: Job) -> list[np.ndarray]:
-    return [job.train.windows.rows, job.train.y, job.valid.windows.rows, job.valid.y, job.test.rows]
 
 
 @contextmanager

@@ -196,7 +196,15 @@ if __name__ == "__main__":
     ]
     missed = [draw for draw in draws if not is_caught(*draw)]
     false = sum(bool(check_bars(clean(seed))) for seed in range(500))
+    two, alone = TICKERS[:2], 0
+    for _ in range(20):
+        ticker, at = str(random.choice(two)), int(random.integers(8, 80))
+        frame = random_walk(tickers=two, sessions=90, seed=int(random.integers(10**6))).frame
+        found = check_bars(without(frame, ticker, at, at + int(random.integers(4))))
+        alone += [(one.rule, one.ticker, one.on) for one in found] == [("gap", ticker, frame["date"][at])]
+    calm = sum(bool(check_bars(random_walk(tickers=two, sessions=90, seed=seed).frame)) for seed in range(500))
     print(
         f"planted defects found and named: {len(draws) - len(missed)} of {len(draws)} ({len(DEFECTS)} kinds); missed: {missed}"
     )
     print(f"clean bars with a finding: {false} of 500")
+    print(f"gaps of two tickers found and named: {alone} of 20; clean bars of two with a finding: {calm} of 500")

@@ -19,6 +19,7 @@ from nextday.data import (
     read,
     survivors,
 )
+from nextday.data.gaps import describe_gaps
 from nextday.data.own import Own, describe_own
 from nextday.errors import DataError, NextdayError
 from nextday.settings import BarsSettings
@@ -98,7 +99,9 @@ def look(wanted: BarsSettings, exchange: str = "") -> Look:
         panel = panel_of(whole, wanted)
         used += describe(panel, source)
         if isinstance(wanted, Study):
-            used += _rehearse(wanted, panel)
+            used += _rehearse(wanted, panel)  # its notes tell what gaps cost
+        elif panel.gaps:
+            used.append(f"{describe_gaps(panel.gaps)}: targets and windows that span gaps would be left out")
     except NextdayError as error:
         refused = error
     remarks = [*notes, *filter(None, [survivors(frame)])]

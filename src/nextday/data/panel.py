@@ -9,6 +9,7 @@ import polars as pl
 
 from nextday.data.bars import Bars
 from nextday.data.costs import find_costs
+from nextday.data.gaps import Gap, find_gaps
 from nextday.errors import DataError
 from nextday.settings import COLUMNS, Also
 
@@ -37,6 +38,8 @@ class Panel:
         Columns that came with further files, and the settings of each file.
     costs
         Who costs the others much of their history, in sentences.
+    gaps
+        Steps from one common session to the next that skip sessions.
     """
 
     frame: pl.DataFrame
@@ -48,6 +51,16 @@ class Panel:
     notes: tuple[str, ...] = ()
     joined: Mapping[str, Also] = field(default_factory=lambda: MappingProxyType({}))
     costs: tuple[str, ...] = ()
+    gaps: tuple[Gap, ...] = ()
+
+    @property
+    def skipped(self) -> np.ndarray:
+        """Sessions skipped before each of ``dates``, shape [date]; 0 nearly always."""
+        counts = np.zeros(len(self.dates), int)
+        for gap in self.gaps:
+            if gap.at < len(counts):
+                counts[gap.at] = gap.sessions
+        return counts
 
     def of(self, ticker: str) -> pl.DataFrame:
         """Bars of one ticker, shape [date, column]."""
@@ -105,7 +118,10 @@ def align(bars: Bars, *, tickers: Sequence[str] = (), market: str = "SPY") -> Pa
         .iter_rows()
     )
     dates = panel["date"].unique().sort().to_numpy()
-    return Panel(panel, chosen, market, dates, dropped, bars.source, bars.notes, joined=bars.joined, costs=costs)
+    gaps = find_gaps(frame, dates, everyone) if any(dropped.values()) else ()
+    return Panel(
+        panel, chosen, market, dates, dropped, bars.source, bars.notes, joined=bars.joined, costs=costs, gaps=gaps
+    )
 
 
 def _check_moves(panel: pl.DataFrame, source: str) -> None:

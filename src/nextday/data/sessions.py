@@ -5,10 +5,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 
+import numpy as np
 import polars as pl
 
 from nextday.errors import DataError
 
+RARE = 0.05  # share of the weeks; a ticker with bars on fewer Saturdays does not trade on Saturdays
 Found = tuple[str, str, date, int, str]  # ticker, rule, first date, number of days, evidence
 
 
@@ -60,28 +62,53 @@ def compare_with_sessions(frame: pl.DataFrame, calendar: Calendar | None) -> Ite
         else:
             sessions = usual = usual_sessions(frame, spans) if usual is None else usual
         due = sessions.filter((sessions >= first) & (sessions <= last))
-        if len(due) != bars or exchange:
-            yield from _differences(frame.filter(ticker=ticker)["date"], due, ticker, exchange)
         after = sessions.filter((sessions > last) & (sessions <= end))
+        if len(due) != bars or exchange or len(after):
+            days, where = frame.filter(ticker=ticker)["date"], f"of {exchange}"
+            if not exchange:
+                due, after = (_on_weekdays(own, traded_weekdays(days)) for own in (due, after))
+                where = "on which most tickers trade" if len(spans) > 2 else "on which the other ticker trades"
+            yield from ((ticker, *found) for found in _differences(days, due, where, closed=bool(exchange)))
         if len(after):
             yield ticker, "ends early", last, len(after), f"its last bar; {len(after)} sessions follow until {end}"
 
 
-def _differences(days: pl.Series, due: pl.Series, ticker: str, exchange: str) -> Iterator[Found]:
-    where = f"of {exchange}" if exchange else "on which most tickers trade"
+def _differences(
+    days: pl.Series, due: pl.Series, where: str, *, closed: bool
+) -> Iterator[tuple[str, date, int, str]]:  # fmt: skip
+    """Compare bars with the days that are due; ``closed`` says that there is no session on any other day."""
     missing, extra = due.filter(~due.is_in(days.implode())), days.filter(~days.is_in(due.implode()))
     if len(missing):
-        yield ticker, "gap", missing[0], len(missing), f"no bar on this session {where}"
-    if len(extra) and exchange:
-        yield ticker, "not a session", extra[0], len(extra), f"a bar on a day that is no session {where}"
+        yield "gap", missing[0], len(missing), f"no bar on this session {where}"
+    if len(extra) and closed:
+        yield "not a session", extra[0], len(extra), f"a bar on a day that is no session {where}"
 
 
 def usual_sessions(frame: pl.DataFrame, spans: pl.DataFrame) -> pl.Series:
-    """Give the days on which more than half of the tickers that are listed on them have a bar."""
+    """Return the days on which more than half of the tickers that are listed on them have a bar, of two tickers either.
+
+    Of a share and its market, the one that has a bar shows that the other lacks one.
+    """
     traded = frame.group_by("date").len().sort("date")
     first, last = spans["first"].sort(), spans["last"].sort()
     listed = first.search_sorted(traded["date"], side="right") - last.search_sorted(traded["date"], side="left")
-    return traded.filter(2 * pl.col("len") > listed)["date"]
+    return traded.filter((2 * pl.col("len") > listed) | (listed == 2))["date"]
+
+
+def traded_weekdays(days: pl.Series) -> np.ndarray:
+    """Return the weekdays, from 0 for Monday, that hold a day in at least 5 % of the weeks that hold any.
+
+    Examples
+    --------
+    >>> traded_weekdays(pl.Series([date(2024, 1, 5), date(2024, 1, 8), date(2024, 1, 12)])).tolist()
+    [0, 4]
+    """
+    since = days.to_numpy().astype("datetime64[D]").astype(int) + 3  # 1970-01-01 was a Thursday
+    return np.flatnonzero(np.bincount(since % 7, minlength=7) >= RARE * len(np.unique(since // 7)))
+
+
+def _on_weekdays(days: pl.Series, weekdays: np.ndarray) -> pl.Series:
+    return days.filter((days.dt.weekday() - 1).is_in(weekdays.tolist()))
 
 
 def exchange_sessions(exchange: str, first: date, last: date) -> pl.Series:

@@ -16,6 +16,7 @@ from nextday.errors import StudyError, TrainingError
 from nextday.features import Features, compute_features, resolve_sets
 from nextday.models import Device, Fitted, Forecaster, Key, make_model
 from nextday.samples import Fold, Pool, Samples, Windows, fit_scaler, make_folds
+from nextday.samples.folds import note_gaps
 from nextday.samples.windows import cut_windows
 from nextday.study import LOSSES, Study
 
@@ -62,6 +63,11 @@ class Job:
                 raise TrainingError("quantiles are not finite numbers in order")
         return fitted
 
+    def arrays(self) -> list[np.ndarray]:
+        """Return all numbers that go in."""
+        train, valid = self.train, self.valid
+        return [*train.windows.arrays(), train.y, *valid.windows.arrays(), valid.y, *self.test.arrays()]
+
     def fingerprint(self) -> str:
         """Name the job by its content: inputs, targets, model, settings, seed, code and libraries; 64 hex digits."""
         digest = hashlib.sha256(
@@ -69,7 +75,7 @@ class Job:
         )
         digest.update(code_fingerprint("models"))
         digest.update(source_digest(self.model.parts()))
-        for array in (self.train.windows.rows, self.train.y, self.valid.windows.rows, self.valid.y, self.test.rows):
+        for array in self.arrays():
             digest.update(str((array.shape, array.dtype)).encode())
             digest.update(np.ascontiguousarray(array).data)
         return digest.hexdigest()
@@ -118,7 +124,7 @@ class Plan:
         """Cut the samples of a ticker, scaled by what its training range shows."""
         values, split = self.features.of(fold.ticker, names), fold.split
         train, valid, test = (
-            cut_windows(values, fold.origins[part], lookback=self.study.lookback, names=names)
+            cut_windows(values, fold.origins, part, lookback=self.study.lookback, names=names, skipped=fold.skipped)
             for part in (split.train, split.valid, split.test)
         )
         if scaled:
@@ -153,7 +159,8 @@ def make_plan(study: Study, panel: Panel, *, device: Device = "cpu", catalogs: C
     used = [feature for variant in study.variants.values() for feature in sets[variant.features]]
     named = dict.fromkeys([*used, *(name for own in study.feature_sets.values() for name in own)])
     features = compute_features(panel, named, catalog=catalogs.features, warmup=study.warmup, meant=study.features_from)
-    folds = make_folds(panel, study.split, lookback=study.lookback, warmup=features.warmup, schemes=catalogs.splits)
+    rests = {"lookback": study.lookback, "warmup": features.warmup, "anew": study.warmup}
+    folds = make_folds(panel, study.split, **rests, schemes=catalogs.splits)
     _check_loss(study, catalogs)
     units = tuple(
         Unit(variant, POOL if model.pooled else fold.ticker, fold.split.fold, seed if model.seeded else None)
@@ -163,7 +170,7 @@ def make_plan(study: Study, panel: Panel, *, device: Device = "cpu", catalogs: C
         if (model.seeded or at == 0) and (not model.pooled or fold.ticker == folds[0].ticker)
     )
     by_place = {(fold.ticker, fold.split.fold): fold for fold in folds}
-    return Plan(units, study, features, by_place, models, sets, _still(features, folds))
+    return Plan(units, study, features, by_place, models, sets, (*note_gaps(panel, **rests), *_still(features, folds)))
 
 
 def inputs_of(plan: Plan, catalogs: Catalogs = HOUSE) -> dict[str, dict[str, str]]:

@@ -69,7 +69,7 @@ def futures(job: Job) -> tuple[Future, Future]:
     known = len(_parts(job.test)[0]) // 2
     return (
         Future(replace(job, test=rewritten(job.test, known)), known, "change", 0.0),
-        Future(replace(job, test=cut(job.test, 0, known)), known, "are missing", ROUNDING),
+        Future(replace(job, test=job.test.cut(0, known)), known, "are missing", ROUNDING),
     )
 
 
@@ -93,9 +93,9 @@ def rehearse(plan: Plan, units: Iterable[Unit], catalogs: Catalogs, engine: Engi
 
 def small(job: Job) -> Job:
     """Cut a job down to a few samples and an epoch."""
-    train = Samples(cut(job.train.windows, -TRAIN), _tails(job.train, -TRAIN))
-    valid = Samples(cut(job.valid.windows, -VALID), _tails(job.valid, -VALID))
-    return replace(job, model=brief(job.model), train=train, valid=valid, test=cut(job.test, 0, TEST))
+    train = Samples(job.train.windows.cut(-TRAIN), _tails(job.train, -TRAIN))
+    valid = Samples(job.valid.windows.cut(-VALID), _tails(job.valid, -VALID))
+    return replace(job, model=brief(job.model), train=train, valid=valid, test=job.test.cut(0, TEST))
 
 
 def brief(model: Forecaster, epochs: int = 1) -> Forecaster:
@@ -105,23 +105,14 @@ def brief(model: Forecaster, epochs: int = 1) -> Forecaster:
     return replace(model, training=model.training.model_copy(update={"max_epochs": epochs, "patience": epochs}))
 
 
-def cut(windows: Windows, start: int, stop: int | None = None) -> Windows:
-    """Keep the samples ``start`` to ``stop`` of each ticker."""
-    if isinstance(windows, Pool):
-        return Pool.of([cut(part, start, stop) for part in windows.parts])
-    first, last, _ = slice(start, stop).indices(len(windows))
-    rows = np.ascontiguousarray(windows.rows[first : last + windows.lookback - 1])
-    return Windows(rows, windows.lookback, windows.names)
-
-
 def rewritten(windows: Windows, known: int, seed: int = 0) -> Windows:
     """Replace all that comes after the first ``known`` samples of each ticker by noise of its own size."""
     if isinstance(windows, Pool):
         return Pool.of([rewritten(part, known, seed + at) for at, part in enumerate(windows.parts)])
-    rows, after = windows.rows.copy(), known + windows.lookback - 1
+    rows, after = windows.rows.copy(), (windows.starts[known - 1] + 1 if known else 0) + windows.lookback - 1
     noise = np.random.default_rng(seed).normal(size=rows[after:].shape)
     rows[after:] = 3 * noise * (rows.std(axis=0) + 1e-3) + rows.mean(axis=0)
-    return Windows(rows, windows.lookback, windows.names)
+    return replace(windows, rows=rows)
 
 
 def _tails(samples: Samples, start: int) -> np.ndarray:

@@ -95,32 +95,31 @@ class Foundation(Forecaster):
     def fit_predict(self, train: Samples, valid: Samples, test: Windows, *, key: Key) -> Fitted:
         """Forecast every valid and test sample one step ahead."""
         device = resolve_device(self.device)
-        past = _history(train.windows, valid.windows, test)
-        if len(train.windows.rows) < self.least:
+        past, ends, test_ends = _history(train.windows, valid.windows, test)
+        if ends[0] - 1 < self.least:
             raise TrainingError(
-                f"{key.ticker}: {len(train.windows.rows)} returns before valid are too few for {self.module}, "
+                f"{key.ticker}: {ends[0] - 1} returns before valid are too few for {self.module}, "
                 f"which needs {self.least}"
             )
         forecast, emitted = self.load(device)
         check_levels(self.module, (*self.levels, 0.5), emitted)
         columns = [emitted.index(level) for level in self.levels or (0.5,)]
 
-        def quantiles(context: int, first: int, last: int) -> np.ndarray:
-            """Forecast for the days of the history from ``first`` to before ``last``, [day, emitted]."""
-            padded = np.concatenate([np.full(context - 1, np.nan, np.float32), past[:last]])
-            contexts = np.lib.stride_tricks.sliding_window_view(padded, context)[first:]
-            starts = range(0, len(contexts), self.batch)
-            found = [forecast(_fill(contexts[at : at + self.batch], self.batch))[: len(contexts) - at] for at in starts]
+        def quantiles(context: int, ends: np.ndarray) -> np.ndarray:
+            """Forecast from the first ``ends`` returns of the history, [sample, emitted]."""
+            padded = np.concatenate([np.full(context - 1, np.nan, np.float32), past])
+            contexts = np.lib.stride_tricks.sliding_window_view(padded, context)
+            parts = [ends[at : at + self.batch] - 1 for at in range(0, len(ends), self.batch)]
+            found = [forecast(_fill(contexts[part], self.batch))[: len(part)] for part in parts]
             return np.concatenate(found).astype(np.float64)
 
-        start, middle = len(train.windows.rows), len(past) - len(test)
-        on_valid = {context: quantiles(context, start, middle) for context in self.sweep or (self.context,)}
+        on_valid = {context: quantiles(context, ends) for context in self.sweep or (self.context,)}
         losses = {
             context: _pinball(np.sort(found, axis=1)[:, columns], valid.y, self.levels or (0.5,))
             for context, found in on_valid.items()
         }
         context = min(losses, key=losses.__getitem__)
-        found = np.concatenate([on_valid[context], quantiles(context, middle, len(past))])
+        found = np.concatenate([on_valid[context], quantiles(context, test_ends)])
         crossed = int((np.diff(found, axis=1) < 0).any(axis=1).sum())
         found = np.sort(found, axis=1)
         asked = found[:, columns if self.levels else []]
@@ -249,13 +248,28 @@ def check_levels(model: str, levels: tuple[float, ...], emitted: tuple[float, ..
         )
 
 
-def _history(train: Windows, valid: Windows, test: Windows) -> np.ndarray:
-    """Join the returns of consecutive ranges, whose rows overlap by a window less its origin; float32, [day]."""
+def _history(train: Windows, valid: Windows, test: Windows) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Join the returns of consecutive ranges, whose rows overlap by a window less its origin.
+
+    Returns
+    -------
+    past
+        Returns of one session, float32, shape [day]: those across gaps are left out.
+    valid, test
+        How many of them each sample of valid and of test knows, shape [sample] each.
+    """
     parts = [part.rows[:, part.names.index("log_return")].astype(np.float32) for part in (train, valid, test)]
     overlap = test.lookback - 1
     for before, after in pairwise(parts):
         assert np.array_equal(before[len(before) - overlap :], after[:overlap]), "ranges do not follow one another"
-    return np.concatenate([parts[0], *(part[overlap:] for part in parts[1:])])
+    joined = np.concatenate([parts[0], *(part[overlap:] for part in parts[1:])])
+    first = np.array([0, len(parts[0]) - overlap, len(joined) - len(parts[2])])  # row of each range's first row
+    kept = np.ones(len(joined), bool)
+    for at, part in zip(first, (train, valid, test), strict=True):
+        if part.breaks is not None:
+            kept[at : at + len(part.rows)] = ~part.breaks.apart
+    known = np.cumsum(kept)
+    return joined[kept], known[first[1] + valid.starts + overlap], known[first[2] + test.starts + overlap]
 
 
 def _pinball(quantiles: np.ndarray, y: np.ndarray, levels: tuple[float, ...]) -> float:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def _at_origin(windows: Windows) -> np.ndarray:
     """Features of the origin alone, shape [sample, feature]: lags and rolling statistics already look back."""
-    return windows.rows[windows.lookback - 1 :].astype(np.float64)
+    return windows.newest.astype(np.float64)
 
 
 def _regress(estimator: "RegressorMixin", train: Samples, valid: Samples, test: Windows) -> Fitted:
@@ -80,8 +80,9 @@ class Arima(Forecaster):
                 f"ARIMA of {key.ticker}: no order up to ({self.max_order}, 0, {self.max_order}) converged"
             )
         order, best = min(fits.items(), key=lambda item: item[1].aic)
-        seen = test.last("log_return")[1:].astype(np.float64) / scale  # what each later origin adds
-        forecast = best.append(seen, refit=False).predict(len(past), len(past) + len(seen))
+        later, known = test.later("log_return")
+        seen = later.astype(np.float64) / scale
+        forecast = best.append(seen, refit=False).predict(len(past), len(past) + len(seen))[known]
         note = f"order {order}" + (f"; did not converge: {', '.join(map(str, failed))}" if failed else "")
         return Fitted(forecast * scale, notes=(note,))
 

@@ -78,7 +78,8 @@ class Ewma(Probabilistic):
     def fit_predict(self, train: Samples, valid: Samples, test: Windows, *, key: Key) -> Fitted:
         """Estimate the tails once, update the variance with every return."""
         past = _past(train, valid, key)
-        squares = np.concatenate([past, _later(test)]) ** 2
+        later, known = test.later("log_return")
+        squares = np.concatenate([past, later.astype(np.float64)]) ** 2
         variance = _filter(float(np.mean(train.y**2)), squares, 0.0, 1 - self.decay, self.decay)
         if not variance.all():
             raise TrainingError(
@@ -93,7 +94,7 @@ class Ewma(Probabilistic):
         else:
             nu, scale = _student(standardised, key)
             quantiles, notes = scale * _t(self.asked, nu), (f"nu {nu:.3g}, scale {scale:.3g}",)
-        return _fitted(quantiles, deviation[len(train.y) : len(past)], deviation[len(past) :], notes=notes)
+        return _fitted(quantiles, deviation[len(train.y) : len(past)], deviation[len(past) :][known], notes=notes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,9 +131,10 @@ class Garch(Probabilistic):
             )
         best = max(usable, key=lambda fit: round(fit.loglikelihood, 2))  # the first of those as good
         mean, omega, alpha, beta, nu = best.params.to_numpy()
-        errors = np.concatenate([best.resid[-1:], _later(test) / unit - mean])
+        later, known = test.later("log_return")
+        errors = np.concatenate([best.resid[-1:], later.astype(np.float64) / unit - mean])
         seen = best.conditional_volatility
-        variance = _filter(float(seen[-1]) ** 2, errors**2, omega, alpha, beta)[1:]
+        variance = _filter(float(seen[-1]) ** 2, errors**2, omega, alpha, beta)[1:][known]
         note = (
             f"in percent: mu {mean * unit * 100:.3g}, omega {omega * (unit * 100) ** 2:.3g}, "
             f"alpha {alpha:.3g}, beta {beta:.3g}, nu {nu:.3g}"
@@ -154,11 +156,6 @@ def _past(train: Samples, valid: Samples, key: Key) -> np.ndarray:
             "leave out the ticker"
         )
     return past
-
-
-def _later(test: Windows) -> np.ndarray:
-    """Give the returns that each test origin after the first adds."""
-    return test.last("log_return")[1:].astype(np.float64)
 
 
 def _filter(first: float, squares: np.ndarray, omega: float, alpha: float, beta: float) -> np.ndarray:

@@ -1,6 +1,6 @@
 """Standardise features by what the training windows show, and nothing later."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -18,7 +18,7 @@ class Scaler:
         """Scale the rows of some windows to float32."""
         safe = np.where(self.deviation > 0, self.deviation, 1.0)
         scaled = np.where(self.deviation > 0, (windows.rows - self.mean) / safe, 0.0)
-        return Windows(scaled.astype(np.float32), windows.lookback, windows.names)
+        return replace(windows, rows=scaled.astype(np.float32))
 
 
 def fit_scaler(train: Windows) -> Scaler:
@@ -27,6 +27,6 @@ def fit_scaler(train: Windows) -> Scaler:
     A row counts once for each window that holds it, as it does for a network that trains on them.
     """
     x = train.x  # [sample, lookback, feature]
-    constant = train.rows.max(axis=0) == train.rows.min(axis=0)  # exact, as a computed deviation is not
+    constant = x.max(axis=(0, 1)) == x.min(axis=(0, 1))  # exact, as a computed deviation is not
     deviation = np.where(constant, 0.0, x.std(axis=(0, 1), dtype=np.float64))
     return Scaler(x.mean(axis=(0, 1), dtype=np.float64), deviation)

@@ -13,8 +13,9 @@ from nextday.study import SplitSettings
 class Split:
     """One fold, as half-open ranges over the samples of a ticker in time order.
 
-    Sample ``i`` has its target one session after its origin, and sample ``i + 1`` has its origin there: so a target of
-    train lies before every origin's target of valid, and one of valid before those of test, without a gap to leave out.
+    Sample ``i`` has its target one session after its origin, and sample ``i + 1`` has its origin there, or later where
+    sessions are missing: so a target of train lies before every origin's target of valid, and one of valid before those
+    of test, without a gap to leave out.
 
     Examples
     --------

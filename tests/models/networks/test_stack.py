@@ -17,12 +17,13 @@ from nextday.models.networks.stack import Member, train_stack
 from nextday.models.networks.training import Progress
 from nextday.samples import Samples
 from nextday.study import Study
+from suspended import suspended
 
 SMALL = {"lstm": {"hidden": 8}, "transformer": {"width": 8, "heads": 2, "feedforward": 16}}
 
 
-def plan_of(model, dropout=0.0, seeds=(1, 2), settings=(), **options):
-    bars = random_walk(tickers=("AAA", "BBB", "CCC", "MKT"), sessions=260, seed=0)
+def plan_of(model, dropout=0.0, seeds=(1, 2), settings=(), bars=None, **options):
+    bars = bars or random_walk(tickers=("AAA", "BBB", "CCC", "MKT"), sessions=260, seed=0)
     options = SMALL[model] | {"dropout": dropout} | options
     training = {"max_epochs": 9, "patience": 3, "learning_rate": 0.01} | dict(settings)
     study = Study.from_values(
@@ -108,6 +109,17 @@ def test_units_of_other_lengths_share_a_stack():
         np.testing.assert_allclose(
             found[job.key, job.test.names].progress.train_loss, looped(job)[1].train_loss, rtol=1e-4, atol=1e-8
         )
+
+
+@pytest.mark.parametrize("pooled", [False, True])
+def test_samples_with_gaps_between_them_are_those_of_the_loop(pooled):
+    jobs = jobs_of("lstm", bars=suspended(), seeds=(1,), pooled=pooled)
+    assert all((np.diff(job.train.windows.starts) > 1).any() for job in jobs)
+    found = stacked(jobs, slots=3)
+    for job in jobs:
+        one, (_, trained) = found[job.key, job.test.names], looped(job)
+        np.testing.assert_allclose(one.progress.train_loss, trained.train_loss, rtol=1e-4, atol=1e-8)
+        np.testing.assert_allclose(one.progress.valid_loss, trained.valid_loss, rtol=1e-4, atol=1e-8)
 
 
 def test_a_unit_that_breaks_leaves_the_others_alone():

@@ -25,7 +25,7 @@ from nextday.models.networks.base import Network
 from nextday.models.networks.dropout import Dropout, scramble
 from nextday.models.networks.heads import Headed
 from nextday.models.networks.training import Progress
-from nextday.samples import Pool, Samples, Windows
+from nextday.samples import Samples, Windows
 
 BETAS, EPSILON = (0.9, 0.999), 1e-8  # Adam's, as PyTorch has them
 ON_CPU, MOST, SHARE = 32, 1024, 0.8  # units at once on a CPU, and on a GPU; share of its memory
@@ -167,7 +167,7 @@ class _Stack:
         pairs = zip(network.parameters(), self.shapes.values(), strict=True)
         mine = {
             "rows": _widened(rows, torch.Size((len(rows), self.features))),
-            "first": torch.cat([_first(train.windows), _first(valid.windows) + len(train.windows.rows)]),
+            "first": torch.tensor(np.append(train.windows.starts, valid.windows.starts + len(train.windows.rows))),
             "y": y,
             "now": torch.cat([_widened(one.detach(), shape).flatten() for one, shape in pairs]),
             "steps": torch.zeros((), dtype=torch.int32),
@@ -302,15 +302,6 @@ class _Stack:
                 self.state[name].copy_(value)
             self.turn.zero_()
         return graph.replay
-
-
-def _first(windows: Windows) -> torch.Tensor:
-    """Give the row where each window begins, [sample]."""
-    starts, rows = [], 0
-    for part in windows.parts if isinstance(windows, Pool) else (windows,):
-        starts.append(torch.arange(len(part)) + rows)
-        rows += len(part.rows)
-    return torch.cat(starts)
 
 
 def _widened(value: torch.Tensor, shape: torch.Size) -> torch.Tensor:

@@ -139,11 +139,12 @@ def initialise(network: nn.Module, key: Key) -> None:
 
 
 def as_tensor(windows: Windows) -> torch.Tensor:
-    """View windows as a tensor [sample, lookback, feature] without copying their overlaps, but those of a pool."""
+    """View windows as a tensor [sample, lookback, feature]; those of a pool, or with breaks, are copied."""
     if isinstance(windows, Pool):
         return torch.cat([as_tensor(part) for part in windows.parts])
     rows = torch.from_numpy(windows.rows)
-    return rows.unfold(0, windows.lookback, 1).transpose(1, 2)
+    every = rows.unfold(0, windows.lookback, 1).transpose(1, 2)
+    return every if windows.breaks is None else every[torch.tensor(windows.breaks.starts)].contiguous()
 
 
 def _one_epoch(
