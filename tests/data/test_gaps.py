@@ -110,12 +110,6 @@ def test_a_saturday_on_which_one_ticker_has_a_bar_is_no_session():
     assert [(gap.first, gap.sessions) for gap in panel_of(moved).gaps] == [(date(2000, 1, 14), 1)]
 
 
-def test_bars_of_one_weekday_a_week_skip_the_week_that_one_lacks():
-    fridays = [walk((name,)).with_columns(date=pl.col("date").first() + pl.duration(days=7) * pl.int_range(pl.len())) for name in ("AAA", "MKT")]  # fmt: skip
-    frame = without_rows(pl.concat(fridays), {"AAA": [(20, 21)]})
-    assert [gap.sessions for gap in panel_of(frame).gaps] == [2]
-
-
 def gap(at, sessions, *tickers, alone=False):
     return Gap(at, sessions, date(2010, 6, 30), tickers, alone)
 
