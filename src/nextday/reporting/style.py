@@ -62,7 +62,7 @@ class Row:
 
 
 def looks(variants: Iterable[str]) -> dict[str, Look]:
-    """Return each variant a label, a colour, a marker and a line style."""
+    """Assign a label, a colour, a marker and a line style to each variant."""
     names, found = list(variants), {}
     for at, (name, label) in enumerate(zip(names, shorten(names), strict=True)):
         again = at // len(COLOURS) % 3

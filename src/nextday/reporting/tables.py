@@ -53,7 +53,7 @@ def summary_table(scores: pl.DataFrame, title: str) -> Table:
     seen = "Contaminated" in scores.columns and scores["Contaminated"].max() > 0  # type: ignore[operator]
     table.caption = (
         "mean over tickers ± standard deviation between seeds; base: base rate of positive returns, the hit rate of an "
-        f"always-long forecast{'; seen: test days that the training data may contain' if seen else ''}"
+        f"always-long forecast{'; seen: test days that the training data may overlap' if seen else ''}"
     )
     for header in [*headers, "seen %"] if seen else headers:
         table.add_column(header, justify="right", no_wrap=True)
