@@ -1,4 +1,4 @@
-"""The folds of a panel: which days each ticker learns from and is tested on, the same for every variant."""
+"""The folds of a panel: training, validation and test days of each ticker, the same for every variant."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,20 +12,21 @@ from nextday.errors import StudyError
 from nextday.samples.split import SPLITS, MakeSplits, Split, make_splits
 from nextday.samples.windows import make_origins, make_targets
 from nextday.study import SplitSettings
+from nextday.words import plural
 
 
 @dataclass(frozen=True, slots=True)
 class Fold:
-    """One cut of one ticker.
+    """One fold of one ticker.
 
     Attributes
     ----------
     ticker, split
-        Whose samples, and where they are cut.
+        Ticker of the samples, and their split.
     origins
         Positions of the origins in the panel's dates, shape [sample].
     y
-        Targets, shape [sample]; those of test stay with the pipeline.
+        Targets, shape [sample]; those of the test set stay in the pipeline.
     """
 
     ticker: str
@@ -34,12 +35,12 @@ class Fold:
     y: np.ndarray
 
     def truth(self, dates: np.ndarray, part: slice) -> pl.DataFrame:
-        """Origin, date of the target and realised return of each sample of a part."""
+        """Return origin, target date and realised return of each sample of a part."""
         at = self.origins[part]
         return pl.DataFrame({"origin": dates[at], "date": dates[at + 1], "actual": self.y[part]})
 
     def describe(self, dates: np.ndarray) -> dict[str, object]:
-        """Say the ranges by their origins, and the moments of the targets that benchmarks and loss scales need."""
+        """Return the ranges by origin, and the moments of the targets that benchmarks and loss scales need."""
         train = self.y[self.split.train]
         fitted = np.concatenate([train, self.y[self.split.valid]])
         ranges = {
@@ -60,7 +61,7 @@ def make_folds(
     panel: Panel, settings: SplitSettings, *, lookback: int, warmup: int,
     schemes: Mapping[str, MakeSplits] = MappingProxyType(SPLITS),
 ) -> list[Fold]:  # fmt: skip
-    """Cut every ticker of a panel; all have the same origins.
+    """Split every ticker of a panel; all have the same origins.
 
     Raises
     ------
@@ -71,7 +72,8 @@ def make_folds(
     if len(origins) < 10:
         raise StudyError(
             f"{panel.source}: {len(panel.dates)} common sessions are too few: {warmup} warm up the features, "
-            f"{lookback} fill the first window, and {len(origins)} samples remain to be split; at least 10 are needed"
+            f"{lookback} fill the first window, and {plural(len(origins), 'sample')} remain to be split; at least 10 "
+            "are needed"
         )
     splits = make_splits(len(origins), settings, schemes)
     folds = []

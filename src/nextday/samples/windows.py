@@ -1,4 +1,4 @@
-"""Lookback windows as views of one matrix, and the targets: the only place in nextday that looks a day ahead."""
+"""Lookback windows as views of one matrix, and the targets: the only place in nextday that uses the next day."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,13 +9,13 @@ import numpy as np
 
 @dataclass(frozen=True, slots=True)
 class Windows:
-    """The inputs of consecutive samples, stored once and read as overlapping windows.
+    """Inputs of consecutive samples, stored once and viewed as overlapping windows.
 
     Attributes
     ----------
     rows
-        Feature rows, shape [sample + lookback - 1, feature]; sample ``i`` sees rows ``i .. i + lookback - 1``, of
-        which the last is its origin.
+        Feature rows, shape [sample + lookback - 1, feature]; sample ``i`` uses rows ``i .. i + lookback - 1``, of which
+        the last is its origin.
     lookback
         Sessions in a window.
     names
@@ -41,11 +41,11 @@ class Windows:
         return np.lib.stride_tricks.sliding_window_view(self.rows, self.lookback, axis=0).swapaxes(1, 2)
 
     def last(self, name: str) -> np.ndarray:
-        """One feature at the origin of every sample, shape [sample]."""
+        """Return one feature at the origin of every sample, shape [sample]."""
         return self.rows[self.lookback - 1 :, self.names.index(name)]
 
     def split(self, values: np.ndarray) -> list[np.ndarray]:
-        """Split values per sample, shape [sample, ...], by ticker: here there is one."""
+        """Split values per sample, shape [sample, ...], by ticker; here there is one."""
         return [values]
 
     def repeat(self, values: np.ndarray) -> np.ndarray:
@@ -55,19 +55,19 @@ class Windows:
 
 @dataclass(frozen=True, slots=True)
 class Pool(Windows):
-    """The windows of several tickers, one ticker after the other: what one model of all tickers reads.
+    """The windows of several tickers, one ticker after another: the input of a pooled model.
 
     Attributes
     ----------
     parts
-        The windows of each ticker; ``rows`` are those of all, and no window runs on from one ticker to the next.
+        The windows of each ticker; ``rows`` are those of all, and no window extends from one ticker to the next.
     """
 
     parts: tuple[Windows, ...]
 
     @classmethod
     def of(cls, parts: Sequence[Windows]) -> Self:
-        """Put windows with the same features together."""
+        """Concatenate windows with the same features."""
         return cls(np.concatenate([part.rows for part in parts]), parts[0].lookback, parts[0].names, tuple(parts))
 
     def __len__(self) -> int:
@@ -79,7 +79,7 @@ class Pool(Windows):
         return np.concatenate([part.x for part in self.parts])
 
     def last(self, name: str) -> np.ndarray:
-        """One feature at the origin of every sample, shape [sample]."""
+        """Return one feature at the origin of every sample, shape [sample]."""
         return np.concatenate([part.last(name) for part in self.parts])
 
     def split(self, values: np.ndarray) -> list[np.ndarray]:
@@ -93,7 +93,7 @@ class Pool(Windows):
 
 @dataclass(frozen=True, slots=True)
 class Samples:
-    """Windows with their targets: what a model learns from. The test range is handed to models as bare ``Windows``.
+    """Windows with their targets, the training input of a model. The test set is passed to models as ``Windows`` only.
 
     Examples
     --------
@@ -107,7 +107,7 @@ class Samples:
 
 
 def make_origins(dates: int, *, warmup: int, lookback: int) -> np.ndarray:
-    """Give the dates that have a full window before them and a next session after, as positions, shape [sample].
+    """Return the dates with a full window and a next session, as positions, shape [sample].
 
     Examples
     --------
@@ -118,11 +118,11 @@ def make_origins(dates: int, *, warmup: int, lookback: int) -> np.ndarray:
 
 
 def make_targets(adj_close: np.ndarray, origins: np.ndarray) -> np.ndarray:
-    """Give the log return from the close of each origin to the next, ``ln(p[t+1] / p[t])``, shape [sample]."""
+    """Return the log return from the close of each origin to the next, ``ln(p[t+1] / p[t])``, shape [sample]."""
     return np.log(adj_close[origins + 1] / adj_close[origins])
 
 
 def cut_windows(values: np.ndarray, origins: np.ndarray, *, lookback: int, names: tuple[str, ...]) -> Windows:
-    """Cut the windows that end at consecutive origins out of a ticker's features of shape [date, feature]."""
+    """Return the windows that end at consecutive origins, from a ticker's features of shape [date, feature]."""
     rows = values[origins[0] - lookback + 1 : origins[-1] + 1]
     return Windows(np.ascontiguousarray(rows), lookback, names)  # the layout in memory moves the last bits of a sum
