@@ -172,7 +172,7 @@ def test_a_folder_of_before_is_reported_without_what_it_does_not_hold(bars, quic
     for name, schema in {"probes": {"variant": pl.String}, "cka": {"ticker": pl.String}}.items():
         pl.DataFrame(schema=schema).write_parquet(folder / f"{name}.parquet")
     with pytest.raises(
-        OutputError, match=r"mine does not hold a finished study: (probes|cka)\.parquet: .*; run the study"
+        OutputError, match=r"mine does not contain a finished study: (probes|cka)\.parquet: .*; run the study"
     ):
         nextday.pipeline.report(folder)
     for name in ("probes", "cka"):

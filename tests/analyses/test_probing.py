@@ -248,7 +248,7 @@ def test_a_study_that_was_not_run_is_one_line(panel, out, bars, tmp_path):
         probe(panel, tmp_path, tmp_path / "units")
     moved = bars.frame.with_columns(pl.col("volume") * 1.5, pl.col("open", "high", "low", "close", "adj_close") * 1.0)
     other = align(replace(bars, frame=moved.filter(pl.col("date") < moved["date"].max())), market="MKT")
-    with pytest.raises(OutputError, match=r"8 of 8 networks are not there for these bars, such as LSTM-Raw AAA seed 1"):
+    with pytest.raises(OutputError, match=r"8 of 8 networks missing for these bars, such as LSTM-Raw AAA seed 1"):
         probe(other, out, tmp_path / "units")
 
 

@@ -104,7 +104,9 @@ def test_other_actual_values_are_refused_with_the_first(climbed):
 
 def test_one_stage_is_no_ladder_and_a_broken_one_is_named(climbed):
     (climbed / "stage2" / "manifest.json").write_text("{}")
-    with pytest.raises(OutputError, match=r"stage1 alone; .* nextday run all .*stage2 does not hold a finished study"):
+    with pytest.raises(
+        OutputError, match=r"stage1 alone; .* nextday run all .*stage2 does not contain a finished study"
+    ):
         load_ladder(climbed)
     (climbed / "stage2" / "forecasts.parquet").unlink()
     with pytest.raises(OutputError, match="contains the forecasts of stage1 alone; .* nextday run all"):
@@ -236,9 +238,7 @@ def test_the_lessons_are_those_of_the_numbers_and_of_the_verdicts(whole):
     assert said["stage5", "Pretrained?"].sentence == "Pretrained beats all."
     match = said["stage5", "Does it keep up?"]
     assert match.answer == "yes"
-    assert (
-        "(the only pretrained model of stage5) against Transformer-Raw (the best of 5 networks of " in match.sentence
-    )
+    assert "(the only pretrained model of stage5) against Transformer-Raw (the best of 5 networks of " in match.sentence
     assert "which is better" in match.sentence
     assert json.loads((whole.out / "lessons.json").read_text())[0]["sentence"] == top.sentence
 

@@ -73,11 +73,11 @@ class Contrast:
         return reach + EQUAL_80 * self.standard_error
 
     def needs_for_order(self) -> "Needs":
-        """What makes the difference significant with 80 % power, if the true difference equals the estimate."""
+        """Return what makes the difference significant with 80 % power, if it equals the estimate."""
         return self._until(abs(self.estimate) / (self.critical + REACH_80))
 
     def needs_for_equality(self) -> "Needs":
-        """What shows equality with 80 % power, if the true difference equals the estimate."""
+        """Return what shows equality with 80 % power, if the difference equals the estimate."""
         share = self.standard_error / self.equality if self.equality else 0.0
         return self._until(max(self.margin - abs(self.estimate), 0.0) * share)
 
