@@ -5,7 +5,7 @@ import pytest
 
 import worlds
 from nextday.evaluate import Ask, compare, judge
-from nextday.evaluate.remarks import remarks_on
+from nextday.evaluate.remarks import remarks_on, what_would_settle
 
 WORLD = worlds.World(days=120, tickers=3, seeds=5, strengths={"A": 0.0, "B": 0.0})
 
@@ -86,3 +86,12 @@ def test_counts_are_singular_and_plural():
     assert (
         remarks_on(replace(alone, asked=(twin,)))[-1] == "The verdict is conditional on the sample: 1 ticker and 1 day."
     )
+
+
+def test_where_seed_variance_dominates_days_alone_are_said_not_to_be_enough():
+    comparison = compare(worlds.losses(replace(WORLD, days=60), 0), ask=[Ask("A", "B")], replicates=20)
+    one = replace(comparison.asked[0], estimate=0.02, date_error=0.001, seed_error=0.02, critical=2.0)
+    assert "seeds (now 5; more days alone are not enough)" in what_would_settle(one, comparison)
+    both = what_would_settle(replace(one, seed_error=0.005, date_error=0.006), comparison)
+    assert " days (now 60) or about " in both
+    assert "alone" not in both

@@ -52,7 +52,8 @@ def _ways(needs: Needs, days: int, seeds: int) -> str:
     if needs.days < UNREACHABLE:
         ways.append(f"about {_spread(needs.days * days)} days (now {days:,})")
     if seeds and needs.seeds < UNREACHABLE:
-        ways.append(f"about {max(math.ceil(needs.seeds * seeds), seeds + 1):,} seeds (now {seeds})")
+        alone = "" if ways else "; more days alone are not enough"
+        ways.append(f"about {max(math.ceil(needs.seeds * seeds), seeds + 1):,} seeds (now {seeds}{alone})")
     if not ways and seeds and needs.both < UNREACHABLE:
         ways.append(f"about {_spread(needs.both)} times as many days and seeds")
     return " or ".join(ways)
@@ -131,8 +132,7 @@ def _seen(judged: Sequence[Contrast], comparison: Comparison) -> list[str]:
     margin = max(one.margin for one in judged)
     if min(equal) > margin:
         times = (min(equal) / margin) ** 2
-        size = f"{times:,.{0 if times > 10 else 1}f}"
-        remark += f"; at {100 * margin:g} {unit} it takes about {size} times the days and seeds"
+        remark += f"; at {100 * margin:g} {unit} it takes about {_round(times):,} times the days and seeds"
     return [f"{remark}."]
 
 

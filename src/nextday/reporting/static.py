@@ -160,7 +160,7 @@ def curves(history: pl.DataFrame, look: Mapping[str, Look]) -> "Figure":
             _curves(ax, losses.filter(pl.col("variant") == variant), loss, one.colour, each=trainings <= MOST_LINES)
             ax.set(ylim=_from_second(losses, loss), visible=True)
             ax.tick_params(labelleft=at % columns == 0, labelbottom=ax is pair[1] and at + columns >= len(look))
-            ax.set_ylabel("" if at % columns else f"{LOSSES[loss]}\nabove its minimum (%)")
+            ax.set_ylabel("" if at % columns else f"{LOSSES[loss]}\nabove minimum (%)")
         pair[0].set_title(one.label)
         pair[1].set_xlabel("epoch")
     return figure
