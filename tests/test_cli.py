@@ -93,7 +93,7 @@ def test_the_manifest_says_what_was_run(climbed):
     assert manifest["units"]["fitted"] == 18
     assert set(manifest["versions"]) >= {"nextday", "torch", "polars"}
     assert re.fullmatch("[0-9a-f]{64}", manifest["data"]["fingerprint"])
-    assert "are the same without the bars after it" in manifest["checks"]["causality of features"]
+    assert "unchanged without the later bars" in manifest["checks"]["causality of features"]
 
 
 def test_the_verdict_is_printed_with_what_is_asked_and_is_in_the_json_with_all_else(climbed):
@@ -168,7 +168,7 @@ def elsewhere(tmp_path_factory):
 
 
 def test_verdict_compares_forecasts_made_elsewhere(elsewhere, tmp_path):
-    assert "mine is better than near, +" in nextday("verdict", elsewhere, folder=tmp_path).stdout
+    assert "mine is significantly better than near, +" in nextday("verdict", elsewhere, folder=tmp_path).stdout
     found = check(nextday("verdict", elsewhere, "--json", folder=tmp_path).stdout)
     assert found["verdict"]["code"] == "resolved"
     assert found["counts"]["days"] == 900
@@ -217,7 +217,7 @@ def test_forty_ablations_fit_on_a_screen(tmp_path):
     (tmp_path / "asks").write_text("\n".join(f"full - {name}" for name in names))
     shown = nextday("verdict", "table.parquet", "--ask", "@asks", folder=tmp_path).stdout
     assert len(shown.splitlines()) < 60
-    assert "full is better than without_23" in " ".join(shown.split())
+    assert "full is significantly better than without_23" in " ".join(shown.split())
     found = {line.split()[0]: line.split()[1] for line in shown.splitlines() if line.startswith("without_")}
     assert set(found) == set(names)
     assert {name for name, finding in found.items() if finding == "better"} == {names[7], names[23]}
@@ -267,23 +267,23 @@ def test_options_of_the_verdict_are_heard(elsewhere, tmp_path, options, key, val
         (["run", "stage2", "--set", "lookback=4000"], "3169 common sessions are too few: 20 warm up"),
         (["run", "stage2", "--out", "{text}"], "Not a directory; name another folder with --out"),
         (["run", "stage2", "--out", "/proc/none"], "cannot be written"),
-        (["run", "stage7", "--precision", "bf16"], "stage7 compares what is in --out and takes no other option"),
+        (["run", "stage7", "--precision", "bf16"], "stage7 compares the studies in --out and takes no other option"),
         (["run", "stage2", "--folds", "0"], "split.folds: Input should be greater than or equal to 1"),
         (["run", "stage2", "--set", "verdict.margin=0"], "verdict.margin: Input should be greater than 0"),
         (["run", "stage2", "--set", "verdict.benchmark=X"], "verdict.benchmark 'X' is none of LSTM-Raw"),
-        (["report", "nowhere"], "nowhere does not hold a finished study"),
+        (["report", "nowhere"], "nowhere does not contain a finished study"),
         (["verdict", "nowhere.parquet"], "nowhere.parquet cannot be read as a forecasts table"),
         (["verdict", "{text}"], "cannot be read as a forecasts table"),
         (["verdict", "{bars}"], "the forecasts table has no column 'variant'; it has date, ticker"),
-        (["run", "stage2", "--cluster", "auto", "--workers", "2"], "give one of them"),
+        (["run", "stage2", "--cluster", "auto", "--workers", "2"], "give only one of them"),
         (["run", "stage2", "--store", "unknown://x"], "--store unknown://: Protocol not known"),
         (["run", "stage7", "--store", "x"], "takes no other option"),
         (["run", "stage7", "--cluster", "auto"], "takes no other option"),
         (["run", "stage2", "--ask", "LSTM-Raw - X"], "'X' is no variant; expected 'A - B', of LSTM-Raw, LSTM-OHLCV"),
         (["run", "stage2", "--expect", "LSTM-Raw - LSTM-Feat"], "expected 'A > B' or 'A < B' or 'A = B'"),
         (["run", "stage2", "--ask", "@nowhere"], "--ask @nowhere cannot be read"),
-        (["run", "all", "--expect", "A > B"], "--ask and --expect are about the variants of one study; all is several"),
-        (["plan", "stage2", "--from", "nowhere"], "nowhere does not hold a finished study to go by"),
+        (["run", "all", "--expect", "A > B"], "--ask and --expect need a single study; all covers several"),
+        (["plan", "stage2", "--from", "nowhere"], "nowhere does not contain a finished study to go by"),
         (["data", "check", "sample", "--market", "X"], "market 'X' is not in the bars"),
         (["data", "show", "--data", "{text}"], "cannot be read as parquet"),
     ],
@@ -352,7 +352,7 @@ def test_ctrl_c_ends_with_130_and_the_next_run_goes_on(tmp_path):
     process.send_signal(signal.SIGINT)
     _, error = process.communicate(timeout=20)
     assert process.returncode == 130
-    assert error.splitlines()[-1] == "nextday: stopped; finished units are kept, the same command goes on from here"
+    assert error.splitlines()[-1] == "nextday: stopped; finished units are reused when you run the same command again"
     assert "Traceback" not in error
     assert workers
     assert not any(Path(f"/proc/{pid}").exists() for pid in workers)

@@ -19,11 +19,11 @@ BAD = {
     "a model that reads the future through a cached array": (
         MODEL + "        x = KEPT.setdefault(key, test.last('log_return').astype(float))\n"
         "        return nextday.Fitted(np.append(x[1:], 0)[:len(test)])\n",
-        "looks into the future",
+        "uses the future",
     ),
     "one that depends on call order": (
         MODEL + "        CALLS.append(1)\n        return nextday.Fitted(np.full(len(test), 0.001 * len(CALLS)))\n",
-        "depends on what ran before",
+        "depends on earlier calls",
     ),
     "one that uses the global generator": (
         MODEL + "        return nextday.Fitted(np.random.normal(size=100)[:len(test)])\n",
@@ -37,19 +37,19 @@ BAD = {
     ),
     "a centred feature": (
         "mine = nextday.feature('mine', warmup=5)(pl.col('close').rolling_mean(5, center=True).fill_null(1.0))\n",
-        "sees past its own date",
+        "uses data after its own date",
     ),
     "a feature normalised over the whole sample": (
         "@nextday.feature('mine', warmup=0)\ndef mine(bars):\n    x = bars['volume']\n    return (x - x.mean()) / x.std()\n",
-        "sees past its own date",
+        "uses data after its own date",
     ),
     "a model that normalises by the test days": (
         MODEL + "        x = test.last('log_return').astype(float)\n        return nextday.Fitted(x - x.mean())\n",
-        "looks into the future",
+        "uses the future",
     ),
     "a model that changes its inputs": (
         MODEL + "        y = train.y\n        y *= 2\n        return nextday.Fitted(np.full(len(test), y.mean()))\n",
-        "changes the arrays that it is given|depends on what ran before",
+        "modifies its input arrays|depends on earlier calls",
     ),
     "a model that hides its seed": (
         MODEL + "        rng = np.random.default_rng(key.stream('x'))\n        return nextday.Fitted(rng.normal(size=100)[:len(test)])\n",
@@ -89,5 +89,5 @@ def test_the_command_says_in_one_line_each_what_fails(tmp_path):
     (tmp_path / "bad.py").write_text(HEAD + text + "close = nextday.feature('ok', warmup=0)(pl.col('close').log())\n")
     done = command("check", "bad.py", folder=tmp_path, status=1)
     lines = done.stdout.splitlines()
-    assert lines[0].startswith("feature mine: bad.py: feature mine sees past its own date")
+    assert lines[0].startswith("feature mine: bad.py: feature mine uses data after its own date")
     assert lines[1] == "feature ok: passes"

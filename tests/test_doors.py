@@ -156,9 +156,7 @@ def test_a_feature_that_no_variant_uses_costs_no_session(bars, tmp_path):
             "feature_sets": {"long": ("mom120",)},
         }
     )
-    with pytest.raises(
-        StudyError, match="20 sessions are left out at the start, but mom120 needs 120; set warmup: 120"
-    ):
+    with pytest.raises(StudyError, match="20 sessions dropped at the start, but mom120 needs 120; set warmup: 120"):
         nextday.run(used, bars=bars.frame, out=tmp_path, workers=0, features=long)
     later = nextday.run(
         used.model_copy(update={"warmup": 120}), bars=bars.frame, out=tmp_path, workers=0, features=long
@@ -280,7 +278,7 @@ def test_a_loss_of_ones_own_is_judged_and_reported_without_its_code(plugin, bars
         CONSTANT
         + "\n@nextday.loss('asymmetric')\ndef asymmetric(actual, predicted):\n    over = predicted - actual\n    return np.where(over > 0, 2 * over, -over)\n"
     )
-    with pytest.raises(StudyError, match=r"asymmetric is of a plugin: name the variant .*verdict.benchmark"):
+    with pytest.raises(StudyError, match=r"asymmetric is a plugin loss: set .*verdict.benchmark"):
         nextday.run(study_of(path, verdict={"loss": "asymmetric"}), bars=bars.frame, out=tmp_path, workers=0)
     study = study_of(path, verdict={"loss": "asymmetric", "benchmark": "Mean"})
     results = nextday.run(study, bars=bars.frame, out=tmp_path, workers=0)
@@ -299,7 +297,7 @@ def test_a_split_of_ones_own_cuts_the_days(plugin, bars, tmp_path):
     folds = pl.read_parquet(results.out / "folds.parquet")
     assert (folds["valid"] == 20).all()
     bad = text.replace("slice(half, samples))", "slice(half - 30, samples))")
-    with pytest.raises(StudyError, match="expected train before valid before test"):
+    with pytest.raises(StudyError, match="expected training before validation before test set"):
         nextday.run(study_of(plugin(bad), split={"scheme": "halves"}), bars=bars.frame, out=tmp_path, workers=0)
 
 
@@ -362,12 +360,12 @@ def test_estimators_of_scikit_learn_are_named_in_a_study(bars, tmp_path, options
         ("import not_there", r"my_lab.py fails: ModuleNotFoundError: No module named 'not_there' \(line 1\)"),
         ("def f(:", "my_lab.py fails: SyntaxError"),
         ("x = 1", "my_lab.py registers nothing"),
-        (CONSTANT.replace('"mine"', '"lstm"'), "my_lab.py: model lstm: the name is taken by nextday itself"),
-        (CONSTANT + CONSTANT.replace("class Mine", "class Two"), "model mine: the name is taken by .*my_lab.py"),
-        (CONSTANT.replace("len(test), VALUE", "3, VALUE"), r"my_lab.py: model mine \(variant Mine\): forecasts are not .* finite numbers"),
-        (CONSTANT.replace("0.05", "float('nan')"), "my_lab.py: model mine .*: forecasts are not .* finite numbers"),
-        (CONSTANT.replace("np.full(len(test), VALUE)", "np.append(test.last('log_return')[1:], 0.0)"), "my_lab.py: model mine .*: looks into the future"),
-        (PEEK, "my_lab.py: model mine .*: looks into the future"),
+        (CONSTANT.replace('"mine"', '"lstm"'), "my_lab.py: model lstm: the name is already used by nextday itself"),
+        (CONSTANT + CONSTANT.replace("class Mine", "class Two"), "model mine: the name is already used by .*my_lab.py"),
+        (CONSTANT.replace("len(test), VALUE", "3, VALUE"), r"my_lab.py: model mine \(variant Mine\): forecasts have shape \(3,\), expected"),
+        (CONSTANT.replace("0.05", "float('nan')"), "my_lab.py: model mine .*: forecasts are not finite, expected"),
+        (CONSTANT.replace("np.full(len(test), VALUE)", "np.append(test.last('log_return')[1:], 0.0)"), "my_lab.py: model mine .*: uses the future"),
+        (PEEK, "my_lab.py: model mine .*: uses the future"),
         (CONSTANT.replace("(nextday.Forecaster)", ""), "my_lab.py fails: PluginError|expected a subclass of nextday.Forecaster"),
     ],
 )  # fmt: skip
@@ -384,7 +382,7 @@ def test_a_bad_plugin_is_one_line_before_anything_is_trained(plugin, bars, tmp_p
     [
         ("return bars['close'][:-3]", "my_lab.py: feature odd of AAA has 257 values for 260 bars"),
         ("return [None] * len(bars)", "my_lab.py: feature odd of AAA on .* is nan"),
-        ("return bars['close'].shift(-1).fill_null(0)", "my_lab.py: feature odd sees past its own date"),
+        ("return bars['close'].shift(-1).fill_null(0)", "my_lab.py: feature odd uses data after its own date"),
         ("return bars['nothing']", "my_lab.py: feature odd cannot be computed for AAA: ColumnNotFoundError"),
     ],
 )
@@ -438,7 +436,7 @@ def test_a_feature_that_never_moves_is_named(plugin, bars, tmp_path):
         variants={"Mine": {"model": "mine", "features": "mine"}},
     )
     results = nextday.run(study, bars=frame, out=tmp_path, workers=0)
-    assert "feature still of AAA never moves in the training range: it tells nothing" in results.notes
+    assert "feature still of AAA is constant in the training set and carries no information" in results.notes
 
 
 def test_an_installed_package_brings_guests_by_an_entry_point(tmp_path, monkeypatch):

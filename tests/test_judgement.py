@@ -30,7 +30,7 @@ def judged(table):
 
 
 def test_it_prints_as_the_answer(judged):
-    assert str(judged).startswith("mine is better than other, +")
+    assert str(judged).startswith("mine is significantly better than other, +")
     assert str(judged).splitlines()[0] == judged.sentence
     assert judged.code == "resolved"
     assert [one.finding for one in judged.answers] == ["better"]
@@ -40,8 +40,8 @@ def test_it_prints_as_the_answer(judged):
 
 def test_it_says_that_its_scale_is_not_that_of_a_study(judged, table):
     said = (
-        "Losses are divided by each ticker's mean squared return in this table; a study divides by the variance of the "
-        "training window, so figures differ slightly."
+        "Losses are scaled by each ticker's mean squared return in this table; a study scales by the variance of the "
+        "training set, so figures differ slightly."
     )
     assert said in judged.remarks
     absolute, miss = (nextday.verdict(table, loss=loss).remarks for loss in ("absolute", "miss"))

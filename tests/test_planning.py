@@ -91,10 +91,10 @@ def test_a_folder_of_other_variants_is_refused_where_it_is_named_and_passed_over
     nextday.run(study, bars=bars, out=tmp_path, workers=0)
     third = LINEAR["variants"] | {"ohlcv": {"model": "linear_regression", "features": "ohlcv"}}
     changed = Study.from_values(LINEAR | {"variants": third})
-    with pytest.raises(NextdayError, match="linear: it holds no ohlcv; it has raw, engineered"):
+    with pytest.raises(NextdayError, match="linear: no variant ohlcv; it has raw, engineered"):
         nextday.plan(changed, bars=bars, out=tmp_path, source=tmp_path / "linear", workers=0)
     assert nextday.plan(changed, bars=bars, out=tmp_path, workers=0).basis.startswith("a pilot of 2 tickers")
-    with pytest.raises(NextdayError, match="nowhere does not hold a finished study to go by"):
+    with pytest.raises(NextdayError, match="nowhere does not contain a finished study to go by"):
         nextday.plan(study, bars=bars, out=tmp_path, source=tmp_path / "nowhere", workers=0)
 
 
@@ -125,7 +125,7 @@ def test_networks_of_all_tickers_cost_more_and_are_fitted_again(bars, tmp_path):
     study = Study.from_values(STUDY | {"variants": {"One": pooled, "Lin": STUDY["variants"]["Lin"]}})
     prospect = nextday.plan(study, bars=bars, out=tmp_path, workers=0)
     assert {cost.variant: cost.units for cost in prospect.costs} == {"One": 4, "Lin": 4}
-    assert prospect.notes[0].startswith("Networks of all tickers have to be fitted again")
+    assert prospect.notes[0].startswith("Pooled networks must be refitted")
 
 
 def test_the_prospect_is_plain_values(piloted):
@@ -151,7 +151,7 @@ def test_the_tables_show_every_variant_and_every_contrast(piloted):
         "Net-Feat - Net-Raw",
         "4 tickers",
         "4 seeds",
-        "times the days",
+        "factor on days",
     ):
         assert text in shown
 

@@ -52,7 +52,7 @@ def test_the_example_of_the_verdicts_page_answers(tmp_path):
     (tmp_path / "example.py").write_text(block("python", "nextday.verdict", PAGE))
     done = subprocess.run([sys.executable, "example.py"], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("full is better than raw, +")
+    assert done.stdout.startswith("full is significantly better than raw, +")
     assert done.stdout.splitlines()[-1].startswith("resolved 0.0")
 
 

@@ -115,7 +115,7 @@ def test_a_damaged_unit_is_named_and_trained_again(bars, study, tmp_path, damage
         facts.write_text(json.dumps({**json.loads(facts.read_text()), "best_epoch": [], "notes": 3}))
     after, seen = outcomes_of(study, bars, tmp_path)
     assert [str(outcome.unit) for outcome in seen if not outcome.reused] == ["LinearReg BBB"]
-    note = f"LinearReg BBB: its unit on disk was damaged; set aside as {facts.stem[:12]}*.damaged and fitted again"
+    note = f"LinearReg BBB: its stored unit was damaged; renamed to {facts.stem[:12]}*.damaged and refitted"
     assert after.notes == (note,)
     assert after.forecasts.equals(before.forecasts)
     assert sorted(path.name for path in facts.parent.glob("*.damaged")) == [

@@ -1,4 +1,4 @@
-"""Do engineered features help to forecast the next day's stock return? A controlled ablation, and how sure we are."""
+"""Do engineered features help to forecast the next day's stock return? A controlled ablation with a verdict."""
 
 from importlib import import_module
 from importlib.metadata import version

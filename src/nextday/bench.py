@@ -1,4 +1,4 @@
-"""What this machine makes of many small networks: every engine beside a plain loop, on the embedded panel."""
+"""Training throughput on this machine: every engine compared with a plain loop, on the embedded panel."""
 
 import statistics
 import time
@@ -23,7 +23,7 @@ EPOCHS = 22.2  # of a unit of Stage 2 until it stops, mean over tickers, variant
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """What an engine took on a device: seconds per unit and epoch, at so many units."""
+    """Throughput of an engine on a device: seconds per unit and epoch, and the number of units."""
 
     engine: str
     device: str
@@ -31,23 +31,23 @@ class Timing:
     seconds: float
 
     def minutes(self, units: int) -> float:
-        """Estimate what a study of so many units takes, in minutes, each of as many epochs as those of Stage 2."""
+        """Estimate the minutes of a study with a number of units, each with as many epochs as those of Stage 2."""
         return units * EPOCHS * self.seconds / 60
 
 
 def measure_engines(*, epochs: int = 3, workers: int | None = None, device: str = "auto") -> Iterator[Timing]:
-    """Time the networks of Stage 2 for a few epochs each with every engine there is; give each timing as it is known.
+    """Time the networks of Stage 2 for a few epochs with every available engine; yield each timing.
 
-    Start-up and the first units, for which code is compiled, are not counted.
+    Start-up and the first units, which include compilation, are excluded.
 
     Parameters
     ----------
     epochs
-        Of each unit.
+        Epochs of each unit.
     workers
-        Processes; the cores unless given.
+        Processes; default: the number of cores.
     device
-        ``cpu`` leaves a GPU out.
+        ``cpu`` ignores a GPU.
     """
     found = resolve_device(device)  # type: ignore[arg-type]
     seeds = tuple(range(-(-max(STACKS) // 33) if found == "cuda" else 4))
@@ -72,7 +72,7 @@ def measure_engines(*, epochs: int = 3, workers: int | None = None, device: str 
 
 
 def train_plainly(job: Job, epochs: int, device: str) -> None:
-    """Train a network of Stage 2 as people write it: ``nn.LSTM``, a ``DataLoader``, Adam, clipping, valid."""
+    """Train a network of Stage 2 as a textbook would: ``nn.LSTM``, a ``DataLoader``, Adam, clipping, validation."""
     import torch
     from torch import nn
     from torch.utils.data import DataLoader, TensorDataset
@@ -99,12 +99,12 @@ def train_plainly(job: Job, epochs: int, device: str) -> None:
 
 
 def bench_table(timings: Sequence[Timing]) -> Table:
-    """Lay timings out for a terminal, the first of a device being its yardstick."""
-    caption = f"of the networks of Stage 2, {EPOCHS} epochs a unit; start-up and compilation not counted"
+    """Format timings for a terminal, relative to the first of each device."""
+    caption = f"networks of Stage 2, {EPOCHS} epochs per unit; without start-up and compilation"
     table = Table(title="units per minute", title_justify="left", caption=caption, caption_justify="left")
     table.add_column("engine", no_wrap=True)
     table.add_column("device", no_wrap=True)
-    for header in ("timed units", "ms per epoch", "units per minute", "times the loop"):
+    for header in ("timed units", "ms per epoch", "units per minute", "speed-up"):
         table.add_column(header, justify="right")
     for size in SIZES:
         table.add_column(f"{size:,} units", justify="right", no_wrap=True)

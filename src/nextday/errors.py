@@ -1,38 +1,38 @@
-"""Errors a user can cause and mend; anything else that is raised is a bug of nextday."""
+"""Errors that a user can cause and correct; any other exception is a bug of nextday."""
 
 
 def first_line(error: BaseException) -> str:
-    """Give the first line that an error of somebody else says, or its type where it says nothing."""
+    """Return the first line of another library's error message, or its type if it has none."""
     return next(filter(None, str(error).splitlines()), type(error).__name__)
 
 
 class NextdayError(Exception):
-    """Base of every error raised on purpose: says what, where, and the way out, in one line."""
+    """Base of every deliberate error: one line with what is wrong, where, and how to fix it."""
 
 
 class StudyError(NextdayError):
-    """A study file or an option asks for something that cannot be done."""
+    """A study file or an option is invalid."""
 
 
 class MissingError(StudyError):
-    """A model needs a package or weights that are not here; ``nextday run all`` goes on without its stage."""
+    """A model needs a package or weights that are not installed; ``nextday run all`` skips its stage."""
 
 
 class DataError(NextdayError):
-    """Bars break a documented assumption."""
+    """Bars violate a documented assumption."""
 
 
 class TrainingError(NextdayError):
-    """A model could not be fitted, or its forecasts are not numbers."""
+    """A model could not be fitted, or its forecasts are not finite."""
 
 
 class VerdictError(NextdayError):
-    """A forecasts table cannot be compared as it is."""
+    """A forecasts table cannot be compared."""
 
 
 class OutputError(NextdayError):
-    """A result could not be written or read back."""
+    """A result could not be written or read."""
 
 
 class PluginError(StudyError):
-    """A plugin is not there, fails, or brings something that cannot be used."""
+    """A plugin is missing, fails, or registers something invalid."""

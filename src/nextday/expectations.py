@@ -1,4 +1,4 @@
-"""Questions and expectations in words: ``A - B`` is asked, ``A > B`` is expected and then held against the data."""
+"""Questions ``A - B`` and expectations ``A > B`` in words; expectations are tested against the data."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -18,9 +18,9 @@ MIRROR = {">": "<", "<": ">", "=": "="}
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """What is expected of two variants; ``second`` is None for the benchmark.
+    """An expectation about two variants; ``second`` is None for the benchmark.
 
-    ``text`` is as a person wrote it; ``A < benchmark`` stands for ``benchmark > A``, as contrasts end in the benchmark.
+    ``text`` is the original text; ``benchmark > A`` becomes ``A < benchmark``, because contrasts end in the benchmark.
     """
 
     text: str
@@ -36,15 +36,15 @@ class Expectation:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of an expectation.
+    """The outcome of an expectation.
 
     Attributes
     ----------
     text
         The expectation.
     outcome
-        ``holds``; ``refuted``, where the opposite is shown: the other order, equality for an order, an order for
-        equality; else ``undecided``.
+        ``holds``; ``refuted`` if the opposite is shown (the other order, equality instead of an order, an order instead
+        of equality); else ``undecided``.
     sentence
         The outcome with its figures, in the direction of the expectation.
     """
@@ -59,12 +59,12 @@ class Outcome:
 
 
 def read_questions(texts: Iterable[str], names: Sequence[str], benchmark: str = "") -> list[Ask]:
-    """Read contrasts ``A - B`` of some variants; ``benchmark`` is the variant that skill is measured against, if any.
+    """Read contrasts ``A - B`` of some variants; ``benchmark`` is the variant against which skill is measured, if any.
 
     Raises
     ------
     StudyError
-        If a name is unknown, or the two are one.
+        If a name is unknown, or both names are the same.
     """
     asks = []
     for text in texts:
@@ -87,7 +87,7 @@ def read_expectations(texts: Iterable[str], names: Sequence[str], benchmark: str
 
 
 def join_questions(asks: Iterable[Ask], expectations: Iterable[Expectation]) -> list[Ask]:
-    """Give what has to be asked, each pair once, in the direction in which it comes first."""
+    """Return the contrasts to ask, each pair once, in the direction of its first occurrence."""
     found: dict[frozenset[str | None], Ask] = {}
     for one in (*asks, *(expectation.ask for expectation in expectations)):
         found.setdefault(frozenset((one.first, one.second)), one)
@@ -95,7 +95,7 @@ def join_questions(asks: Iterable[Ask], expectations: Iterable[Expectation]) -> 
 
 
 def hold(expectation: Expectation, comparison: Comparison) -> Outcome:
-    """Hold an expectation against the contrast that was asked for it."""
+    """Test an expectation by its contrast."""
     second = comparison.losses.benchmark if expectation.second is None else expectation.second
     found = [one for one in comparison.asked if {one.first, one.second} == {expectation.first, second}]
     if not found:
@@ -109,7 +109,7 @@ def hold(expectation: Expectation, comparison: Comparison) -> Outcome:
 
 
 def status_of(outcomes: Iterable[Outcome]) -> int:
-    """Give the exit status for some outcomes; refuted comes before undecided."""
+    """Return the exit status of outcomes; refuted takes precedence over undecided."""
     found = {one.outcome for one in outcomes}
     return next((STATUS[one] for one in (REFUTED, UNDECIDED) if one in found), 0)
 
@@ -135,7 +135,7 @@ def _because(contrast: Contrast, expectation: Expectation, finding: str, compari
     if finding == "withheld":
         return f", withheld ({contrast.withheld})"
     if contrast.identical:
-        return ", the two forecast the same everywhere"
+        return ", the forecasts are identical"
     sign = 1 if contrast.first == expectation.first else -1
     low, high = sorted((sign * contrast.low, sign * contrast.high))
     equal = f" equal within {percent(contrast.margin)}," if finding == "equal" else ""
@@ -143,5 +143,5 @@ def _because(contrast: Contrast, expectation: Expectation, finding: str, compari
 
 
 def written(ask: Ask) -> str:
-    """Write a contrast as a study file does."""
+    """Write a contrast as in a study file."""
     return f"{ask.first} - {BENCHMARKS[0] if ask.second is None else ask.second}"

@@ -1,4 +1,4 @@
-"""Carry the errors of a finished comparison over to a study of other size: what that study could see."""
+"""Power analysis: extrapolate the errors of a finished comparison to a study of another size."""
 
 import math
 from collections.abc import Collection, Sequence
@@ -19,7 +19,7 @@ DRAWS = 20_000  # of the largest |t| of a family
 
 @dataclass(frozen=True, slots=True)
 class Design:
-    """Size of a study: tickers, days of its test ranges, seeds of each random model."""
+    """Size of a study: tickers, days of its test sets, seeds of each network."""
 
     tickers: int
     days: int
@@ -28,26 +28,27 @@ class Design:
 
 @dataclass(frozen=True, slots=True)
 class Foresight:
-    """What a study of some size could see of one contrast, in units of skill.
+    """Power of a planned study for one contrast, in units of skill.
 
     Attributes
     ----------
     date_error, seed_error
         Standard errors from dates and from seeds.
     together
-        Correlation of the daily differential between tickers: more of them help as 1 / N only where it is zero.
+        Correlation of the daily differential between tickers; more tickers reduce the variance as 1 / N only if it is
+        zero.
     detectable
-        Difference that the simultaneous test would find in four studies of five.
+        Minimum detectable difference of the simultaneous test at 80 % power.
     equality
-        Margin at which equality would be shown in four studies of five, were there no difference.
+        Margin at which equality would be shown with 80 % power if there were no difference.
     margin
-        The margin that the study declares.
+        The margin of the study.
     times
-        Days and, by the same factor, seeds that equality at that margin takes, in those of the study.
+        Factor on days and seeds that equality at that margin needs.
     withheld
-        Why the verdict on it would be withheld; empty if it would not.
+        Why the verdict would be withheld; else empty.
     identical
-        The two forecast the same everywhere so far, so that nothing is known.
+        Whether both make identical forecasts so far, so that nothing is known.
     """
 
     first: str
@@ -66,11 +67,11 @@ class Foresight:
 def foresee(
     comparison: Comparison, here: Design, there: Design, *, pooled: Collection[str] = ()
 ) -> tuple[Foresight, ...]:
-    """Say what a study of size ``there`` could see of each asked contrast, by a comparison of size ``here``.
+    """Extrapolate the power for each asked contrast from a comparison of size ``here`` to a study of size ``there``.
 
-    The variance of a mean over N tickers is in proportion to ``rho + (1 - rho) / N``, ``rho`` being the correlation of
-    the daily differential between tickers; that of a mean over days falls as 1 / days; that of drawing seeds as
-    1 / (seeds x tickers), or as 1 / seeds where one network forecasts all tickers.
+    The variance of a mean over N tickers is proportional to ``rho + (1 - rho) / N``, where ``rho`` is the correlation
+    of the daily differential between tickers; that of a mean over days is proportional to 1 / days; seed variance to 1
+    / (seeds x tickers), or to 1 / seeds if one network forecasts all tickers.
     """
     series = _series(comparison)  # [contrast, ticker, date]
     together = [_together(own) for own in series]
@@ -105,7 +106,7 @@ def _room(comparison: Comparison, there: Design) -> tuple[int, float]:
 
 
 def _scale(one: Contrast, rho: float, here: Design, there: Design, *, pooled: bool) -> Contrast:
-    """Give a contrast the errors that it would have in another study, were there no difference."""
+    """Return a contrast the errors that it would have in another study, were there no difference."""
     of_tickers = (rho + (1 - rho) / there.tickers) / (rho + (1 - rho) / here.tickers)
     date_error = one.date_error * math.sqrt(of_tickers * here.days / there.days)
     few, many = (max(design.seeds, 1) * (1 if pooled else design.tickers) for design in (here, there))
@@ -149,7 +150,7 @@ def _together(series: np.ndarray) -> float:
 def _critical(
     comparison: Comparison, planned: Sequence[Contrast], shapes: Sequence[Pivot], daily: np.ndarray, there: Design
 ) -> list[float]:
-    """Standard errors that the simultaneous interval of each contrast would reach in the planned study."""
+    """Return the half-width of each contrast's simultaneous interval in the planned study, in standard errors."""
     rng = np.random.default_rng(0)
     used = ~np.isnan(daily).any(axis=0)
     centred = daily[:, used] - daily[:, used].mean(axis=1, keepdims=True)
@@ -166,7 +167,7 @@ def _critical(
 
 
 def _withheld(one: Contrast, used: list[tuple[str, int]], shape: Pivot, here: Design, there: Design) -> str:
-    """Say why the planned contrast would be withheld: for its seeds, or for days where there are no more than here."""
+    """Return why the planned contrast would be withheld: too few seeds, or days if there are no more than here."""
     reason = reason_of_seeds(used, shape, one.date_error, one.seed_error)
     return reason or (one.withheld if one.withheld.startswith("too few days") and there.days <= here.days else "")
 

@@ -1,4 +1,4 @@
-"""The verdict on forecasts that were made anywhere: a table in, the answer out."""
+"""The verdict on a table of forecasts from any source."""
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
@@ -34,16 +34,16 @@ OTHER_MOMENTS = ("mean absolute return", "mean absolute deviation")
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What a table of forecasts says; prints as the answer.
+    """The verdict on a table of forecasts; printed as the answer.
 
     Attributes
     ----------
     comparison
-        All contrasts and what they rest on.
+        All contrasts and the losses they are computed from.
     verdict
         The answers in words.
     outcomes
-        What became of each expectation.
+        The outcome of each expectation.
     """
 
     comparison: Comparison = field(repr=False)
@@ -62,26 +62,26 @@ class Judgement:
 
     @property
     def answers(self) -> tuple[Answer, ...]:
-        """One answer for each contrast that is asked."""
+        """One answer for each asked contrast."""
         return self.verdict.answers
 
     @property
     def contrasts(self) -> tuple[Contrast, ...]:
-        """All contrasts with their intervals: what is asked, those with the benchmark, all other pairs."""
+        """All contrasts with their intervals: the asked ones, those with the benchmark, all other pairs."""
         return self.comparison.contrasts
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """What has to be said beside the answer."""
+        """Remarks on the answer."""
         return self.verdict.remarks
 
     @property
     def status(self) -> int:
-        """Exit status of the command: 0 where every expectation holds, 3 refuted, 4 undecided."""
+        """Exit status of the command: 0 if every expectation holds, 3 if one is refuted, 4 if one is undecided."""
         return status_of(self.outcomes)
 
     def to_dict(self) -> dict[str, Any]:
-        """Lay out everything as plain values, as ``verdict.schema.json`` describes them."""
+        """Return everything as plain values, as described by ``verdict.schema.json``."""
         said = as_dict(self.comparison, self.verdict)
         return said | ({"expectations": [asdict(one) for one in self.outcomes]} if self.outcomes else {})
 
@@ -104,25 +104,25 @@ def verdict(
         A Polars or pandas frame, or the path of a Parquet or CSV file (``-`` is standard input), with the columns
         ``variant, ticker, origin, actual, predicted`` and optionally ``seed``.
     benchmark
-        The variant that skill is measured against; the zero forecast unless given.
+        The variant against which skill is measured; default: the zero forecast.
     loss
         ``squared``, ``absolute``, ``miss``, ``pinball``, or a numeric column that holds a loss.
     margin
-        Differences of skill below it do not matter; 0.01 is 1 %.
+        Margin of equivalence: smaller differences of skill are negligible; 0.01 is 1 %.
     alpha
         Error rate of each family of intervals.
     pooled
-        Variants of which one network forecasts all tickers.
+        Variants in which one network forecasts all tickers.
     ask
-        Contrasts ``A - B`` to answer, where B may be ``zero``; every pair unless given.
+        Contrasts ``A - B`` to answer, where B may be ``zero``; default: every pair.
     expect
-        Expectations ``A > B``, ``A < B``, ``A = B``; asked too, see ``Judgement.outcomes``.
+        Expectations ``A > B``, ``A < B``, ``A = B``, which are asked too; see ``Judgement.outcomes``.
     scale
-        ``predicted`` divides squared errors by the variance that was expected for the day.
+        ``predicted`` divides squared errors by the predicted variance of the day.
 
     Returns
     -------
-    The answers, and the contrasts that they rest on; printed, it is the answer.
+    The answers and their contrasts; printed as the answer.
 
     Raises
     ------
@@ -160,18 +160,18 @@ def verdict(
 
 
 def _other_scale(losses: Losses) -> list[str]:
-    """Say that losses are on another scale than those of a study, whose folds say what its training windows held."""
+    """Note that losses are scaled by the table, not by training windows as in a study."""
     if losses.scale != "table":
         return []
     here, there = MOMENTS.get(losses.loss, OTHER_MOMENTS)
     return [
-        f"Losses are divided by each ticker's {here} in this table; a study divides by the {there} of the training "
-        "window, so figures differ slightly."
+        f"Losses are scaled by each ticker's {here} in this table; a study scales by the {there} of the training set, "
+        "so figures differ slightly."
     ]
 
 
 def _listed(texts: Iterable[str] | str, separator: str = "") -> list[str]:
-    """Take one text as a list of one, or cut it; spaces around names do not count."""
+    """Convert one text to a list, or split it; spaces around names are ignored."""
     if isinstance(texts, str):
         texts = texts.split(separator) if separator else [texts]
     return [text.strip() for text in texts if text.strip()]

@@ -1,4 +1,4 @@
-"""The whole flow of a study on one screen: bars, features, samples, models, forecasts, scores, report."""
+"""The pipeline of a study: bars, features, samples, models, forecasts, scores, report."""
 
 import time
 from collections.abc import Mapping
@@ -45,15 +45,15 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-HANDED_OVER = "bars handed over in Python"  # in study.yaml, which then can only be run with them
+HANDED_OVER = "bars passed in Python"  # in study.yaml, which then can only be run with them
 
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """What a study came to: its tables, as Polars frames, the verdict, and the folder that holds all its files.
+    """Results of a study: its tables as Polars frames, the verdict, and the folder of all its files.
 
-    ``findings`` are the frames of its analyses, by name, such as ``uncertainty`` of quantile forecasts; ``exhibits``
-    their tables for a reader.
+    ``findings`` are the frames of its analyses by name, such as ``uncertainty`` of quantile forecasts; ``exhibits``
+    their tables for readers.
     """
 
     study: Study
@@ -69,7 +69,7 @@ class Results:
 
     @property
     def summary(self) -> pl.DataFrame:
-        """One row per variant: metrics averaged over tickers and seeds, and their spread between seeds."""
+        """One row per variant: metrics averaged over tickers and seeds, and their standard deviations between seeds."""
         return summarise(self.scores, by=["variant"])
 
 
@@ -84,14 +84,14 @@ def run(
     study
         A ``Study``, the name of a preset, or a YAML file.
     bars
-        A frame of bars to use in place of the study's ``data``.
+        A frame of bars that replaces the study's ``data``.
     out
         Folder of all studies' results.
     models, features
-        Models and features of one's own by the names that the study gives them, beside those of its ``plugins``:
-        classes of forecasters, Polars expressions, functions of bars.
+        Custom models and features by name, in addition to those of the study's ``plugins``: forecaster classes, Polars
+        expressions, functions of bars.
     **execution
-        How it is run, see ``Execution``: ``workers``, ``cluster``, ``store``, ``device``, ``fresh``, ``watch``.
+        Execution settings, see ``Execution``: ``workers``, ``cluster``, ``store``, ``device``, ``fresh``, ``watch``.
 
     Returns
     -------
@@ -100,7 +100,7 @@ def run(
     Raises
     ------
     NextdayError
-        For anything that a user can mend.
+        For any error that a user can correct.
 
     Examples
     --------
@@ -115,7 +115,7 @@ def forecast(
     study: Study | str | Path, *, bars: "pl.DataFrame | pd.DataFrame | None" = None, out: Path | str = "results",
     models: Mapping[str, Any] | None = None, features: Mapping[str, Any] | None = None, **execution: Unpack[Options],
 ) -> Path:  # fmt: skip
-    """Fit a study and write its tables; ``report`` makes the rest of them.
+    """Fit a study and write its tables; ``report`` computes everything else from them.
 
     Parameters
     ----------
@@ -129,7 +129,7 @@ def forecast(
     Raises
     ------
     NextdayError
-        For anything that a user can mend.
+        For any error that a user can correct.
 
     Examples
     --------
@@ -173,28 +173,28 @@ def forecast(
 
 
 def read_panel(study: Study, bars: "pl.DataFrame | pd.DataFrame | None", watch: Watch) -> tuple[Study, Panel]:
-    """Read and align the bars of a study, or those given; a study of Yahoo's bars names their snapshot from here on."""
+    """Read and align the bars of a study, or the given ones; a study of Yahoo's bars records their snapshot."""
     if study.data == "yahoo" and bars is None:
         study = study.model_copy(update={"data": str(yahoo_snapshot(watch=watch))})
     return study, panel_of(load(study, bars), study)
 
 
 def report(folder: Path | str) -> Results:
-    """Write everything that follows from a study's tables: scores, verdict, plots, the report. Nothing is fitted.
+    """Write scores, verdict, plots and report from a study's tables. Nothing is fitted.
 
     Parameters
     ----------
     folder
-        The study's folder, whoever ran it: no code of a plugin runs.
+        The study's folder; no plugin code is run.
 
     Returns
     -------
-    As ``run`` does.
+    As for ``run``.
 
     Raises
     ------
     OutputError
-        If the folder does not hold a study's tables.
+        If the folder does not contain a study's tables.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""What a study would take, and which differences it could see: from a finished folder, else from a small pilot."""
+"""Run time and power of a planned study: from a finished folder, else from a small pilot."""
 
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -27,6 +27,7 @@ from nextday.settings import Form
 from nextday.storage.folder import BROKEN, MANIFEST, StudyFolder
 from nextday.storage.tables import schemas
 from nextday.study import Study
+from nextday.words import plural
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,7 +38,7 @@ AS_READ = {name: Study.model_fields[name].default for name in (*Form.model_field
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Units of a variant, and what one takes on a core; None where nothing like it was fitted yet."""
+    """Units of a variant, and seconds per unit on one core; None if no similar unit was fitted yet."""
 
     variant: str
     units: int
@@ -46,22 +47,22 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Prospect:
-    """What a study would take and what it could tell.
+    """Estimated run time and power of a study.
 
     Attributes
     ----------
     costs
-        Units and seconds, by variant.
+        Units and seconds by variant.
     workers
-        Processes that the time is for.
+        Number of processes behind the time.
     tickers, days, seeds
-        Of the planned study; ``days`` are those of its test ranges.
+        Size of the planned study; ``days`` are those of its test sets.
     foresights
-        What could be seen of each asked contrast.
+        Power for each asked contrast.
     basis
-        What costs and errors were taken from.
+        Source of costs and errors.
     notes
-        What is extrapolated, and what is in the way of a verdict.
+        Notes on extrapolation, and on obstacles to a verdict.
     """
 
     study: str
@@ -77,17 +78,17 @@ class Prospect:
 
     @property
     def units(self) -> int:
-        """Units in all."""
+        """Total number of units."""
         return sum(cost.units for cost in self.costs)
 
     @property
     def minutes(self) -> float | None:
-        """Time to fit all units, in minutes; None where the time of some is not known."""
+        """Time to fit all units, in minutes; None if the time of some is unknown."""
         known = [cost.units * cost.seconds for cost in self.costs if cost.seconds is not None]
         return sum(known) / self.workers / 60 if len(known) == len(self.costs) else None
 
     def to_dict(self) -> dict[str, Any]:
-        """Lay out everything as plain values."""
+        """Return everything as plain values."""
         return finite(asdict(self) | {"units": self.units, "minutes": self.minutes})
 
 
@@ -106,24 +107,24 @@ def plan(
     source: Path | str | None = None, workers: int | None = None, device: Device = "auto",
     watch: Watch = lambda outcomes, _: outcomes,
 ) -> Prospect:  # fmt: skip
-    """Say how long a study would take and which differences it could see.
+    """Estimate the run time and the power of a study.
 
     Parameters
     ----------
     study, bars, out, workers, device, watch
         As in ``nextday.run``.
     source
-        A finished folder with the same variants to go by. Unless given, ``out/NAME`` is taken where it holds one,
-        else a pilot is fitted: at most two tickers and three seeds; the study will find its units.
+        A finished folder with the same variants. Default: ``out/NAME`` if it contains a finished study, else a pilot is
+        fitted with at most two tickers and three seeds; the study reuses its units.
 
     Returns
     -------
-    Units and minutes by variant, and for each asked contrast the difference that four studies of five would find.
+    Units and minutes by variant, and the minimum detectable difference of each asked contrast.
 
     Raises
     ------
     NextdayError
-        For anything that a user can mend, such as a folder that lacks an asked variant.
+        For any error that a user can correct, such as a folder without an asked variant.
 
     Examples
     --------
@@ -140,7 +141,7 @@ def plan(
     if basis is None:
         basis = _pilot(study, panel, folder, workers=workers, device=device, watch=watch)
         if any(model.pooled for model in planned.models.values()):
-            notes.append("Networks of all tickers have to be fitted again: those of the pilot saw its tickers alone.")
+            notes.append("Pooled networks must be refitted: those of the pilot were trained on its tickers only.")
     comparison, asked_notes = _compare(study, basis, folder)
     here = _design(basis.forecasts, basis.forecasts["seed"].drop_nulls().unique().to_list())
     there = _design_of(planned)
@@ -166,7 +167,7 @@ def _finished(folder: Path, study: Study, source: Path | str | None) -> _Basis |
         return basis
     if source is None:
         return None
-    raise StudyError(f"--from {chosen}: it holds no {lacking[0]}; it has {', '.join(known)}")
+    raise StudyError(f"--from {chosen}: no variant {lacking[0]}; it has {', '.join(known)}")
 
 
 def _read(folder: Path, name: str) -> _Basis:
@@ -229,7 +230,7 @@ def _costs(planned: Plan, basis: _Basis, here: Design) -> tuple[Cost, ...]:
 
 
 def _notes(foresights: Sequence[Foresight], here: Design, there: Design, unit: str, basis: _Basis) -> list[str]:
-    """Say what is in the way of a verdict, and what is extrapolated."""
+    """Describe obstacles to a verdict, and the extrapolation."""
     said = [
         f"The verdict on {one.first} - {one.second} would be withheld: {one.withheld}."
         for one in foresights
@@ -238,11 +239,14 @@ def _notes(foresights: Sequence[Foresight], here: Design, there: Design, unit: s
     far = [one for one in foresights if one.times > 1 and not one.identical]
     said += [f"{one.first} - {one.second}: {_far(one, unit)}." for one in far[:3]]
     if len(far) > 3:
-        said.append(f"{len(far) - 3} more contrasts cannot be shown to be equal at the margin.")
+        said.append(f"{plural(len(far) - 3, 'more contrast')}: equality at the margin is out of reach.")
     if here.tickers == 1 and there.tickers > 1:
-        said.append("One ticker says nothing of how tickers move together: more tickers are taken to add nothing.")
+        said.append(
+            "One ticker does not reveal the correlation between tickers: further tickers are assumed to add "
+            "no information."
+        )
     if here.seeds == 1 and there.seeds > 1:
-        said.append("One seed says nothing of seed variance: errors are those from days alone, and too small.")
+        said.append("One seed does not reveal seed variance: errors include days only and are too small.")
     moved = [
         f"{name} {old:,} to {new:,}"
         for name, old, new in zip(("tickers", "days", "seeds"), astuple(here), astuple(there), strict=True)
@@ -259,7 +263,7 @@ def _far(one: Foresight, unit: str) -> str:
 
 
 def plan_tables(prospect: Prospect) -> tuple[Table, Table]:
-    """Lay out units and time, then what could be seen of each contrast."""
+    """Format units and time, then the power for each contrast."""
     minutes = prospect.minutes
     time = "" if minutes is None else f", about {_minutes(minutes)} with {_count(prospect.workers, 'worker')}"
     units = Table(title=f"{prospect.study}: {_count(prospect.units, 'unit')}{time}", title_justify="left")
@@ -271,11 +275,11 @@ def plan_tables(prospect: Prospect) -> tuple[Table, Table]:
             each = [f"{cost.seconds:.2f}", _minutes(cost.units * cost.seconds / prospect.workers / 60)]
         units.add_row(Text(cost.variant), f"{cost.units:,}", *each)
     title = (
-        f"what {_count(prospect.tickers, 'ticker')}, {_count(prospect.days, 'test day')} and "
-        f"{_count(prospect.seeds, 'seed')} could see, in {prospect.unit}, in four studies of five"
+        f"power 80 % with {_count(prospect.tickers, 'ticker')}, {_count(prospect.days, 'test day')} and "
+        f"{_count(prospect.seeds, 'seed')}, in {prospect.unit}"
     )
     seen = Table(title=title, title_justify="left")
-    for header in ("contrast", "a difference of", "equality at a margin of", "margin", "times the days and seeds"):
+    for header in ("contrast", "detectable difference", "equality margin", "margin", "factor on days and seeds"):
         seen.add_column(header, justify="left" if header == "contrast" else "right")
     for one in prospect.foresights:
         figures = ("-",) * 4 if one.identical else (
@@ -297,4 +301,4 @@ def _minutes(minutes: float) -> str:
 
 
 def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}" if number else f"no {what}s"
+    return plural(number, what) if number else f"no {what}s"

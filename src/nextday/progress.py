@@ -1,7 +1,7 @@
-"""Progress: what can stand around a stream of finished pieces of work."""
+"""The interface of progress displays."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
 
 Watch = Callable[[Iterable[Any], int], Iterable[Any]]
-"""Takes pieces as they finish, each with its name as ``unit``, and how many there will be; gives the same pieces."""
+"""Wraps a stream of finished outcomes, each with a name ``unit``, given their number; yields the same outcomes."""

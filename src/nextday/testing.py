@@ -1,7 +1,7 @@
-"""The tests that nextday's own models and features pass, for those of guests: ``check_model`` and ``check_feature``.
+"""Conformance tests of models and features, built-in or from plugins: ``check_model`` and ``check_feature``.
 
-Each raises with one line per fault; ``nextday check FILE`` runs them over a plugin. They take seconds: everything is
-fitted on a random walk of two tickers.
+Each raises an error with one line per fault; ``nextday check FILE`` applies them to a plugin. They take seconds:
+everything is fitted on a random walk of two tickers.
 """
 
 import pickle
@@ -32,22 +32,22 @@ NAME = "guest"
 
 
 def check_model(factory: Callable[[], Forecaster]) -> None:
-    """See that a model keeps what nextday promises of every model.
+    """Check that a model conforms to the interface of models.
 
-    One finite number a sample; the same again for the same arguments, whatever ran before and whatever the
-    process-wide generators were; another forecast for another seed only where it says so; settings that can be named
-    and sent to another process; inputs left as they are; and no forecast that moves when later days change, also in a
-    fresh process each, where nothing can be remembered.
+    A model returns one finite number per sample; the same forecasts for the same arguments, whatever ran before and
+    whatever the state of process-wide generators; different forecasts for another seed only if it declares seeds. Its
+    settings have a stable representation and can be sent to another process, inputs are not modified, and no forecast
+    changes when later days change, also in fresh processes.
 
     Parameters
     ----------
     factory
-        Makes the model, as a variant would; a class of default options is one.
+        Creates the model, as for a variant; for example a class with default options.
 
     Raises
     ------
     PluginError
-        If it fails, with a line per fault.
+        If it fails, with one line per fault.
 
     Examples
     --------
@@ -58,22 +58,22 @@ def check_model(factory: Callable[[], Forecaster]) -> None:
 
 
 def check_feature(feature: Feature, *, name: str = NAME) -> None:
-    """See that a feature keeps what nextday promises of every feature.
+    """Check that a feature conforms to the interface of features.
 
-    One number a bar, finite from the end of its warm-up on; the same again, in any company of tickers; and no value
-    that moves when later bars change or are missing.
+    A feature returns one number per bar, finite after its warm-up; the same values again, whatever other tickers there
+    are; and no value changes when later bars change or are missing.
 
     Parameters
     ----------
     feature
-        The feature; see ``nextday.feature`` for what makes one.
+        The feature; see ``nextday.feature``.
     name
-        What it is called in messages.
+        Its name in messages.
 
     Raises
     ------
     PluginError
-        If it fails, with a line per fault.
+        If it fails, with one line per fault.
 
     Examples
     --------
@@ -84,7 +84,7 @@ def check_feature(feature: Feature, *, name: str = NAME) -> None:
 
 
 def faults_of_model(factory: Callable[[], Forecaster]) -> Iterator[str]:
-    """Give what is wrong with a model, one line each; nothing more after one that lets no other test run."""
+    """Return the faults of a model, one line each; a fault that prevents further tests is the last one."""
     try:
         model = factory()
         plan, job = _job(model)
@@ -93,7 +93,7 @@ def faults_of_model(factory: Callable[[], Forecaster]) -> Iterator[str]:
         return
     found = list(_faults_of_settings(model, factory())) or list(_faults_of_future(job))
     yield from found
-    if any(not one.startswith("looks into the future") for one in found):
+    if any(not one.startswith("uses the future") for one in found):
         return
     try:
         first = job.run()
@@ -108,7 +108,7 @@ def faults_of_model(factory: Callable[[], Forecaster]) -> Iterator[str]:
 
 
 def faults_of_feature(feature: Feature, name: str = NAME) -> Iterator[str]:
-    """Give what is wrong with a feature, one line each."""
+    """Return the faults of a feature, one line each."""
     panel, catalog = _panel(), {**FEATURES, name: feature}
     try:
         features = compute_features(panel, [name], catalog=catalog, warmup=feature.warmup)
@@ -120,15 +120,15 @@ def faults_of_feature(feature: Feature, name: str = NAME) -> Iterator[str]:
         yield str(error)
         return
     if not np.array_equal(features.values, again.values, equal_nan=True):
-        yield f"feature {name} is another when it is computed again"
+        yield f"feature {name} differs when it is computed again"
     if not np.array_equal(features.values[:1], single.values, equal_nan=True):
         yield f"feature {name} of a ticker depends on the other tickers"
     if moved := _moves_with_the_future(panel, feature, name):
-        yield f"feature {name} sees past its own date: on {moved} it changes with later bars"
+        yield f"feature {name} uses data after its own date: on {moved} it changes with later bars"
 
 
 def faults_of(catalogs: Catalogs) -> Iterator[tuple[str, str, list[str]]]:
-    """Check every guest of some catalogs, and give its kind, its name and its faults."""
+    """Check every plugin object of the catalogs, and return its kind, its name and its faults."""
     for name in [name for name in catalogs.models if name not in HOUSE.models]:
         yield "model", name, list(faults_of_model(partial(_made, catalogs.models[name])))
     for name in [name for name in catalogs.features if name not in HOUSE.features]:
@@ -172,7 +172,7 @@ def _small(plan: Plan, unit: Unit) -> Job:
 def _faults_of_settings(model: Forecaster, twin: Forecaster) -> Iterator[str]:
     """See that a model can be named by its settings and sent to another process."""
     if " at 0x" in repr(model) or repr(model) != repr(twin):
-        yield f"its settings cannot be named: {repr(model)[:80]} is another each time; use fields of plain values"
+        yield f"its settings have no stable name: {repr(model)[:80]} differs each time; use fields of plain values"
     try:
         pickle.loads(cloudpickle.dumps(model))
     except Exception as error:  # noqa: BLE001 - of any kind
@@ -204,20 +204,20 @@ def _faults_of_repetition(plan: Plan, job: Job, first: Fitted) -> Iterator[str]:
     with _generators(2):
         three = job.run()
     if not np.array_equal(one.predicted, two.predicted):
-        yield "depends on what ran before: the same arguments give another forecast after another unit"
+        yield "depends on earlier calls: the same arguments give a different forecast after another unit"
     elif not (np.array_equal(two.predicted, three.predicted) and np.array_equal(first.predicted, two.predicted)):
         yield "uses a process-wide random generator: draw from key.stream(...) instead"
     if any(not np.array_equal(before, after) for before, after in zip(held, job.arrays(), strict=True)):
-        yield "changes the arrays that it is given"
+        yield "modifies its input arrays"
 
 
 def _faults_of_seed(job: Job, first: Fitted) -> Iterator[str]:
     other = replace(job, key=replace(job.key, seed=job.key.seed + 1)).run()
     same = np.array_equal(first.predicted, other.predicted)
     if same and job.model.seeded:
-        yield "says that it is random (seeded), and another seed gives the same forecast"
+        yield "declares seeds (seeded = True), but another seed gives the same forecast"
     if not same and not job.model.seeded:
-        yield "says that it is not random, and another seed gives another forecast; set seeded = True"
+        yield "declares no seeds, but another seed gives a different forecast; set seeded = True"
 
 
 @contextmanager

@@ -126,7 +126,7 @@ def test_what_cannot_be_asked_of_an_analysis_is_refused_before_anything_is_fitte
 @pytest.mark.parametrize("name", ["forecasts", "cka"])
 def test_a_table_that_is_there_already_is_refused_before_anything_is_fitted(bars, quick, tmp_path, monkeypatch, name):
     monkeypatch.setattr(pipeline, "ANALYSES", (*ANALYSES, Analysis("mine", {name: KEYS})))
-    with pytest.raises(StudyError, match=f"analysis mine: there is a table '{name}' already"):
+    with pytest.raises(StudyError, match=f"analysis mine: a table '{name}' already exists"):
         nextday.run(study(quick), bars=bars.frame, out=tmp_path, workers=0)
     assert not list(tmp_path.rglob("*.safetensors"))
 
@@ -172,7 +172,7 @@ def test_a_folder_of_before_is_reported_without_what_it_does_not_hold(bars, quic
     for name, schema in {"probes": {"variant": pl.String}, "cka": {"ticker": pl.String}}.items():
         pl.DataFrame(schema=schema).write_parquet(folder / f"{name}.parquet")
     with pytest.raises(
-        OutputError, match=r"mine does not hold a finished study: (probes|cka)\.parquet: .*; run the study"
+        OutputError, match=r"mine does not contain a finished study: (probes|cka)\.parquet: .*; run the study"
     ):
         nextday.pipeline.report(folder)
     for name in ("probes", "cka"):

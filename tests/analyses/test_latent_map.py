@@ -209,7 +209,9 @@ def test_a_ribbon_is_the_regime_of_each_day_and_parts_are_marked(latents, regime
     assert texts[:9] == ["<1" if 0 < s < 0.005 else f"{100 * s:.0f}" for s in moves["share"]]
     assert texts[9:12] == [f"{stay:.3g}" for stay in moves["sojourn"].to_list()[::3]]
     index = regimes.stability.filter(kind="halves", part="test")["ari"]
-    assert f"halves of train {index.median():.2f} ({index.min():.2f} to {index.max():.2f})" in caption(figure)
+    assert f"halves of the training set {index.median():.2f} ({index.min():.2f} to {index.max():.2f})" in caption(
+        figure
+    )
     assert f"between seeds {regimes.stability.filter(kind='seeds', part='test')['ari'].item():.2f}," in caption(figure)
 
 
@@ -237,8 +239,8 @@ def test_the_profile_has_the_means_over_seeds_with_their_deviations(regimes):
 def test_effects_are_drawn_with_their_intervals_and_without_are_open(regimes):
     figure = profile(regimes)
     for title, measure, variants in (
-        ("volatility on test", "volatility", [None]),
-        ("loss on test", "loss", ["LSTM-Raw", "LSTM-Feat"]),
+        ("volatility, test set", "volatility", [None]),
+        ("loss, test set", "loss", ["LSTM-Raw", "LSTM-Feat"]),
     ):
         ax = panel(figure, title)
         own = pl.concat(
@@ -251,7 +253,7 @@ def test_effects_are_drawn_with_their_intervals_and_without_are_open(regimes):
         ends = [tuple(drawn.get_segments()[0][:, 0]) for drawn in ax.collections]
         assert np.array(ends) == pytest.approx(own.drop_nulls("low").select("low", "high").to_numpy())
     assert (
-        "3 regimes by BIC (2 by a cautious count). Next-day volatility on test differs between them (p = 0.021)"
+        "3 regimes by BIC (2 by a conservative count). Next-day volatility differs between them on the test set (p = 0.021)"
         in caption(figure)
     )
     assert "fewer than 20 test dates" in caption(figure)
@@ -259,7 +261,10 @@ def test_effects_are_drawn_with_their_intervals_and_without_are_open(regimes):
 
 @pytest.mark.parametrize(
     ("p_value", "words"),
-    [(0.0004, "differs between them (p < 0.001)"), (0.2, "is not seen to differ between them (p = 0.200)")],
+    [
+        (0.0004, "differs between them on the test set (p < 0.001)"),
+        (0.2, "does not differ significantly between them on the test set (p = 0.200)"),
+    ],
 )
 def test_the_title_says_what_the_test_of_volatility_says(regimes, p_value, words):
     other = regimes.differences.with_columns(p_equal=pl.lit(p_value))
@@ -269,9 +274,9 @@ def test_the_title_says_what_the_test_of_volatility_says(regimes, p_value, words
 def test_one_regime_is_called_none_and_eight_the_most(latents):
     one, eight = (make_regimes(latents, k, cautious=1) for k in (1, 8))
     for function in (ribbons, profile):
-        assert "No regimes: one cloud describes the latent space best" in caption(function(one))
+        assert "No regimes: a single Gaussian describes the latent space best" in caption(function(one))
         assert "p =" not in caption(function(one))
-        assert "8 regimes by BIC, the most allowed (none by a cautious count)" in caption(function(eight))
+        assert "8 regimes by BIC, the maximum allowed (none by a conservative count)" in caption(function(eight))
 
 
 def test_training_is_a_line_per_seed_and_fold_with_the_best_epoch_marked():

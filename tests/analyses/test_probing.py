@@ -84,14 +84,14 @@ def test_a_network_that_was_trained_to_give_volatility_is_found_to_hold_it(plant
     assert rows["shuffled"]["R2"] < 0.05
     assert not rows["trained"]["Given"]
     gains = {name: (rows[name]["Gain_low"], rows[name]["Gain_high"]) for name in CONTROLS}
-    assert found(gains) == ("holds", "")
+    assert found(gains) == ("encoded", "")
     assert [rows[name]["Above"] for name in CONTROLS] == [2, 2]
 
 
 def test_a_random_network_holds_no_more_than_its_control():
     rows = assessed(probed(planted=False))
     gains = {name: (rows[name]["Gain_low"], rows[name]["Gain_high"]) for name in CONTROLS}
-    assert found(gains)[0] != "holds"
+    assert found(gains)[0] != "encoded"
     assert rows["untrained"]["Gain_low"] < 0 < rows["untrained"]["Gain_high"]
     assert rows["trained"]["R2"] > rows["window"]["R2"] + 0.1  # yet it holds some: hence the control
 
@@ -244,16 +244,16 @@ def test_another_network_is_another_result(panel, out, tmp_path):
 
 
 def test_a_study_that_was_not_run_is_one_line(panel, out, bars, tmp_path):
-    with pytest.raises(OutputError, match=r"^probes: .*first: there is no finished study; run first first"):
+    with pytest.raises(OutputError, match=r"^probes: .*first: no finished study; run first first"):
         probe(panel, tmp_path, tmp_path / "units")
     moved = bars.frame.with_columns(pl.col("volume") * 1.5, pl.col("open", "high", "low", "close", "adj_close") * 1.0)
     other = align(replace(bars, frame=moved.filter(pl.col("date") < moved["date"].max())), market="MKT")
-    with pytest.raises(OutputError, match=r"8 of 8 networks are not there for these bars, such as LSTM-Raw AAA seed 1"):
+    with pytest.raises(OutputError, match=r"8 of 8 networks missing for these bars, such as LSTM-Raw AAA seed 1"):
         probe(other, out, tmp_path / "units")
 
 
 def test_a_study_that_was_not_run_is_missed_before_anything_is_fitted(study, bars, tmp_path):
-    with pytest.raises(OutputError, match="there is no finished study"):
+    with pytest.raises(OutputError, match="no finished study"):
         nextday.run(study, bars=bars.frame, out=tmp_path, workers=0)
     assert not list(tmp_path.rglob("*.safetensors"))
 

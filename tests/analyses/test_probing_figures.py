@@ -50,7 +50,7 @@ def test_each_source_is_drawn_at_its_r2_and_each_gain_with_its_interval(assessed
     assert [text.get_text() for text in figure.legends[0].get_texts()] == [
         "trained",
         "untrained",
-        "window itself",
+        "input window",
         "feature shuffled",
     ]
 

@@ -380,12 +380,12 @@ def test_without_the_calmest_the_next_is_the_reference(world):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda rows: pl.concat([rows, rows.with_columns(variant=pl.lit("AE"))]), "regimes are those of one variant's latent space; the table has ['AE', 'VAE']"),
+        (lambda rows: pl.concat([rows, rows.with_columns(variant=pl.lit("AE"))]), "regimes need the latent space of one variant; the table has ['AE', 'VAE']"),
         (lambda rows: pl.concat([rows, rows.head(1)]), "latents: 2 rows share fold, seed, ticker, origin; first: (0, 0, 'T0',"),
-        (lambda rows: rows.filter(pl.col("part") != "train"), "latents: no train rows to fit regimes on; first such: (0, 0, 'T0'"),
-        (lambda rows: rows.with_columns(z=pl.when(ticker="T1").then(pl.lit([0.0, float("nan"), 0, 0])).otherwise("z")), "latents: 2400 rows have no vector of numbers; first: (0, 0, 'T1'"),
-        (lambda rows: rows.with_columns(z=pl.when(ticker="T1").then(pl.lit([0.0])).otherwise("z")), "latents: 2400 rows have no vector of numbers"),
-        (lambda rows: rows.with_columns(actual=pl.when(ticker="T1").then(None).otherwise("actual")), "latents: 2400 rows have no vector of numbers"),
+        (lambda rows: rows.filter(pl.col("part") != "train"), "latents: no training rows to fit regimes on; first such: (0, 0, 'T0'"),
+        (lambda rows: rows.with_columns(z=pl.when(ticker="T1").then(pl.lit([0.0, float("nan"), 0, 0])).otherwise("z")), "latents: no numeric vector in 2,400 rows; first: (0, 0, 'T1'"),
+        (lambda rows: rows.with_columns(z=pl.when(ticker="T1").then(pl.lit([0.0])).otherwise("z")), "latents: no numeric vector in 2,400 rows"),
+        (lambda rows: rows.with_columns(actual=pl.when(ticker="T1").then(None).otherwise("actual")), "latents: no numeric vector in 2,400 rows"),
         (lambda rows: rows.filter((pl.col("seed") == 0) | (pl.col("part") != "test") | (pl.col("ticker") != "T1")), "latents: seeds differ in their test rows"),
     ],
     ids=["two variants", "twice", "no train", "not a number", "short", "no return", "seeds differ"],

@@ -124,7 +124,7 @@ def test_the_fan_shows_the_last_days_of_the_first_ticker_and_the_smallest_seed()
     low, high = band.get_paths()[0].vertices[:, 1].min(), band.get_paths()[0].vertices[:, 1].max()
     assert (low, high) == pytest.approx((mine["q0.05"].min(), mine["q0.95"].max()))
     assert "Returns of B on the last 10 days" in figure.get_suptitle()
-    assert "seed 5 only" in figure.get_suptitle()
+    assert "only seed 5" in figure.get_suptitle()
 
 
 def test_returns_outside_the_widest_interval_are_marked_and_counted():
@@ -171,7 +171,7 @@ def test_reliability_of_few_levels_has_a_panel_per_level_with_the_estimates_and_
     table = calibration.reliability(make_table(VARIANTS), replicates=200)
     figure = reliability(table)
     assert [ax.get_title() for ax in figure.axes] == [
-        "quantile 0.05: should be 5 %", "quantile 0.5: should be 50 %", "quantile 0.95: should be 95 %"
+        "quantile 0.05, nominal 5 %", "quantile 0.5, nominal 50 %", "quantile 0.95, nominal 95 %"
     ]  # fmt: skip
     for ax, level in zip(figure.axes, THREE, strict=True):
         mine = table.filter(Level=level)
@@ -210,7 +210,7 @@ def test_reliability_of_many_levels_has_a_panel_per_variant():
 def test_the_caption_says_how_many_intervals_miss_zero_by_chance():
     table = calibration.reliability(make_table(VARIANTS, seeds=(1,), levels=NINETEEN), replicates=50)
     caption = reliability(table, alpha=0.1).get_suptitle().replace("\n", " ")
-    assert "90 % intervals, each on its own: of 171, chance alone makes about 17 miss zero" in caption
+    assert "pointwise 90 % CI; of 171, about 17 exclude zero by chance" in caption
     assert "Mean over tickers, seeds and 60 days." in caption
 
 
@@ -254,7 +254,7 @@ def test_coverage_is_that_of_the_widest_interval_over_the_windows():
         assert ax.get_title() == f"{variant}\n{100 * expected.min():.0f} to {100 * expected.max():.0f} %"
         assert len([line for line in ax.lines if line.get_color() == "#BBBBBB"]) == 2
     caption = figure.get_suptitle().replace("\n", " ")
-    assert "the 90 % interval, over the 30 sessions that end on each date" in caption
+    assert "nominal 90 % interval, rolling over 30 sessions" in caption
     assert f"±{200 * np.sqrt(0.09 / 30):.1f}," in caption
     assert "Grey: the other variants" in caption
 
@@ -271,7 +271,7 @@ def test_panels_are_in_columns_and_only_the_lowest_of_each_name_their_dates():
 
 
 def test_draw_says_the_window_it_chose():
-    assert "over the 25 sessions" in dict(draw(make_table(days=100, seeds=(1,))))["coverage"].get_suptitle()
+    assert "rolling over 25 sessions" in dict(draw(make_table(days=100, seeds=(1,))))["coverage"].get_suptitle()
 
 
 def test_one_variant_ticker_and_seed_are_drawn_without_a_word_about_others():

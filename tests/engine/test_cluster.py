@@ -195,7 +195,7 @@ def test_a_node_with_another_nextday_is_refused_in_one_line(nodes, second, tmp_p
     said = str(caught.value)
     assert said.startswith(f"--cluster {nodes.address}: node ")
     assert said.endswith(
-        " has other code or libraries; install the same as here"
+        " has different code or libraries; install the same versions as here"
         if damage == "other code"
         else "cannot import nextday: ModuleNotFoundError: No module named 'nothing'; install it there"
     )
@@ -205,11 +205,11 @@ def test_nodes_with_another_nextday_are_refused_and_one_that_joins_later_does_no
     monkeypatch.setattr(module, "CODE", ("models",))
     with (
         Cluster(nodes.address) as another,
-        pytest.raises(StudyError, match=r"has other code or libraries; install the"),
+        pytest.raises(StudyError, match=r"has different code or libraries; install the"),
     ):
         another.start()
     ((_, why, _),) = cluster.map([0], lambda _: Fail())
-    assert why == "this node has other code or libraries; install the same on all"
+    assert why == "this node has different code or libraries; install the same versions on all"
 
 
 @pytest.mark.parametrize(
@@ -242,9 +242,9 @@ def test_a_missing_ray_is_one_line_and_a_finished_study_needs_none(bars, quick, 
 
 
 def test_workers_and_a_cluster_exclude_each_other_also_for_all_stages(tmp_path):
-    with pytest.raises(StudyError, match="give one of them"):
+    with pytest.raises(StudyError, match="give only one of them"):
         open_workers(2, "auto")
-    with pytest.raises(StudyError, match="give one of them"):
+    with pytest.raises(StudyError, match="give only one of them"):
         run_all(out=tmp_path, workers=2, cluster="auto")
 
 

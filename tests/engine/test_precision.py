@@ -61,11 +61,9 @@ def test_finished_units_of_another_precision_are_not_used(panel, quick, tmp_path
 
 
 def test_bf16_is_refused_on_cuda_in_one_line(panel, quick):
-    with pytest.raises(
-        StudyError, match=r"^variants.LSTM-Raw: precision bf16 is for LSTM networks on a CPU: add --dev"
-    ):
+    with pytest.raises(StudyError, match=r"^variants.LSTM-Raw: precision bf16 requires a CPU: add --dev"):
         make_plan(of(study(quick, "LSTM-Raw"), "bf16"), panel, device="cuda")
-    with pytest.raises(StudyError, match="precision bf16 is for LSTM networks on a CPU"):
+    with pytest.raises(StudyError, match="precision bf16 requires a CPU"):
         replace(Lstm(training=Training(precision="bf16")), device="cuda")
     make_plan(of(study(quick, "Zero"), "bf16"), panel, device="cuda")  # has no network
 
@@ -84,5 +82,5 @@ def test_the_manifest_tells_the_precision_and_probes_take_it_from_there(bars, pa
     assert len(probe()["probes"])
     said["study"]["training"]["precision"] = "float32"  # of which there are no networks here
     manifest.write_text(json.dumps(said))
-    with pytest.raises(nextday.NextdayError, match="2 of 2 networks are not there"):
+    with pytest.raises(nextday.NextdayError, match="2 of 2 networks missing"):
         probe()

@@ -59,7 +59,7 @@ def test_a_damaged_unit_behind_a_url_is_set_aside_and_not_used(store, damage):
         numbers.unlink()
     else:
         numbers.write_bytes(bytes(content[:-8] if damage == "truncate" else content))
-    assert store.load("key") == "its unit on disk was damaged; set aside as key*.damaged and fitted again"
+    assert store.load("key") == "its stored unit was damaged; renamed to key*.damaged and refitted"
     assert "key.json.damaged" in names(store)
     assert store.load("key") == ""
     store.save("key", FITTED, label="again")
@@ -135,6 +135,6 @@ def test_networks_are_probed_where_their_study_was_told_to_keep_them(bars, quick
         "variants": {"Zero": quick["variants"]["Zero"]},
         "analyses": {"probing": {"studies": ["quick"]}},
     }
-    with pytest.raises(OutputError, match="2 of 2 networks are not there"):
+    with pytest.raises(OutputError, match="2 of 2 networks missing"):
         outcomes_of(probing, bars, tmp_path)
     outcomes_of(probing, bars, tmp_path, store=url)

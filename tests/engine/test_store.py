@@ -82,7 +82,7 @@ def test_a_damaged_unit_is_set_aside_and_not_used(store, damage):
         change, before = FACTS[damage], facts.read_bytes()
         facts.write_bytes(change if isinstance(change, bytes) else before.replace(*change))
         assert facts.read_bytes() != before
-    assert store.load("key") == "its unit on disk was damaged; set aside as key*.damaged and fitted again"
+    assert store.load("key") == "its stored unit was damaged; renamed to key*.damaged and refitted"
     assert (store.folder / "key.json.damaged").exists()
     assert store.load("key") == ""
     store.save("key", FITTED, label="again")
@@ -112,7 +112,7 @@ def test_a_damaged_unit_that_cannot_be_set_aside_is_one_line(store):
     (store.folder / "key.json").write_text("{")
     (store.folder / "key.safetensors.damaged").mkdir()
     with pytest.raises(
-        OutputError, match=r"key.safetensors is damaged and cannot be set aside: Is a directory; remove it"
+        OutputError, match=r"key.safetensors is damaged and cannot be renamed: Is a directory; remove it"
     ):
         store.load("key")
 

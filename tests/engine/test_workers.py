@@ -75,7 +75,7 @@ def test_a_unit_that_finds_no_memory_says_so_and_its_worker_goes_on(plan):
             return job
 
         results = {unit: result for unit, result, _ in workers.map(plan.units, make_job)}
-    assert results.pop(victim) == "out of memory; fewer workers or a smaller model need less"
+    assert results.pop(victim) == "out of memory; use fewer workers or a smaller model"
     assert not any(isinstance(result, str) for result in results.values())
 
 
@@ -106,7 +106,7 @@ def test_failures_are_named_the_rest_is_kept_and_only_the_missing_is_tried_again
         patch.setattr("nextday.models.networks.forecasters.Lstm.build", lambda self, features: 1 / 0)
         with pytest.raises(
             TrainingError,
-            match=r"2 of 4 units failed; LSTM-Raw AAA seed 1: ZeroDivisionError: division by zero; .*run again",
+            match=r"2 of 4 units failed; LSTM-Raw AAA seed 1: ZeroDivisionError: division by zero; .*fix the cause and rerun",
         ):
             nextday.run(study, bars=bars.frame, out=tmp_path, workers=0)
     assert not (tmp_path / "quick" / "manifest.json").exists()

@@ -52,7 +52,7 @@ def test_a_difference_that_is_resolved_and_inside_the_margin_is_equal(comparison
 def test_richer_inputs_help_or_hurt(comparison):
     assert clauses(comparison, 0) == {
         "better": "OHLCV inputs help", "worse": "OHLCV inputs hurt", "equal": "OHLCV inputs make no difference within 0.25 %",
-        "cannot tell": "cannot tell whether OHLCV inputs help", "withheld": "withheld: whether OHLCV inputs help",
+        "cannot tell": "it is inconclusive whether OHLCV inputs help", "withheld": "withheld: whether OHLCV inputs help",
     }  # fmt: skip
 
 
@@ -60,24 +60,24 @@ def test_against_other_rich_inputs_both_are_named(comparison):
     assert clauses(comparison, 1) == {
         "better": "mine features help beyond OHLCV inputs", "worse": "mine features hurt compared with OHLCV inputs",
         "equal": "mine features and OHLCV inputs are equal within 0.25 %",
-        "cannot tell": "cannot tell whether mine features help beyond OHLCV inputs",
+        "cannot tell": "it is inconclusive whether mine features help beyond OHLCV inputs",
         "withheld": "withheld: whether mine features help beyond OHLCV inputs",
     }  # fmt: skip
 
 
 def test_of_two_models_the_better_one_comes_first_with_a_gain(comparison):
     assert clauses(comparison, 2) == {
-        "better": "d is better than a", "worse": "a is better than d", "equal": "d and a are equal within 0.25 %",
-        "cannot tell": "cannot tell d from a", "withheld": "withheld: d against a",
+        "better": "d is significantly better than a", "worse": "a is significantly better than d", "equal": "d and a are equal within 0.25 %",
+        "cannot tell": "d against a is inconclusive", "withheld": "withheld: d against a",
     }  # fmt: skip
     worse = answer_of(contrast(comparison, 2, "worse"), comparison, SUBJECTS)
-    assert worse.sentence == "a is better than d, +2.00 % (+1.00 to +3.00 %)"
+    assert worse.sentence == "a is significantly better than d, +2.00 % (+1.00 to +3.00 %)"
 
 
 def test_against_the_benchmark_a_variant_beats_or_loses(comparison):
     assert clauses(comparison, 3) == {
         "better": "a beats the zero forecast", "worse": "a loses to the zero forecast",
-        "equal": "a equals the zero forecast within 0.25 %", "cannot tell": "cannot tell whether a beats the zero forecast",
+        "equal": "a equals the zero forecast within 0.25 %", "cannot tell": "it is inconclusive whether a beats the zero forecast",
         "withheld": "withheld: a against the zero forecast",
     }  # fmt: skip
     worse = answer_of(contrast(comparison, 3, "worse"), comparison, SUBJECTS)
@@ -100,18 +100,20 @@ def test_the_headline_says_what_is_answered_before_what_is_not(comparison):
     found = [answer_of(contrast(comparison, at, finding), comparison, SUBJECTS) for at, finding in enumerate(findings)]
     said = re.sub(r" ?\(?[+-][^)]*\)", "", headline_of(found, comparison))
     assert said == (
-        "cannot tell whether a beats the zero forecast; a is better than d,. "
-        "LSTM: mine features help beyond OHLCV inputs,; cannot tell whether OHLCV inputs help"
+        "it is inconclusive whether a beats the zero forecast; a is significantly better than d,. "
+        "LSTM: mine features help beyond OHLCV inputs,; it is inconclusive whether OHLCV inputs help"
     )
 
 
 def test_many_answers_of_one_kind_are_counted(comparison):
     many = [answer_of(contrast(comparison, 0, "better"), comparison, SUBJECTS)] * 5
     assert headline_of(many, comparison).endswith("; 2 more contrasts are better")
+    assert headline_of(many[:4], comparison).endswith("; 1 more contrast is better")
     unknown = [answer_of(contrast(comparison, 0, "cannot tell"), comparison, SUBJECTS)] * 5
-    assert headline_of(unknown, comparison).endswith("or 2 more contrasts")
+    assert headline_of(unknown, comparison).endswith("; 2 more contrasts are inconclusive")
+    assert headline_of(unknown[:4], comparison).endswith("; 1 more contrast is inconclusive")
 
 
 def test_twins_are_called_twins(comparison):
     twin = replace(comparison.asked[2], estimate=0.0, low=0.0, high=0.0, identical=True, withheld="")
-    assert answer_of(twin, comparison, SUBJECTS).clause == "d and a forecast the same everywhere"
+    assert answer_of(twin, comparison, SUBJECTS).clause == "d and a make identical forecasts"

@@ -147,7 +147,7 @@ def test_each_variant_ticker_and_seed_is_a_row_in_the_order_of_the_table():
 
 @pytest.mark.parametrize("level", [0.01, 0.5, 0.95])
 def test_a_level_that_is_no_lower_quantile_is_refused(level):
-    with pytest.raises(VerdictError, match=f"level {level} is no lower quantile .*; it has 0.05, 0.25"):
+    with pytest.raises(VerdictError, match=f"level {level} is not a lower quantile .*; lower quantiles: 0.05, 0.25"):
         value_at_risk(fall([0, 1]), level)
 
 
@@ -247,7 +247,7 @@ def test_rolling_coverage_is_the_mean_over_seeds_tickers_and_the_last_sessions()
     assert found["Nominal"].unique(maintain_order=True).to_list() == [0.9, 0.5]
     assert rolling_coverage(table(actual, quantiles)).is_empty()  # fewer than 250 sessions
     assert len(rolling_coverage(table(actual, quantiles), window=1)) == 80
-    with pytest.raises(VerdictError, match="a window of 0 sessions holds nothing"):
+    with pytest.raises(VerdictError, match="the window must be at least 1 session, got 0"):
         rolling_coverage(table(actual, quantiles), window=0)
 
 

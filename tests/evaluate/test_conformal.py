@@ -259,15 +259,21 @@ def test_what_cannot_be_calibrated_is_refused_with_the_way_out():
     refused("conformal 'S': 'point' forecasts no quantiles; variants that do: A$", both, valid, S=("point", "split"))
     refused("'B' forecasts no quantiles; variants that do: A$", forecasts, valid, S=("B", "split"))
     refused("'A' forecasts no quantiles; variants that do: none", forecasts.drop(names), valid, S=("A", "split"))
-    refused("'S': method 'spilt' is none of split, adaptive", forecasts, valid, S=("A", "spilt"))
+    refused("'S': unknown method 'spilt'; known: split, adaptive", forecasts, valid, S=("A", "spilt"))
     refused("'A': the forecasts table has a variant of that name; choose another", forecasts, valid, A=("A", "split"))
     early = valid.with_columns(date=pl.col("date") + pl.duration(days=1))
     refused("seed 1: valid goes to 2000-02-12, unknown at the origin 2000-02-11; end it there", forecasts, early)
     at_once = forecasts.with_columns(origin=pl.col("date"))
     refused("seed 1: the origin 2000-02-12 does not lie before its date 2000-02-12", at_once, valid)
     broken = valid.with_columns(actual=pl.when(pl.int_range(pl.len()) == 3).then(float("nan")).otherwise("actual"))
-    refused("A: 1 rows have no finite actual; first: ticker T000, seed 1, date 2000-01-06", forecasts, broken)
-    refused("A: 1 rows have no finite actual", forecasts.with_columns(broken["actual"].extend_constant(0.0, 40)), valid)
+    refused(
+        "A: actual is missing or not finite in 1 row; first: ticker T000, seed 1, date 2000-01-06", forecasts, broken
+    )
+    refused(
+        "A: actual is missing or not finite in 1 row",
+        forecasts.with_columns(broken["actual"].extend_constant(0.0, 40)),
+        valid,
+    )
 
 
 @pytest.mark.parametrize(
@@ -279,12 +285,18 @@ def test_valid_must_reach_to_the_outermost_level(levels, needed):
     enough = table(valid, quantiles, levels=levels)
     assert len(calibrate(forecasts, enough, PLANS)) == 6
     outer = min(levels, key=lambda level: min(level, 1 - level))
-    says = f"conformal 'A split': ticker T, fold 0, seed 1: valid holds {needed - 1} days, level {outer} needs at least {needed}"
+    says = f"conformal 'A split': ticker T, fold 0, seed 1: the validation set has {needed - 1} days, level {outer} needs at least {needed}"
     refused(says, forecasts, enough[1:])
-    refused(f"seed 1: valid holds 0 days, level {outer}", forecasts, enough.with_columns(variant=pl.lit("B")))
+    refused(
+        f"seed 1: the validation set has 0 days, level {outer}", forecasts, enough.with_columns(variant=pl.lit("B"))
+    )
 
 
 def test_a_unit_that_valid_lacks_is_named():
     forecasts, valid = worlds(3)
-    refused("ticker T001, fold 0, seed 1: valid holds 0 days", forecasts, valid.filter(pl.col("ticker") != "T001"))
+    refused(
+        "ticker T001, fold 0, seed 1: the validation set has 0 days",
+        forecasts,
+        valid.filter(pl.col("ticker") != "T001"),
+    )
     assert len(calibrate(forecasts.filter(pl.col("ticker") != "T001"), valid, PLANS)) == 3 * 2 * 60

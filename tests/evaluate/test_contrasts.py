@@ -149,7 +149,7 @@ def test_a_contrast_is_withheld_alone():
     few = compare(worlds.losses_of(actual, forecasts | {"C": forecasts["C"][: MIN_SEEDS - 1]}), replicates=2000)
     reasons = {(one.first, one.second): one.withheld for one in few.contrasts}
     assert [pair for pair, reason in reasons.items() if reason] == [("A", "C"), ("B", "C"), ("C", "zero forecast")]
-    assert reasons["A", "C"] == "seed variance hardly known: C has 2 seeds, at least 3 are needed"
+    assert reasons["A", "C"] == "seed variance poorly estimated: C has 2 seeds, at least 3 are needed"
     alone = compare(worlds.losses_of(actual, forecasts), ask=[Ask("A", "B")], replicates=2000)
     assert widths(few)["A", "B"] == pytest.approx(widths(alone)["A", "B"], rel=0.03)  # the only one of its family
     assert not whole.withheld

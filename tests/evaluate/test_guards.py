@@ -49,7 +49,7 @@ def test_seeds_that_all_forecast_the_same_count_as_one(table):
     assert seeds == {"A": (0,), "B": (0, 1, 2, 3)}
     assert losses.penalty.seeds == losses.seeds
     assert losses.notes == (
-        "4 seeds of A forecast the same everywhere: they count as one; if A is not random, leave its seed empty",
+        "all 4 seeds of A make identical forecasts and count as one; if A is deterministic, leave its seed empty",
     )
 
 
@@ -74,7 +74,7 @@ def test_crossing_quantiles_are_said_and_refused_where_they_are_scored(table):
     assert measure(quantiles).notes == ()
     crossed = where(quantiles, (pl.col("variant") == "B") & (pl.col("ticker") == "T001"), **{"q0.05": 0.5})
     says = (
-        r"B: quantiles cross in 480 of 1440 rows; first: ticker T001, seed 0, origin 2000-01-03: q0.05 0.5 > q0.95 0.0"
+        r"B: quantiles cross in 480 of 1,440 rows; first: ticker T001, seed 0, origin 2000-01-03: q0.05 0.5 > q0.95 0.0"
     )
     assert measure(crossed).notes[0].startswith(says)
     refused(crossed, says, loss="pinball", benchmark="A")
@@ -107,7 +107,7 @@ def test_returns_in_percent_change_no_skill_and_are_not_taken_for_divergence(tab
 def test_one_variant_in_percent_is_refused_but_not_in_a_study(table):
     mixed = where(table, pl.col("variant") == "B", predicted=pl.col("predicted") * 100)
     refused(
-        mixed, r"forecasts of B are typically \d+ times those of the others .* look like percent: divide them by 100"
+        mixed, r"forecasts of B are typically \d+ times those of the others .* look like percent; divide them by 100"
     )
     folds = pl.DataFrame({"ticker": ["T000", "T001", "T002"], "fold": 0, "train_variance": 1e-4})
     assert "forecasts of B are typically" in measure(mixed, folds=folds).notes[0]
@@ -154,7 +154,7 @@ def test_a_skill_nobody_has_had_is_a_leak_and_the_column_that_carries_it_is_name
     world = worlds.World(tickers=2, days=300, seeds=3, signal=0.5, strengths={"Raw": 0.0, "Leak": 1.0})
     table = worlds.draw(world, 0)
     (said,) = too_good(table, {"Raw": ["log_return"], "Leak": ["log_return", "future"]})
-    assert said.startswith("Look for a leak first: Leak has an R2 of ")
+    assert said.startswith("Check for leakage first: Leak has an R2 of ")
     assert "% against the zero forecast and predicts " in said
     assert said.endswith("; it alone reads future.")
     assert "alone" not in too_good(table)[0]
@@ -173,8 +173,8 @@ def test_directions_alone_can_be_too_good():
     table = worlds.draw(worlds.World(tickers=2, days=300, seeds=3), 0)
     signs = where(table, pl.col("variant") == "A", predicted=pl.col("actual").sign() * 1e-7)
     assert too_good(signs) == (
-        "Look for a leak first: A predicts 100.0 % of directions correctly; daily returns are not known to be that "
-        "predictable.",
+        "Check for leakage first: A predicts 100.0 % of directions correctly; no such predictability of daily "
+        "returns is known.",
     )
 
 

@@ -81,7 +81,7 @@ def test_levels_are_read_off_the_columns_and_sorted():
 
 @pytest.mark.parametrize("name", ["q0", "q1", "q1.5", "q-0.1", "q0.0.5", "q95"])
 def test_a_level_outside_0_and_1_is_refused(name):
-    refused(pl.DataFrame(schema=["q0.5", name]), f"'{name}' names no level strictly between 0 and 1", levels_of)
+    refused(pl.DataFrame(schema=["q0.5", name]), f"'{name}' is not a level strictly between 0 and 1", levels_of)
 
 
 def test_a_level_given_twice_is_refused():
@@ -147,7 +147,7 @@ def test_one_interval_is_named_once_and_none_is_missing(small):
     assert [name for name in one.columns if "@" in name] == ["Pinball@0.05", "Pinball@0.5", "Pinball@0.95"]
     none = score_quantiles(small.select(pl.exclude("q0.5", "q0.75", "q0.95")))
     assert none["Coverage"].null_count() == none["Nominal"].null_count() == len(none) == 3
-    refused(small.select(pl.exclude("q0.75", "q0.95")), r"level 0.05 has no mirror; add q0.95", coverage_intervals)
+    refused(small.select(pl.exclude("q0.75", "q0.95")), r"level 0.05 has no complement; add q0.95", coverage_intervals)
     assert len(score_quantiles(small[:1])) == 1
 
 
@@ -167,7 +167,7 @@ def test_variants_without_quantiles_are_left_out(small):
 def test_crossing_quantiles_are_refused_with_where_and_what(small):
     refused(
         change(small, 70, **{"q0.25": 0.7, "q0.5": 0.5}),
-        r"A: 1 rows have quantiles that cross; let the model sort .*; first: ticker T001, date 2000-01-13, q0.25 0.7, q0.5 0.5",
+        r"A: quantiles cross in 1 row; first: ticker T001, date 2000-01-13, q0.25 0.7, q0.5 0.5; let the model sort",
     )
     quantile_rows(change(small, 70, **{"q0.25": -0.1, "q0.5": -0.1, "q0.05": -9.0}))  # equal ones do not cross
 
@@ -175,22 +175,26 @@ def test_crossing_quantiles_are_refused_with_where_and_what(small):
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), None])
 @pytest.mark.parametrize("name", ["q0.05", "actual"])
 def test_values_that_are_missing_or_not_finite_are_shown(small, name, value):
-    refused(change(small, 3, **{name: value}), f"A: 1 rows have no finite {name}; first: ticker T000, date 2000-01-06")
+    refused(
+        change(small, 3, **{name: value}),
+        f"A: {name} is missing or not finite in 1 row; first: ticker T000, date 2000-01-06",
+    )
 
 
 def test_a_row_without_quantiles_in_a_variant_that_has_them_is_shown(small):
     names = [f"q{level}" for level in LEVELS]
     lacking = small.with_columns(pl.when(pl.int_range(pl.len()) != 3).then(name).alias(name) for name in names)
-    refused(lacking, "A: 1 rows have no finite q0.05; first: ticker T000, date 2000-01-06")
+    refused(lacking, "A: q0.05 is missing or not finite in 1 row; first: ticker T000, date 2000-01-06")
 
 
 def test_rows_given_twice_and_seeds_on_other_days_are_shown(small):
     refused(
-        pl.concat([small, small[4:5]]), "A: 2 rows share ticker, seed and date; first: ticker T000, date 2000-01-07"
+        pl.concat([small, small[4:5]]),
+        "A: duplicate ticker, seed and date in 2 rows; first: ticker T000, date 2000-01-07",
     )
     two = pl.concat([small.with_columns(seed=pl.lit(number, pl.Int64)) for number in (1, 2)])
-    refused(two[:-1], "A: 1 rows are missing in another seed; first: ticker T002, seed 1, date 2000-03-02")
-    refused(pl.concat([two, small]), "A: 180 rows have no seed while others have")
+    refused(two[:-1], "A: sample missing in another seed in 1 row; first: ticker T002, seed 1, date 2000-03-02")
+    refused(pl.concat([two, small]), "A: no seed, while other rows have one in 180 rows")
 
 
 def test_order_of_rows_names_of_seeds_and_twin_tickers_change_nothing():

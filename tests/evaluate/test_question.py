@@ -30,7 +30,7 @@ def test_baselines_that_are_not_there_are_no_mistake(beside):
 def test_baselines_of_other_days_are_not_compared(beside):
     scores, note = load_baselines(beside / "plain", make_stage(BLIND, days=240))
     assert scores is None
-    assert "the forecasts there are of other days or tickers; run plain on these" in note
+    assert "its forecasts cover other days or tickers; run plain on the same" in note
 
 
 def test_baselines_that_cannot_be_read_say_why(beside):
@@ -49,7 +49,9 @@ def context(folder, forecasts, **keys):
 
 def test_a_simpler_model_that_finds_a_signal_is_named_where_the_study_says_who_is_simple(beside):
     said = context(beside / "mine", make_stage(BLIND), baselines="plain")
-    assert any("A simpler model finds what these do not: Simple (plain) beats the zero forecast" in one for one in said)
+    assert any(
+        "A simpler model succeeds where these do not: Simple (plain) beats the zero forecast" in one for one in said
+    )
     assert not any("Simple" in one for one in context(beside / "alone", make_stage(BLIND)))
 
 

@@ -73,7 +73,7 @@ def test_columns_may_be_written_in_any_case_and_a_model_is_a_variant(table):
     same(measure(table.rename({"variant": "Model", "ticker": "TICKER", "predicted": " Predicted"})), table)
     both = table.with_columns(Model=pl.lit("x"))
     assert measure(both).variants == ("A", "B")
-    with pytest.raises(VerdictError, match="columns 'Actual' and 'ACTUAL' differ in case alone"):
+    with pytest.raises(VerdictError, match="columns 'Actual' and 'ACTUAL' differ only in case"):
         prepare(table.rename({"actual": "Actual"}).with_columns(ACTUAL=0.1))
 
 
@@ -103,7 +103,7 @@ def test_the_order_of_day_and_month_is_told_by_the_days_past_12(table, form, ord
     losses = measure(dated(table, form))
     same(losses, table)
     assert len(losses.notes) == 1
-    assert losses.notes[0].startswith(f"origin is read as {order}, which '")
+    assert losses.notes[0].startswith(f"origin is read as {order}, because of '")
 
 
 def test_an_order_of_day_and_month_that_nothing_tells_is_refused(table):

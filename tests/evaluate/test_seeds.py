@@ -159,18 +159,18 @@ def test_where_few_trainings_were_lucky_the_seeds_error_is_not_explained_away():
     ("used", "shape", "errors", "said"),
     [
         ([("A", 1)], Pivot(2, 1, 0, 1), (1, 1), "seed variance unknown: A has 1 seed, at least 3 are needed"),
-        ([("A", 2)], Pivot(2, 1, 0, 1), (1, 1), "seed variance hardly known: A has 2 seeds, at least 3 are needed"),
+        ([("A", 2)], Pivot(2, 1, 0, 1), (1, 1), "seed variance poorly estimated: A has 2 seeds, at least 3 are needed"),
         (
             [("A", 3)],
             Pivot(3, 1, -1, 2),
             (1, 0),
-            "so few trainings may all have been lucky: A has 3 seeds, 9 are needed",
+            "too few trainings for a skewed seed variance: A has 3 seeds, 9 are needed",
         ),
         (
             [("A", 3)],
             Pivot(3, 2, -1, 4),
             (1, 0),
-            "so few trainings may all have been lucky: A has 3 seeds, 5 are needed",
+            "too few trainings for a skewed seed variance: A has 3 seeds, 5 are needed",
         ),
         ([("A", 3), ("B", 3)], Pivot(3, 1, 0, 2), (1, 1), ""),
         ([("A", 9)], Pivot(9, 1, -1, 8), (1, 9), ""),

@@ -163,7 +163,7 @@ def test_a_variant_without_a_test_is_not_counted():
     zero, one = (0.0, 1.0), (2.0, 0.023)
     found = signal({"A": one, "Zero": zero, "Mean": (1.9, 0.03)}, {"A": one, "Zero": zero, "Mean": zero})
     assert found.sentence == "Clark-West: A has a signal (p = 0.023, Holm over 2 variants)"
-    assert signal({"Zero": zero}, {"Zero": zero}).sentence == "Clark-West: nothing to test, every forecast is zero"
+    assert signal({"Zero": zero}, {"Zero": zero}).sentence == "Clark-West: not applicable, every forecast is zero"
     assert signal({"Zero": zero}, {"Zero": zero}).p_value == 1
 
 

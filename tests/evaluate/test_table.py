@@ -60,7 +60,7 @@ def test_a_benchmark_whose_seeds_repeat_each_other_has_one(table):
     copies = [base.with_columns(seed=pl.lit(seed, pl.Int64)) for seed in range(3)]
     losses = measure(pl.concat([table.filter(pl.col("variant") != "Base"), *copies]), benchmark="Base")
     assert losses.base_cells.seeds == (0,)
-    assert losses.notes[0].startswith("3 seeds of Base forecast the same everywhere")
+    assert losses.notes[0].startswith("all 3 seeds of Base make identical forecasts")
 
 
 def test_the_name_of_the_scale_says_what_losses_are_divided_by(table, folds):
@@ -147,7 +147,7 @@ def test_the_penalty_and_the_predicted_scale_are_of_the_squared_loss_alone(table
 
 def test_a_column_that_is_no_loss_is_refused(table):
     for name in ("ticker", "origin"):
-        with pytest.raises(VerdictError, match=f"column '{name}' holds .*, which is no loss; expected numbers"):
+        with pytest.raises(VerdictError, match=f"column '{name}' holds .*; a loss must be numeric"):
             measure(table, loss=name, benchmark="A")
     with pytest.raises(VerdictError, match="rows without variant"):
         measure(table.with_columns(pl.col("variant").replace("A", "")))

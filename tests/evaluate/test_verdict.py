@@ -84,7 +84,7 @@ def test_an_order_among_losers_is_answered_and_called_less_overfitting():
     assert noisy.context[0].startswith(
         "No variant beats the zero forecast by the margin of 0.25 %. LSTM-Raw, LSTM-OHLCV and LSTM-Feat lose to it."
     )
-    assert "it overfits less; that is not skill" in noisy.context[0]
+    assert "overfits less; that is not skill" in noisy.context[0]
 
 
 def test_equal_variants_are_never_called_overfitting():
@@ -95,12 +95,13 @@ def test_too_little_data_is_inconclusive_and_says_what_would_settle_it():
     found = verdict((0.3, 0.32, 0.34), days=200, bias=0.15)
     assert found.code == "inconclusive"
     assert found.sentence.startswith(
-        "Inconclusive. LSTM: cannot tell whether engineered features help, OHLCV inputs help or engineered features help"
+        "LSTM: it is inconclusive whether engineered features help, OHLCV inputs help or engineered features help"
     )
     assert any(
-        remark.startswith("LSTM-Feat - LSTM-Raw: if the true difference is as estimated") for remark in found.remarks
+        remark.startswith("LSTM-Feat - LSTM-Raw: if the true difference equals the estimate")
+        for remark in found.remarks
     )
-    assert any(remark.startswith("This study could have seen a difference of") for remark in found.remarks)
+    assert any(remark.startswith("Minimum detectable difference:") for remark in found.remarks)
 
 
 def test_what_is_answered_is_not_hidden_by_what_is_not():
@@ -108,7 +109,7 @@ def test_what_is_answered_is_not_hidden_by_what_is_not():
     assert {answer.finding for answer in found.answers} == {"better", "cannot tell"}
     assert found.code == "features_help"
     assert words(found.sentence).startswith("LSTM: engineered features help, F;")
-    assert "cannot tell whether OHLCV inputs help (F)" in words(found.sentence)
+    assert "it is inconclusive whether OHLCV inputs help (F)" in words(found.sentence)
 
 
 def test_too_few_seeds_withhold_what_they_carry():
@@ -164,7 +165,7 @@ def test_the_order_of_the_variants_changes_nothing():
 def test_any_number_and_names_of_variants_are_ordered():
     found = alone(strengths={"X": 0.1, "Y": 0.4, "Z": 1.0, "<w>": 0.7})
     assert words(found.sentence) == (
-        "<w> is better than X, F; <w> is better than Y, F; Z is better than <w>, F; "
+        "<w> is significantly better than X, F; <w> is significantly better than Y, F; Z is significantly better than <w>, F; "
         "3 more contrasts are resolved; all variants beat the zero forecast."
     )
     assert found.code == "resolved"
@@ -173,7 +174,7 @@ def test_any_number_and_names_of_variants_are_ordered():
 def test_one_variant_alone_is_held_against_the_benchmark():
     assert words(alone(strengths={"One": 1.0}).sentence) == "One beats the zero forecast, F."
     short = alone(strengths={"One": 0.1}, bias=0.1, days=200)
-    assert words(short.sentence) == "Inconclusive. Cannot tell whether One beats the zero forecast (F)."
+    assert words(short.sentence) == "It is inconclusive whether One beats the zero forecast (F)."
 
 
 def test_two_models_are_answered_apart_and_one_code_needs_both():

@@ -65,14 +65,12 @@ def test_no_feature_sees_past_its_own_date(frame, today):
 def test_the_check_at_run_time_passes_the_catalog_and_catches_a_leak(frame, monkeypatch):
     panel = panel_of(frame.with_columns(own=pl.col("close")))
     said = check_causality(panel, compute_features(panel, [*FEATURES, "own"]))
-    assert said.startswith(
-        f"{len(FEATURES)} features of every date to 2000-03-24 are the same without the bars after it"
-    )
-    assert said.endswith("own came with the bars and cannot be checked")
+    assert said.startswith(f"{len(FEATURES)} features up to 2000-03-24 unchanged without the later bars")
+    assert said.endswith("own are columns of the bars and cannot be checked")
     leak = Feature(pl.col("adj_close").shift(-1), 0, "tomorrow's close")
     monkeypatch.setitem(FEATURES, "leak", leak)
     monkeypatch.setattr("nextday.features.compute._check_finite", lambda *_: None)
-    with pytest.raises(DataError, match="feature leak sees past its own date"):
+    with pytest.raises(DataError, match="feature leak uses data after its own date"):
         check_causality(panel, compute_features(panel, ["log_return", "leak"]))
 
 
@@ -151,7 +149,7 @@ def test_an_unknown_feature_lists_the_known_ones(frame):
 
 
 def test_a_feature_set_cannot_take_a_built_in_name_or_be_empty():
-    with pytest.raises(StudyError, match=r"feature_sets\.raw: the name is taken"):
+    with pytest.raises(StudyError, match=r"feature_sets\.raw: the name is reserved"):
         resolve_sets({"raw": ("log_vol",)})
     with pytest.raises(StudyError, match=r"feature_sets\.mine: expected one or more features"):
         resolve_sets({"mine": ()})
@@ -161,7 +159,7 @@ def test_true_and_false_are_numbers_and_texts_are_no_features(frame):
     day = pl.col("date").dt.weekday()
     panel = panel_of(frame.with_columns(monday=day == 1, sector=pl.lit("energy")))
     assert set(compute_features(panel, ["monday"]).values.ravel()) == {0.0, 1.0}
-    with pytest.raises(StudyError, match="column sector is String; a feature is a number or true and false"):
+    with pytest.raises(StudyError, match="column sector is String; a feature must be numeric or boolean"):
         compute_features(panel, ["sector"])
 
 
@@ -169,4 +167,4 @@ def test_a_column_that_begins_late_is_named_with_what_it_costs(frame):
     late = pl.when(pl.int_range(pl.len()).over("ticker") >= 33).then(pl.col("close"))
     features = compute_features(panel_of(frame.with_columns(pe=late)), ["log_return", "pe"])
     assert features.warmup == 33
-    assert features.notes == ("column pe has its first value after 33 sessions: every variant loses 13 sessions to it",)
+    assert features.notes == ("column pe has its first value after 33 sessions; every variant loses 13 sessions",)

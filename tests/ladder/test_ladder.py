@@ -104,12 +104,14 @@ def test_other_actual_values_are_refused_with_the_first(climbed):
 
 def test_one_stage_is_no_ladder_and_a_broken_one_is_named(climbed):
     (climbed / "stage2" / "manifest.json").write_text("{}")
-    with pytest.raises(OutputError, match=r"stage1 alone; .* nextday run all .*stage2 does not hold a finished study"):
+    with pytest.raises(
+        OutputError, match=r"stage1 alone; .* nextday run all .*stage2 does not contain a finished study"
+    ):
         load_ladder(climbed)
     (climbed / "stage2" / "forecasts.parquet").unlink()
-    with pytest.raises(OutputError, match="holds the forecasts of stage1 alone; .* nextday run all"):
+    with pytest.raises(OutputError, match="contains the forecasts of stage1 alone; .* nextday run all"):
         load_ladder(climbed)
-    with pytest.raises(OutputError, match="holds no study's forecasts"):
+    with pytest.raises(OutputError, match="contains no study's forecasts"):
         load_ladder(climbed / "nowhere")
 
 
@@ -231,14 +233,12 @@ def test_the_lessons_are_those_of_the_numbers_and_of_the_verdicts(whole):
     sequences = said["stage2", "Does sequence learning help?"]
     assert sequences.answer == "no"
     assert re.search(
-        r"the best of 2 networks of stage2\), against \w+ \(the best of 2 models of stage1\)", sequences.sentence
+        r"the best of 2 networks of stage2\) against \w+ \(the best of 2 models of stage1\)", sequences.sentence
     )
     assert said["stage5", "Pretrained?"].sentence == "Pretrained beats all."
     match = said["stage5", "Does it keep up?"]
     assert match.answer == "yes"
-    assert (
-        "(the only pretrained model of stage5), against Transformer-Raw (the best of 5 networks of " in match.sentence
-    )
+    assert "(the only pretrained model of stage5) against Transformer-Raw (the best of 5 networks of " in match.sentence
     assert "which is better" in match.sentence
     assert json.loads((whole.out / "lessons.json").read_text())[0]["sentence"] == top.sentence
 
@@ -249,7 +249,7 @@ def test_with_too_few_seeds_what_rests_on_them_is_withheld_and_the_rest_is_told(
     said = {lesson.question: lesson.answer for lesson in learn(load_ladder(tmp_path))}
     assert said == {
         "Does any model beat the zero forecast?": "inconclusive", "Simple?": "inconclusive",
-        "What its contrasts say": "inconclusive", "Does sequence learning help?": "withheld",
+        "Its contrasts": "inconclusive", "Does sequence learning help?": "withheld",
     }  # fmt: skip
     page = (compare_studies(tmp_path).out / "report.html").read_text()
     assert "Not judged: LSTM-Raw" in page
@@ -354,7 +354,7 @@ def test_run_all_runs_each_stage_notes_those_whose_package_is_missing_and_ends_w
     assert {given[1:] for given in ran} == {((7, 8, 9), "bf16")}
     assert "stage3" not in shown
     assert shown[:3] == ["stage1", "stage2", "stage4"]
-    assert found.notes[0] == "stage3 was left out: fracast is not installed: pip install 'nextday[foundation]'"
+    assert found.notes[0] == "stage3 was skipped: fracast is not installed: pip install 'nextday[foundation]'"
     assert (found.out / "report.html").is_file()
 
 

@@ -163,10 +163,10 @@ def test_sentences_of_analyses_follow_the_answer_and_many_are_counted(stage):
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        (lambda file: file.unlink(), "is not there"),
+        (lambda file: file.unlink(), "is missing"),
         (lambda file: file.write_text("{"), "Expecting property name"),
-        (lambda file: file.write_text("[]"), "another version"),
-        (lambda file: say(file.parent, "Old.", schema="nextday/verdict/1"), "another version"),
+        (lambda file: file.write_text("[]"), "another schema version"),
+        (lambda file: say(file.parent, "Old.", schema="nextday/verdict/1"), "another schema version"),
         (lambda file: say(file.parent, "Odd.", asked=[{}]), "withheld"),
     ],
 )

@@ -47,7 +47,7 @@ def test_a_study_of_fewer_days_is_named_with_the_counts_and_the_others_are_compa
     ladder = load_ladder(results)
     assert names(ladder) == ["stage1", "stage2"]
     (said,) = [note for note in ladder.notes if note.startswith("mine")]
-    assert said.startswith("mine is not compared: it is of other samples: A in ")
+    assert said.startswith("mine is not compared: it has other samples: A in ")
     assert "has 500 (ticker, origin) pairs, Mine in" in said
     assert "has 480, 480 are in both; run mine again" in said
 
@@ -55,7 +55,7 @@ def test_a_study_of_fewer_days_is_named_with_the_counts_and_the_others_are_compa
 def test_a_study_of_other_bars_is_named_with_the_first_value_that_differs(results):
     write(results / "mine", make_stage(OWN).with_columns(pl.col("actual") + 1e-6))
     (said,) = [note for note in load_ladder(results).notes if note.startswith("mine")]
-    assert "is of other bars: 500 of 500 actual values differ" in said
+    assert "has other bars: 500 of 500 actual values differ" in said
     assert "AAA at 2020-01-01" in said
 
 

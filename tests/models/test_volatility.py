@@ -314,7 +314,7 @@ def test_a_garch_that_never_converges_is_one_line(short, monkeypatch):
     with pytest.raises(
         TrainingError,
         match=r"^GARCH of KO: none of 5 starting values led to a fit \(the optimiser: Iteration limit reached\); "
-        r"leave out the ticker or the variant$",
+        r"drop the ticker or the variant$",
     ):
         fit(Garch(levels=LEVELS), short)
 
@@ -341,7 +341,7 @@ def test_parameters_that_cannot_be_are_no_fit_even_if_arch_says_so(short, monkey
 @pytest.mark.parametrize("kind", MODELS)
 def test_returns_that_are_all_equal_are_one_line(kind):
     with pytest.raises(
-        TrainingError, match=r"^the returns of KO in train and valid are all 0.5: .*leave out the ticker"
+        TrainingError, match=r"^the training and validation returns of KO are all 0.5: .*drop the ticker"
     ):
         fit(kind(levels=LEVELS), cut(np.full(500, 0.5)))
 

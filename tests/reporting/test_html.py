@@ -20,8 +20,8 @@ from reporting.browser import CHROMIUM, screenshot, visit
 
 HOSTILE = ("<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "A&B", "</script>")
 HEADINGS = (
-    "What was asked", "The answer in one picture", "What this study could have seen", "What was run", "Skill of each variant", "Over time: cumulative loss difference", "By ticker",
-    "By year", "Training curves", "Seed spread", "Checks that passed", "Limits", "How to repeat it",
+    "Asked contrasts", "Verdict plot", "Power: what this study could detect", "Setup", "Skill of each variant", "Over time: cumulative loss difference", "By ticker",
+    "By year", "Training curves", "Seed variance", "Passed checks", "Limits", "How to reproduce it",
 )  # fmt: skip
 TICKERS = ("AAA", "BBB", "CCC", "DDD", "EEE", "FFF")  # enough for a table to be sortable
 SKILLS = {"LSTM-Raw": 0.0, "LSTM-OHLCV": 0.1, "LSTM-Feat": 0.2}
@@ -207,7 +207,7 @@ def test_each_contrast_stands_in_one_table_with_its_finding_beside_its_name_and_
             ends = [f"{100 * value:+.3f}" for value in (c.estimate, c.low, c.high, c.equal_low, c.equal_high)]
             assert row[2:5] == [ends[0], f"{ends[1]} to {ends[2]}", f"{ends[3]} to {ends[4]}"]
     assert [row[1] for row in table_of(page, "Asked contrasts")[1:]] == ["help", "help"]
-    assert {row[1] for row in table_of(page, "Not asked: skill")[1:]} <= {"better", "cannot tell", "equal", "withheld"}
+    assert {row[1] for row in table_of(page, "Not asked: skill")[1:]} <= {"better", "inconclusive", "equal", "withheld"}
 
 
 def test_contrasts_with_the_benchmark_that_are_asked_are_not_repeated():
@@ -221,7 +221,7 @@ def test_contrasts_with_the_benchmark_that_are_asked_are_not_repeated():
 
 def test_what_could_be_seen_is_said_of_each_asked_contrast(page):
     comparison = compared(make_forecasts())
-    rows = table_of(page, "What this study could have seen")[1:]
+    rows = table_of(page, "Minimum detectable difference")[1:]
     for row, one in zip(rows, comparison.asked, strict=True):
         assert row[:3] == [f"{one.first} - {one.second}", f"{100 * one.detectable:.3f}", f"{100 * one.equality:.3f}"]
     low, high = sorted(100 * one.detectable for one in comparison.asked)
@@ -247,7 +247,7 @@ def test_a_slow_swing_and_what_is_withheld_are_said_of_their_contrast():
     page = render(forecasts, comparison=changed)
     header, one, two = table_of(page, "Asked contrasts")
     assert header[-1] == "note"
-    assert (one[1], one[-1]) == ("help", "a slow swing explains it as well")
+    assert (one[1], one[-1]) == ("help", "a temporary advantage lasting months would also explain it")
     assert (two[1], two[-1]) == ("withheld", "too few days: 3")
     assert "LSTM-OHLCV - LSTM-Raw is withheld: too few days: 3." in Reader(page).shown
 
@@ -278,7 +278,7 @@ def test_tickers_that_end_early_are_counted():
     forecasts = make_forecasts()
     gone = (pl.col("ticker") == "BBB") & (pl.col("origin") > datetime.date(2020, 12, 1))
     shown = Reader(render(forecasts, comparison=compared(forecasts.filter(~gone)))).shown
-    assert "1 of the 6 tickers ends over 30 days before 2021-03-27." in shown
+    assert "1 of 6 tickers ends more than 30 days before 2021-03-27." in shown
 
 
 def test_tables_plots_and_notices_are_outside_of_scripts_and_nothing_is_loaded(page):
@@ -296,7 +296,7 @@ def test_one_seed_is_shown_whole_with_the_reason_for_no_verdict_on_top():
     shown = Reader(page).shown
     reason = compared(forecasts).withheld
     assert reason
-    assert shown.index(reason) < shown.index("The answer in one picture")
+    assert shown.index(reason) < shown.index("Verdict plot")
     assert {row[1] for row in table_of(page, "Asked contrasts")[1:]} == {"withheld"}, "no finding without a verdict"
     assert Reader(page).tags.count("figure") == 7
 

@@ -23,8 +23,8 @@ def test_the_finding_stands_second_and_says_what_features_do():
     comparison = compared()
     verdict = judge(comparison, subjects=SUBJECTS)
     title, header, *rows, caption = printed(contrasts_table(comparison, verdict))
-    assert title.strip() == "skill, % of the zero forecast's RMSE; margin 0.25; 95 % simultaneous intervals"
-    assert header.split() == ["contrast", "finding", "estimate", "interval", "p", "(adj.)", "could", "see"]
+    assert title.strip() == "skill, % of the zero forecast's RMSE; margin 0.25; simultaneous 95 % CI"
+    assert header.split() == ["contrast", "finding", "estimate", "interval", "p", "(adj.)", "detectable"]
     for row, one, word in zip(rows, comparison.asked, ("hurt", "help"), strict=True):
         figures = f"{100 * one.estimate:+.2f} ({100 * one.low:+.2f} to {100 * one.high:+.2f})"
         assert row.split()[:4] == [one.first, "-", one.second, word]

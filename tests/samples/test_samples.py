@@ -18,7 +18,7 @@ from nextday.study import SplitSettings, Study
 def test_ranges_follow_one_another_and_cover_all_samples(n, train, valid):
     first = int(n * train)
     if min(first, int(n * valid), n - first - int(n * valid)) < 1:
-        with pytest.raises(StudyError, match="the split needs at least one sample each"):
+        with pytest.raises(StudyError, match="the training, validation and test sets need at least one sample each"):
             holdout(n, train=train, valid=valid)
         return
     split = holdout(n, train=train, valid=valid)
@@ -43,7 +43,7 @@ def test_walk_forward_tests_follow_one_another_and_train_grows(n, folds):
 
 
 def test_more_test_ranges_than_samples_are_refused():
-    with pytest.raises(StudyError, match="20 samples at 0.4 and 0.1 give 8, 2 and 10 for 11 test ranges"):
+    with pytest.raises(StudyError, match="20 samples at 0.4 and 0.1 give 8, 2 and 10 for 11 test sets"):
         walk_forward(20, train=0.4, valid=0.1, folds=11)
 
 

@@ -51,7 +51,7 @@ def test_a_run_that_is_stopped_while_it_writes_leaves_no_finished_study(folder, 
     with pytest.raises(KeyboardInterrupt):
         folder.write(b"{}", "", tables())
     assert not folder.is_finished
-    with pytest.raises(OutputError, match="mine does not hold a finished study: manifest.json: is not there; run the"):
+    with pytest.raises(OutputError, match="mine does not contain a finished study: manifest.json: is missing; run the"):
         folder.manifest()
 
 
@@ -65,7 +65,7 @@ def test_a_table_that_was_not_written_is_one_without_rows_and_with_its_columns(f
 def test_a_study_is_none_without_the_tables_that_every_study_has(folder):
     (folder.path / "folds.parquet").unlink()
     with pytest.raises(
-        OutputError, match=r"does not hold a finished study: folds.parquet: is not there; run the study"
+        OutputError, match=r"does not contain a finished study: folds.parquet: is missing; run the study"
     ):
         folder.table("folds", FOLDS)
 
@@ -96,11 +96,11 @@ def test_a_table_of_other_columns_is_refused_in_one_line(folder, rows, says):
 @pytest.mark.parametrize("text", ["", "[]", "{", "3", '{"study": []}', json.dumps(MANIFEST | {"notes": "text"})])
 def test_a_manifest_of_another_form_is_refused_in_one_line(folder, text):
     folder.put("manifest.json", text)
-    with pytest.raises(OutputError, match=r"^[^\n]*mine does not hold a finished study: manifest.json: [^\n]*$"):
+    with pytest.raises(OutputError, match=r"^[^\n]*mine does not contain a finished study: manifest.json: [^\n]*$"):
         folder.manifest()
 
 
 def test_a_refusal_says_what_the_study_is_wanted_for_and_the_way_out(folder):
     place = replace(folder.beside("other"), purpose=" to go by", way_out="name another")
-    with pytest.raises(OutputError, match=r"other does not hold a finished study to go by: .*; name another$"):
+    with pytest.raises(OutputError, match=r"other does not contain a finished study to go by: .*; name another$"):
         place.verdict()

@@ -1,4 +1,4 @@
-"""What studies show beside the verdict: each analysis in a room of its own, behind one record."""
+"""Analyses that supplement the verdict, each in its own package behind one record."""
 
 from nextday.analyses import attention, contexts, probing, regimes, uncertainty
 from nextday.analyses.base import Analysis

@@ -1,4 +1,4 @@
-"""What networks attend to: the share of each lag, by layer and head, beside the same heads before training."""
+"""Attention of networks: the share of each lag, by layer and head, compared with the same heads before training."""
 
 from typing import TYPE_CHECKING
 
@@ -22,7 +22,7 @@ TABLES = {
 
 
 def keep(done: Done) -> Tables:
-    """Lay a network's attention [trained or not, layer, head, lag] out, one row each."""
+    """Convert a network's attention [trained or not, layer, head, lag] to rows."""
     weights = done.fitted.extras.get("attention")
     if weights is None:
         return {}
@@ -32,24 +32,24 @@ def keep(done: Done) -> Tables:
 
 
 def show(finished: Finished) -> Shown:
-    """Draw the attention, where a network attends."""
+    """Draw the attention of networks that have it."""
     table = finished.tables["attention"]
     if table.is_empty():
         return Shown()
-    return Shown(plates=(Plate("attention", "What the networks attend to", lambda: draw(table)),))
+    return Shown(plates=(Plate("attention", "Attention by lag", lambda: draw(table)),))
 
 
 def draw(table: pl.DataFrame) -> "Figure":
-    """Draw how much of its attention each head gives to each lag, beside the same head before training.
+    """Draw the share of attention that each head gives to each lag, before and after training.
 
-    A day of the window has attention 1 to give; a head without preference gives each of ``L`` lags 1 / L.
+    The attention weights of a day sum to 1; a head without preference gives each of ``L`` lags 1 / L.
     """
     lags, heads = table["lag"].n_unique(), table["head"].n_unique()
     variants, depth = list(table["variant"].unique(maintain_order=True)), table["layer"].n_unique()
-    title = "What the networks attend to: attention by lag, averaged over test days and the days that attend"
+    title = "Attention by lag, averaged over test days and over the attending days of the window"
     details = (
         "Solid: mean over trainings, one colour per head. Dotted: untrained heads (control). Structure present in both "
-        f"is not learned. Band: the middle 80 % of trainings. Dashed: 1/{lags}, no preference."
+        f"is not learned. Band: middle 80 % of trainings. Dashed: 1/{lags}, no preference."
     )
     figure = new_figure(max(6.5, 3.4 * len(variants)), 1.2 + 2.5 * depth, title, details)
     panels = figure.subplots(depth, len(variants), sharex=True, sharey=True, squeeze=False)

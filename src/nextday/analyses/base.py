@@ -1,7 +1,7 @@
-"""What an analysis is to the rest of nextday: one record, which the pipeline loops over.
+"""The interface of analyses: one record per analysis, over which the pipeline loops.
 
-An analysis is a guest: it may refuse a study before anything is fitted, keep rows of every fitted unit, do further jobs
-when the units are done, and show what the tables say. It lives in a room of its own and is one entry of ``ANALYSES``.
+An analysis can refuse a study before anything is fitted, keep rows of every fitted unit, run further jobs after the
+units, and present results. It is a package of its own and one entry of ``ANALYSES``.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -48,7 +48,7 @@ Names = Annotated[tuple[str, ...], BeforeValidator(_split), AfterValidator(_each
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """A fitted unit, and the days that it is of."""
+    """A fitted unit and its days."""
 
     plan: Plan
     unit: Unit
@@ -63,7 +63,7 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A finished study as its folder holds it; ``tables`` are its own and those of all analyses."""
+    """A finished study, read from its folder; ``tables`` are its own and those of all analyses."""
 
     folder: Path
     study: Study
@@ -73,7 +73,7 @@ class Finished:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What there is to see of a study beside its verdict.
+    """Results of an analysis for readers.
 
     Attributes
     ----------
@@ -84,9 +84,9 @@ class Shown:
     exhibits
         Tables, for the terminal and the report.
     findings
-        Frames for who goes on in Python, by name.
+        Frames for further use in Python, by name.
     files
-        Further files of the study's folder: what stands behind ``NAME_``, and the content.
+        Further files of the study's folder: the part of the name after ``NAME_``, and the content.
     """
 
     plates: tuple[Plate, ...] = ()
@@ -97,7 +97,7 @@ class Shown:
 
 
 class Fit(Protocol):
-    """Do what an analysis does when the units of a study are fitted, and give its tables."""
+    """Run the further jobs of an analysis after the units are fitted, and return its tables."""
 
     def __call__(
         self, study: Study, panel: Panel, out: Path, store: Store, workers: Engine, *, watch: Watch, fresh: bool
@@ -107,7 +107,7 @@ class Fit(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Analysis:
-    """A diagnostic of some studies.
+    """A diagnostic of studies.
 
     Attributes
     ----------
@@ -116,15 +116,15 @@ class Analysis:
     tables
         Its tables in the study's folder, and their columns.
     settings
-        What a study may set of it.
+        Its settings in a study.
     check
         Refuses a study on a panel, with the folder of all results, before anything is fitted.
     keep
-        Gives rows of one fitted unit, by table; ``variant, ticker, fold, seed`` are filled in where they are missing.
+        Returns rows of one fitted unit, by table; missing columns ``variant, ticker, fold, seed`` are added.
     fit
-        Does further jobs when all units are fitted.
+        Runs further jobs after all units are fitted.
     show
-        Makes of a finished study what there is to see.
+        Returns the results of a finished study for readers.
     """
 
     name: str
@@ -137,29 +137,29 @@ class Analysis:
 
 
 def tables_of(analyses: Iterable[Analysis]) -> dict[str, Schema]:
-    """Give the tables of all analyses and their columns.
+    """Return the tables of all analyses and their columns.
 
     Raises
     ------
     StudyError
-        If two write a table of one name, or one writes a table of the study itself.
+        If two analyses write a table of the same name, or one writes a table of the study itself.
     """
     found: dict[str, Schema] = {}
     for one in analyses:
         for name, schema in one.tables.items():
             if name in found or name in schemas(()):
-                raise StudyError(f"analysis {one.name}: there is a table {name!r} already; name it otherwise")
+                raise StudyError(f"analysis {one.name}: a table {name!r} already exists; choose another name")
             found[name] = schema
     return found
 
 
 def settings_of(study: Study, name: str, kind: type[Own]) -> Own:
-    """Read what a study sets of an analysis.
+    """Read a study's settings of an analysis.
 
     Raises
     ------
     StudyError
-        If a key or a value is none that the analysis knows.
+        If a key or a value is unknown.
     """
     try:
         return kind.model_validate(study.analyses.get(name, {}))
@@ -168,12 +168,12 @@ def settings_of(study: Study, name: str, kind: type[Own]) -> Own:
 
 
 def check(analyses: Sequence[Analysis], study: Study, panel: Panel, out: Path) -> None:
-    """Refuse what cannot be done, before anything is fitted.
+    """Refuse unknown analyses and settings, before anything is fitted.
 
     Raises
     ------
     StudyError
-        If the study names an analysis that is not known, or sets of one what it does not have.
+        If the study names an unknown analysis, or an unknown setting of one.
     """
     tables_of(analyses)  # refuses what is there twice
     known = [one.name for one in analyses]
@@ -189,7 +189,7 @@ def check(analyses: Sequence[Analysis], study: Study, panel: Panel, out: Path) -
 def keep(
     analyses: Sequence[Analysis], plan: Plan, outcomes: Iterable[Outcome], dates: np.ndarray
 ) -> dict[str, pl.DataFrame]:
-    """Gather the rows that analyses keep of each fitted unit, in the plan's order whatever order they finished in."""
+    """Collect the rows that analyses keep of each fitted unit, in the order of the plan."""
     kinds = tables_of(analyses)
     found = {name: [pl.DataFrame(schema=schema)] for name, schema in kinds.items()}
     keepers = [one.keep for one in analyses if one.keep is not None]
@@ -204,7 +204,7 @@ def fit(
     analyses: Iterable[Analysis], study: Study, panel: Panel, out: Path, store: Store, workers: Engine, *,
     watch: Watch, fresh: bool,
 ) -> dict[str, pl.DataFrame]:  # fmt: skip
-    """Do the further jobs of all analyses, one after the other, and give their tables."""
+    """Run the further jobs of all analyses, one after the other, and return their tables."""
     found: dict[str, pl.DataFrame] = {}
     for one in analyses:
         if one.fit is not None:
@@ -213,7 +213,7 @@ def fit(
 
 
 def show(analyses: Iterable[Analysis], finished: Finished) -> Shown:
-    """Put together what all analyses show of a finished study."""
+    """Combine the results of all analyses of a finished study."""
     shown = [one.show(finished) for one in analyses if one.show is not None]
     return Shown(
         plates=tuple(plate for one in shown for plate in one.plates),

@@ -1,4 +1,4 @@
-"""How much history pretrained models want: the loss on valid of every context length that they chose from."""
+"""Context lengths of pretrained models: validation loss of every candidate."""
 
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ TABLES = {"sweep": KEYS | {"context": pl.Int64, "valid_loss": pl.Float64, "chose
 
 
 def keep(done: Done) -> Tables:
-    """Lay out the contexts that a model tried [context, (length, loss)], and mark the one with the least loss."""
+    """Return the candidate contexts of a model [context, (length, loss)], and mark the one with the smallest loss."""
     sweep = done.fitted.extras.get("sweep")
     if sweep is None:
         return {}
@@ -26,19 +26,20 @@ def keep(done: Done) -> Tables:
 
 
 def show(finished: Finished) -> Shown:
-    """Draw the losses by context, where a model chose."""
+    """Draw the losses by context, if a model had a choice."""
     table = finished.tables["sweep"]
     if table.is_empty():
         return Shown()
-    return Shown(plates=(Plate("context", "Loss on valid by context", lambda: draw(table)),))
+    return Shown(plates=(Plate("context", "Validation loss by context length", lambda: draw(table)),))
 
 
 def draw(sweep: pl.DataFrame) -> "Figure":
-    """Draw the loss on valid of each context length that a pretrained model could choose, relative to its best."""
+    """Draw the validation loss of each candidate context length of a pretrained model, relative to its minimum."""
     variants = list(sweep["variant"].unique(maintain_order=True))
-    title = "How much history pretrained models want: loss on valid by context, above the least of the same ticker"
+    title = "Validation loss of pretrained models by context length, above the minimum of the same ticker"
     details = (
-        "Thin: each ticker; bold: their mean. Dots: contexts chosen, by how many tickers. Test was never looked at."
+        "Thin: each ticker; bold: their mean. Dots: chosen contexts, with the number of tickers. The test set is not "
+        "used."
     )
     figure = new_figure(max(6.5, 3.4 * len(variants)), 3.2, title, details)
     least = pl.col("valid_loss").min().over("variant", "ticker", "fold")
@@ -59,7 +60,7 @@ def draw(sweep: pl.DataFrame) -> "Figure":
         ax.set_xticks(mean["context"].to_list(), [f"{context}" for context in mean["context"]])
         ax.set(xlabel="context (sessions)", title=look.label)
         ax.grid(axis="y")
-    figure.axes[0].set_ylabel("loss on valid above the least (%)")
+    figure.axes[0].set_ylabel("validation loss above its minimum (%)")
     return figure
 
 

@@ -1,4 +1,4 @@
-"""``nextday check``: the tests of nextday's own models and features, over a plugin."""
+"""``nextday check``: the conformance tests of models and features, applied to a plugin."""
 
 from typing import Annotated
 
@@ -8,7 +8,7 @@ import typer
 def check(
     plugins: Annotated[list[str], typer.Argument(help="Plugins: files ending in .py, or installed modules.")],
 ) -> None:
-    """Test the models and features of a plugin for leaks, randomness and everything else that nextday relies on."""
+    """Test the models and features of a plugin for leakage, reproducibility and the other assumptions of nextday."""
     from nextday.plugins import load_plugins
     from nextday.testing import faults_of
 

@@ -1,6 +1,7 @@
 """The command line: ``nextday run stage2``.
 
-Every mistake a user can mend is one line and exit status 1; wrong usage is 2, a refuted expectation 3, an undecided 4.
+User errors print one line and exit with status 1, wrong usage with 2, a refuted expectation with 3, an undecided with
+4.
 """
 
 import sys
@@ -49,36 +50,37 @@ def run(
     data: Annotated[str | None, typer.Option(help=f"{SOURCES}.")] = None,
     seeds: Annotated[str | None, typer.Option(help="Seeds of the networks, such as 42,43,44.")] = None,
     folds: Annotated[
-        int | None, typer.Option(help="Walk forward over so many test ranges, fitting again for each.")
+        int | None, typer.Option(help="Number of walk-forward test sets; models are refitted for each.")
     ] = None,
     workers: Annotated[
-        int | None, typer.Option(min=0, help="Processes; the cores unless given; 0 fits in this one.")
+        int | None, typer.Option(min=0, help="Worker processes; default: number of cores; 0: fit in this process.")
     ] = None,
     cluster: Annotated[
-        str | None, typer.Option(metavar="auto|ADDRESS", help="Fit on this Ray cluster, in place of processes.")
+        str | None, typer.Option(metavar="auto|ADDRESS", help="Fit on this Ray cluster instead of local processes.")
     ] = None,
-    device: Annotated[DeviceName, typer.Option(help="Where networks train.")] = DeviceName.auto,
+    device: Annotated[DeviceName, typer.Option(help="Device for training networks.")] = DeviceName.auto,
     precision: Annotated[
         PrecisionName | None,
         typer.Option(
-            help="bf16 rounds what LSTM layers multiply, faster on CPUs with AVX512_BF16; Transformers stay float32."
+            help="bf16: LSTM matrix products with bfloat16 operands, faster on CPUs with AVX512_BF16; Transformers "
+            "use float32."
         ),
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder of all results.")] = Path("results"),
     store: Annotated[
         str | None,
-        typer.Option(metavar="PATH|URL", help="Folder of finished units, or its URL; OUT/NAME/units unless given."),
+        typer.Option(metavar="PATH|URL", help="Folder or URL of finished units; default: OUT/NAME/units."),
     ] = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any key of the study, dotted.")
     ] = None,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Fit finished units again.")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Refit finished units.")] = False,
     ask: AskOption = None,
     expect: ExpectOption = None,
     *,
     bars: dict[str, object],
 ) -> None:
-    """Run a study: fit what is missing, write tables and plots, print the summary."""
+    """Run a study: fit missing units, write tables and plots, print the summary."""
     changes = changes_of(
         settings, bars=bars, data=data, seeds=seeds, folds=folds, precision=precision.value if precision else None
     )
@@ -87,7 +89,7 @@ def run(
     }  # fmt: skip
     if study in {LAST, "all"}:
         if ask or expect:
-            raise StudyError(f"--ask and --expect are about the variants of one study; {study} is several")
+            raise StudyError(f"--ask and --expect need a single study; {study} covers several")
         _climb(study, changes, out, options)
         return
     loaded, expected = load_asking(study, changes, ask, expect, out)
@@ -106,7 +108,7 @@ def run(
 
 @app.command()
 def report(folder: Annotated[Path, typer.Argument(help="A study's folder, such as results/mine.")]) -> None:
-    """Write scores, verdict, plots and report.html anew from a study's tables; nothing is fitted."""
+    """Rewrite scores, verdict, plots and report.html from a study's tables; nothing is fitted."""
     from nextday.pipeline import report as report_study
 
     show_study(report_study(folder))
@@ -118,9 +120,11 @@ app.command()(check)
 
 
 def _climb(study: str, changes: dict[str, object], out: Path, options: dict[str, Any]) -> None:
-    """Run all stages, or compare those that are there, and print the leaderboard and the lessons."""
+    """Run all stages, or compare the existing ones, and print the leaderboard and the lessons."""
     if study == LAST and (changes or options != DEFAULTS):
-        raise StudyError(f"{LAST} compares what is in --out and takes no other option; nextday run all runs the stages")
+        raise StudyError(
+            f"{LAST} compares the studies in --out and takes no other option; nextday run all runs the stages"
+        )
     from nextday.ladder.run import compare, run_all
 
     if study == "all":
@@ -133,7 +137,7 @@ def _climb(study: str, changes: dict[str, object], out: Path, options: dict[str,
 
 
 def _show_ladder(found: "Comparisons") -> None:
-    """Print the leaderboard, each question with its answer, and where the files are."""
+    """Print the leaderboard, each question with its answer, and the folder of the files."""
     from nextday.ladder.page import leaderboard_table
 
     screen = console()
@@ -150,10 +154,10 @@ def _show_ladder(found: "Comparisons") -> None:
 @app.command()
 def bench(
     epochs: Annotated[int, typer.Option(min=1, help="Epochs of each network.")] = 3,
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes; the cores unless given.")] = None,
-    device: Annotated[DeviceName, typer.Option(help="cpu leaves a GPU out.")] = DeviceName.auto,
+    workers: Annotated[int | None, typer.Option(min=1, help="Worker processes; default: number of cores.")] = None,
+    device: Annotated[DeviceName, typer.Option(help="cpu ignores a GPU.")] = DeviceName.auto,
 ) -> None:
-    """Time this machine: units per minute by engine and device, and what studies of several sizes would take."""
+    """Benchmark training throughput on this machine and estimate run times."""
     from nextday.bench import bench_table, measure_engines
 
     screen, timings = console(), []
@@ -165,7 +169,7 @@ def bench(
 
 @app.command("list")
 def list_() -> None:
-    """Show the studies, models, feature sets and features that a study file can name."""
+    """List the studies, models, feature sets and features that a study file can use."""
     from nextday.features import FEATURE_SETS, FEATURES
     from nextday.models import MODELS
 
@@ -181,16 +185,16 @@ def list_() -> None:
 
 
 def main() -> None:
-    """Run the command line; turn a mistake into one line and status 1, wrong usage into 2, Ctrl-C into 130."""
+    """Run the command line; exit with status 1 on a user error, 2 on wrong usage, 130 on Ctrl-C."""
     try:
         status = app(standalone_mode=False)
     except NextdayError as error:
         status = _say(str(error), 1)
     except UsageError as error:
         said = error.format_message()
-        status = _say(f"{said} (nextday --help lists what there is)", 2) if said else 0
+        status = _say(f"{said} (see nextday --help)", 2) if said else 0
     if status == 130:
-        _say("stopped; finished units are kept, the same command goes on from here", 130)
+        _say("stopped; finished units are reused when you run the same command again", 130)
     sys.exit(status if isinstance(status, int) else 0)
 
 

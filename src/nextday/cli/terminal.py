@@ -1,4 +1,4 @@
-"""What a person sees while and after something runs: the console, and progress."""
+"""Output on the terminal: the console, progress, and summaries."""
 
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from nextday.words import plural
 
 if TYPE_CHECKING:
     from nextday.evaluate import Comparison, Verdict
@@ -18,12 +20,12 @@ MOST_CONTRASTS = 40  # rows of its table
 
 
 def console() -> Console:
-    """Give the console; wide where nobody's window limits it."""
+    """Return the console; wide if standard output is not a terminal."""
     return Console(width=None if sys.stdout.isatty() else 140)
 
 
 def watch(outcomes: Iterable[Any], total: int) -> Iterator[Any]:
-    """Show what is done, the time left and the current unit; plain lines where standard error is not a terminal."""
+    """Show progress, the time left and the current unit; plain lines if standard error is not a terminal."""
     screen = Console(stderr=True)
     if not screen.is_terminal:
         yield from _plain(outcomes, total, screen)
@@ -50,7 +52,7 @@ def _plain(outcomes: Iterable[Any], total: int, screen: Console) -> Iterator[Any
 
 
 def show_study(results: "Results", outcomes: Sequence["Outcome"] = ()) -> None:
-    """Print the summary, the verdict, what became of expectations, and where the files are."""
+    """Print the summary, the verdict, the outcomes of expectations, and the folder of the files."""
     from nextday.reporting import exhibit_table, summary_table
 
     study, screen = results.study, console()
@@ -65,9 +67,9 @@ def show_study(results: "Results", outcomes: Sequence["Outcome"] = ()) -> None:
 
 
 def show_verdict(comparison: "Comparison", judged: "Verdict", outcomes: Sequence["Outcome"] = ()) -> None:
-    """Print the headline, what became of expectations, the asked contrasts, context and remarks, on one screen.
+    """Print the headline, the outcomes of expectations, the asked contrasts, context and remarks, on one screen.
 
-    Of very many contrasts the table shows the most significant; remarks, the most important first, fill what is left.
+    Of many contrasts the table shows the most significant; remarks, most important first, fill the rest of the screen.
     """
     from nextday.reporting import contrasts_table
 
@@ -81,7 +83,7 @@ def show_verdict(comparison: "Comparison", judged: "Verdict", outcomes: Sequence
         text = Text(f"- {remark}")
         left -= _height(screen, text)
         if left < 1 and number < len(judged.remarks) - 1:
-            head.append(Text(f"- {len(judged.remarks) - number} more remarks: --json shows all"))
+            head.append(Text(f"- {plural(len(judged.remarks) - number, 'more remark')}: --json shows all"))
             break
         head.append(text)
     for one in head:

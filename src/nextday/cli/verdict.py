@@ -1,4 +1,4 @@
-"""Commands about the answer: before a run what it could tell, and of forecasts made anywhere what they do tell."""
+"""The commands ``plan`` and ``verdict``: power before a run, and the verdict on any forecasts."""
 
 import json
 from pathlib import Path
@@ -29,26 +29,26 @@ def verdict(
         ),
     ],
     benchmark: Annotated[
-        str | None, typer.Option(help="Variant to measure skill against; the zero forecast unless given.")
+        str | None, typer.Option(help="Variant against which skill is measured; default: the zero forecast.")
     ] = None,
     loss: Annotated[
-        str, typer.Option(help="squared, absolute, miss, pinball, or a column that holds a loss.")
+        str, typer.Option(help="squared, absolute, miss (directional error), pinball, or a column with a loss.")
     ] = "squared",
     scale: Annotated[
-        ScaleName, typer.Option(help="predicted divides squared errors by the variance expected for the day.")
+        ScaleName, typer.Option(help="predicted: divide squared errors by the predicted variance of the day.")
     ] = ScaleName.training,
     margin: Annotated[
-        float | None, typer.Option(min=1e-6, help="Differences of skill below it do not matter; 0.01 is 1 %.")
+        float | None, typer.Option(min=1e-6, help="Smaller differences of skill are negligible; 0.01 is 1 %.")
     ] = None,
     pooled: Annotated[
-        str, typer.Option(metavar="A,B", help="Variants of which one network forecasts all tickers.")
+        str, typer.Option(metavar="A,B", help="Variants in which one network forecasts all tickers.")
     ] = "",
-    alpha: Annotated[float, typer.Option(min=1e-4, max=0.4, help="Error rate of all intervals together.")] = 0.05,
+    alpha: Annotated[float, typer.Option(min=1e-4, max=0.4, help="Joint error rate of the intervals.")] = 0.05,
     ask: AskOption = None,
     expect: ExpectOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Compare forecasts that were made anywhere, and answer what is asked of them."""
+    """Compare the forecasts in a table from any source, and answer the asked contrasts."""
     from nextday.evaluate.export import dump
     from nextday.judgement import verdict as judge_table
 
@@ -67,16 +67,18 @@ def verdict(
 
 @takes_bars
 def plan(
-    study: Annotated[str, typer.Argument(help="A study that ships with nextday, or a YAML file.")],
+    study: Annotated[str, typer.Argument(help="A built-in study, or a YAML file.")],
     source: Annotated[
         Path | None,
-        typer.Option("--from", metavar="FOLDER", help="Finished folder to go by; OUT/NAME if there, else a pilot."),
+        typer.Option(
+            "--from", metavar="FOLDER", help="Finished study to extrapolate; default: OUT/NAME, else a pilot."
+        ),
     ] = None,
     data: Annotated[str | None, typer.Option(help="As for run.")] = None,
     seeds: Annotated[str | None, typer.Option(help="Seeds of the networks, such as 42,43,44.")] = None,
-    folds: Annotated[int | None, typer.Option(help="Walk forward over so many test ranges.")] = None,
-    workers: Annotated[int | None, typer.Option(min=0, help="Processes; the cores unless given.")] = None,
-    device: Annotated[DeviceName, typer.Option(help="Where networks train.")] = DeviceName.auto,
+    folds: Annotated[int | None, typer.Option(help="Number of walk-forward test sets.")] = None,
+    workers: Annotated[int | None, typer.Option(min=0, help="Worker processes; default: number of cores.")] = None,
+    device: Annotated[DeviceName, typer.Option(help="Device for training networks.")] = DeviceName.auto,
     out: Annotated[Path, typer.Option(help="Folder of all results.")] = Path("results"),
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any key of the study, dotted.")
@@ -86,7 +88,7 @@ def plan(
     *,
     bars: dict[str, object],
 ) -> None:
-    """Say what a study would take and which differences it could see, before anything long is fitted."""
+    """Estimate the run time and the power of a study before running it."""
     from nextday.planning import plan as plan_study
     from nextday.planning import plan_tables
 

@@ -40,7 +40,7 @@ class Sessions:
         return cls(runs["value"], code, days_of(keys["date"]), start)
 
     def marks(self, *, by_ticker: bool) -> tuple[np.ndarray, np.ndarray]:
-        """Number the sessions, so that later ones of a ticker are larger, and the time before each of them.
+        """Return a number of each session, larger for later ones of a ticker, and that of the time before each.
 
         A value whose number is above the second and not above the first falls on the session.
         """

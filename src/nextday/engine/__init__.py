@@ -1,4 +1,4 @@
-"""Units of work: planned, fitted on local processes or a cluster, kept, collected into the tables of a study."""
+"""Units of work: planned, fitted on local processes or a cluster, stored, and collected into the tables of a study."""
 
 from nextday.engine.catalogs import Catalogs
 from nextday.engine.cluster import open_workers

@@ -1,4 +1,4 @@
-"""What a study can name: the house's own models, features and splits, and what guests bring."""
+"""Everything a study can name: built-in models, features and splits, and those of plugins."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,16 +19,16 @@ RowLoss = Callable[[np.ndarray, np.ndarray], np.ndarray]  # of actual and predic
 
 @dataclass(frozen=True, slots=True)
 class Catalogs:
-    """Names, and what they stand for.
+    """Names and the objects that they stand for.
 
     Attributes
     ----------
     models, features, splits
-        Of the house and of guests.
+        Built-in and from plugins.
     losses
-        Of guests alone: those of the house are the verdict's own.
+        From plugins only: the built-in losses are part of the verdict.
     origins
-        By ``kind name`` the plugin that each guest came with, for messages.
+        Plugin of each registered object, by ``kind name``, for messages.
     """
 
     models: Mapping[str, Model] = field(default_factory=lambda: MappingProxyType(MODELS))
@@ -38,7 +38,7 @@ class Catalogs:
     origins: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
     def where(self, kind: str, name: str) -> str:
-        """Begin a message about a guest: its plugin and a colon; nothing for what is of the house."""
+        """Return the prefix of a message about a plugin's object: the plugin and a colon; empty for built-in ones."""
         origin = self.origins.get(f"{kind} {name}", "")
         return f"{origin}: " if origin else ""
 
@@ -47,22 +47,22 @@ HOUSE = Catalogs()
 
 
 def own_losses(study: Study) -> tuple[str, ...]:
-    """Name the loss of a study that is of a plugin; none where it is one of the house."""
+    """Return the name of a study's plugin loss; None for a built-in one."""
     return () if study.verdict.loss in LOSSES else (study.verdict.loss,)
 
 
 def with_losses(forecasts: pl.DataFrame, catalogs: Catalogs, names: Sequence[str]) -> pl.DataFrame:
-    """Append the losses of plugins, a column each: who reads the table needs no code of theirs.
+    """Append plugin losses as columns, so that readers of the table need no plugin code.
 
     Raises
     ------
     PluginError
-        If a loss is not one finite number a row.
+        If a loss is not one finite number per row.
     """
     actual, predicted = (forecasts[name].to_numpy() for name in ("actual", "predicted"))
     for name in names:
         values = np.asarray(catalogs.losses[name](actual.copy(), predicted.copy()), dtype=np.float64)
         if values.shape != actual.shape or not np.isfinite(values).all():
-            raise PluginError(f"{catalogs.where('loss', name)}loss {name}: expected one finite number a row")
+            raise PluginError(f"{catalogs.where('loss', name)}loss {name}: expected one finite number per row")
         forecasts = forecasts.with_columns(pl.Series(name, values))
     return forecasts

@@ -1,8 +1,8 @@
-"""Units as tasks of a Ray cluster that is already there: the same ``map`` as that of the local ``Workers``.
+"""Units as tasks on an existing Ray cluster: the same ``map`` as that of the local ``Workers``.
 
-Ray decides what runs where. Jobs and results travel as bytes: what a node unpickles is what a local worker reads from
-its pipe, arrays of its own rather than read-only views of Ray's shared memory, and none of that memory is held for
-results that are read.
+Ray schedules the tasks. Jobs and results are sent as bytes: a node unpickles the same data that a local worker reads
+from its pipe, with its own arrays instead of read-only views of Ray's shared memory, and results that were read occupy
+none of that memory.
 """
 
 import logging
@@ -23,6 +23,7 @@ from nextday.engine.plan import code_fingerprint
 from nextday.engine.worker import Task
 from nextday.engine.workers import ALLOCATOR, THREADS, Engine, Workers
 from nextday.errors import StudyError, TrainingError, first_line
+from nextday.words import plural
 
 MakeEngine = Callable[[], AbstractContextManager[Engine]]
 AHEAD = 2  # packs per free place: one that runs, and one that waits for it; no job is made longer before its turn
@@ -47,18 +48,18 @@ class _Pack(Generic[Unit]):
 class _End:
     """That a task gives nothing more: it is done, has failed, or was lost, which another node can make good."""
 
-    why: str = "the task ended before its time"
+    why: str = "the task ended prematurely"
     lost: bool = False
 
 
 class Cluster:
-    """The nodes of a Ray cluster, in place of local processes.
+    """The nodes of a Ray cluster, instead of local processes.
 
     Parameters
     ----------
     address
-        That of its head, such as ``10.0.0.1:6379``, or ``auto`` for the cluster that this machine is a node of. A
-        program that is connected to a cluster already stays with that one.
+        Address of its head, such as ``10.0.0.1:6379``, or ``auto`` for the cluster of which this machine is a node. A
+        program that is already connected keeps its cluster.
     """
 
     def __init__(self, address: str) -> None:
@@ -76,12 +77,12 @@ class Cluster:
         self._end()
 
     def start(self) -> None:
-        """Connect, and see that every node has the same code; ``map`` does so when there is something to fit.
+        """Connect, and check that every node has the same code; ``map`` does so when there is something to fit.
 
         Raises
         ------
         StudyError
-            If Ray is not installed, there is no cluster, or one of its nodes has no nextday, or another.
+            If Ray is not installed, there is no cluster, or a node has no nextday or another version.
         """
         if self._ray:
             return
@@ -108,23 +109,23 @@ class Cluster:
     def map(
         self, units: Iterable[Unit], make_job: Callable[[Unit], Task[Result]]
     ) -> Iterator[tuple[Unit, Result | str, float]]:
-        """Do the jobs of units, on one CPU each, as ``Workers.map`` does."""
+        """Run the jobs of units, on one CPU each, like ``Workers.map``."""
         return self.map_packs(([unit] for unit in units), make_job)
 
     def map_packs(
         self, packs: Iterable[Iterable[Unit]], make_job: Callable[[Unit], Task[Result]], *,
         make_engine: MakeEngine = ONE_BY_ONE, gpus: float = 0,
     ) -> Iterator[tuple[Unit, Result | str, float]]:  # fmt: skip
-        """Do the jobs of each pack of units in one task, and give each result as it comes in.
+        """Run the jobs of each pack of units in one task, and yield each result as it arrives.
 
         Parameters
         ----------
         packs, make_job
-            Units, and what makes the job of one; it is called when there is room for one more task.
+            Units, and a function that makes the job of one; it is called when there is room for one more task.
         make_engine
-            Makes what does the jobs on the node; has to be there by the same name.
+            Makes the engine on the node, where it must exist under the same name.
         gpus
-            What a task needs beside its CPU.
+            GPUs of a task, in addition to its CPU.
         """
         todo, flying = deque(_Pack(dict(enumerate(pack))) for pack in packs), dict[Any, _Pack[Unit]]()
         if todo:
@@ -163,7 +164,7 @@ class Cluster:
         return task.remote(jobs, _code(), make_engine)
 
     def _take(self, task: Any) -> tuple[int, Any, float] | _End:  # noqa: ANN401 - Ray's generator
-        """Give the next result of a task that has one ready, or say that there is none."""
+        """Return the next result of a task that has one ready, or say that there is none."""
         errors = self._ray.exceptions
         try:
             return pickle.loads(self._ray.get(next(task)))
@@ -172,14 +173,14 @@ class Cluster:
         except errors.RayTaskError as error:
             return _End(_cause(error))
         except errors.RayError as error:
-            return _End(f"lost {RETRIES + 1} times: {first_line(error)}", lost=True)
+            return _End(f"lost {plural(RETRIES + 1, 'time')}: {first_line(error)}", lost=True)
 
     def _cancel(self, tasks: Iterable[Any]) -> None:
         for task in tasks:
             self._ray.cancel(task, force=True)
 
     def _room(self, gpus: float) -> int:
-        """Tell how many tasks may be in flight; nodes come and go."""
+        """Return how many tasks may be in flight; nodes come and go."""
         there = self._ray.cluster_resources()
         places = min(there.get("CPU", 0), there.get("GPU", 0) / gpus if gpus else float("inf"))
         return max(1, int(AHEAD * places))
@@ -209,31 +210,31 @@ class Cluster:
             except ray.exceptions.RayError:
                 continue  # the node has gone since
             if code != _code():
-                raise self._refusal(f"node {node} has other code or libraries; install the same as here")
+                raise self._refusal(f"node {node} has different code or libraries; install the same versions as here")
 
     def _refusal(self, what: str) -> StudyError:
         return StudyError(f"--cluster {self._address}: {what}")
 
 
 def open_workers(count: int | None = None, cluster: str | None = None) -> Workers | Cluster:
-    """Give what fits units: local processes, or the cluster at an address.
+    """Return the engine that fits units: local processes, or the cluster at an address.
 
     Raises
     ------
     StudyError
-        If both are asked for.
+        If both are requested.
     """
     if cluster is None:
         return Workers(count)
     if count is not None:
-        raise StudyError("--workers counts processes of this machine, --cluster uses others; give one of them")
+        raise StudyError("--workers sets local processes, --cluster uses a cluster; give only one of them")
     return Cluster(cluster)
 
 
 def _work(jobs: bytes, code: bytes, make_engine: MakeEngine) -> Iterator[bytes]:
     """Do a pack of jobs, on a node; it may have joined the cluster after the others were checked."""
     if code != _code():
-        raise TrainingError("this node has other code or libraries; install the same on all")
+        raise TrainingError("this node has different code or libraries; install the same versions on all")
     tasks = pickle.loads(jobs)
     with make_engine() as pool:
         for done in pool.map(tasks, tasks.__getitem__):
@@ -246,7 +247,7 @@ def _code() -> bytes:
 
 
 def _options(gpus: float = 0) -> dict[str, Any]:
-    """Give the environment of a local worker, which Ray sets before the process starts, and what else all tasks share.
+    """Return the environment of a local worker, set by Ray before the process starts, and other common task options.
 
     A task that asked for no GPU sees none: its result must not depend on the node. Ray repeats no task: it would repeat
     the units of a pack that are done.
@@ -256,7 +257,7 @@ def _options(gpus: float = 0) -> dict[str, Any]:
 
 
 def _cause(error: Any) -> str:  # noqa: ANN401 - Ray's error
-    """Give the line that says what a task died of: the last, as Ray puts a page before what an import says."""
+    """Return the line that says what a task died of: the last, as Ray puts a page before what an import says."""
     return next(filter(None, reversed(str(error.cause).splitlines())), type(error.cause).__name__)
 
 

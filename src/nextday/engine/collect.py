@@ -1,4 +1,4 @@
-"""The forecasts table, the middle of the house: everything to its right reads it and never touches a model."""
+"""The forecasts table: all later steps read it and never use a model."""
 
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -14,15 +14,15 @@ from nextday.storage.tables import FOLDS, KEYS, Schema, schemas
 
 
 def collect(plan: Plan, outcomes: Sequence[Outcome], dates: np.ndarray) -> dict[str, pl.DataFrame]:
-    """Put finished units together in the tables that every study has, in the plan's order whatever finished first.
+    """Collect finished units into the tables of a study, in the order of the plan.
 
     Returns
     -------
     forecasts
         ``variant, ticker, fold, seed, origin, date, actual, predicted``, one row per unit and test sample, and a column
-        per level of the study, missing for variants that forecast a point.
+        per level of the study, missing for variants with point forecasts.
     valid
-        The same on valid, of the variants with quantiles: what these can be calibrated on.
+        The same on the validation set, for variants with quantiles, as input of calibration.
     history
         ``variant, ticker, fold, seed, epoch, train_loss, valid_loss, best``, one row per unit and epoch.
     folds
@@ -31,7 +31,7 @@ def collect(plan: Plan, outcomes: Sequence[Outcome], dates: np.ndarray) -> dict[
     Raises
     ------
     TrainingError
-        If a unit failed: tables on unequal samples would compare nothing.
+        If a unit failed: tables on unequal samples are not comparable.
     """
     kinds = schemas(plan.study.levels)
     tables = {name: [pl.DataFrame(schema=kind)] for name, kind in kinds.items()}
@@ -43,7 +43,7 @@ def collect(plan: Plan, outcomes: Sequence[Outcome], dates: np.ndarray) -> dict[
 
 
 def in_order(plan: Plan, outcomes: Iterable[Outcome]) -> list[tuple[Unit, Fitted]]:
-    """Give units and what became of them in the plan's order; raise as ``collect`` does where one failed."""
+    """Return units and their outcomes in the order of the plan; raise like ``collect`` if one failed."""
     failed, fitted = [], {}
     for outcome in outcomes:
         if outcome.fitted is None:
@@ -53,20 +53,20 @@ def in_order(plan: Plan, outcomes: Iterable[Outcome]) -> list[tuple[Unit, Fitted
     if failed:
         raise TrainingError(
             f"{len(failed)} of {len(plan.units)} units failed; {'; '.join(failed)}; "
-            "the others are kept: mend the cause and run again to fit what is missing"
+            "fix the cause and rerun; finished units are reused"
         )
     return [(unit, fitted[unit]) for unit in plan.units]
 
 
 def whole(rows: pl.DataFrame, unit: Unit, schema: Schema) -> pl.DataFrame:
-    """Give rows of a unit the columns of a table; those that name the unit are filled in where they are missing."""
+    """Convert rows of a unit to the columns of a table; missing columns that name the unit are added."""
     own = dict(zip(KEYS, (unit.variant, unit.ticker, unit.fold, unit.seed), strict=True))
     missing = [pl.lit(own[name]).alias(name) for name in schema if name in own and name not in rows.columns]
     return rows.with_columns(*missing).select(*schema).cast(dict(schema))  # type: ignore[arg-type]  # types of Polars
 
 
 def _rows(plan: Plan, unit: Unit, fitted: Fitted, dates: np.ndarray) -> Iterator[tuple[str, pl.DataFrame]]:
-    """Give what a unit adds to the tables, ticker by ticker."""
+    """Return what a unit adds to the tables, ticker by ticker."""
     folds, levels, model = plan.folds_of(unit), plan.study.levels, plan.models[unit.variant]
     parts = by_fold(folds, "test", fitted.predicted, fitted.quantiles)
     for fold, predicted, quantiles in zip(folds, *parts, strict=True):
@@ -85,13 +85,13 @@ def _rows(plan: Plan, unit: Unit, fitted: Fitted, dates: np.ndarray) -> Iterator
 
 
 def by_fold(folds: Sequence[Fold], part: str, *values: np.ndarray) -> list[list[np.ndarray]]:
-    """Split values per sample [sample, ...] of a part by the folds that it is made of; nothing where there are none."""
+    """Split values per sample [sample, ...] by fold; empty if there are none."""
     ends = np.cumsum([len(fold.y[getattr(fold.split, part)]) for fold in folds])[:-1]
     return [np.split(each, ends) if len(each) else [each] * len(folds) for each in values]
 
 
 def _quantiles(values: np.ndarray, levels: Sequence[float]) -> list[pl.Series | pl.Expr]:
-    """Give quantiles [sample, level] as columns, missing where a model has none."""
+    """Return quantiles [sample, level] as columns, missing where a model has none."""
     if not values.size:
         return [pl.lit(None, pl.Float64).alias(f"q{level}") for level in levels]
     return [pl.Series(f"q{level}", column, pl.Float64) for level, column in zip(levels, values.T, strict=True)]

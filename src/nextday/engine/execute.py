@@ -1,4 +1,4 @@
-"""Fit the units of a plan: read back what is finished, hand the rest to the workers, keep each as it comes in."""
+"""Fit the units of a plan: load finished ones, pass the others to the workers, store each result."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -16,7 +16,7 @@ def _nothing(units: list[Unit]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a unit: its result, or why there is none."""
+    """The outcome of a unit: its result, or the reason of its failure."""
 
     unit: Unit
     fitted: Fitted | None
@@ -28,9 +28,9 @@ class Outcome:
 def execute(
     plan: Plan, store: Store, engine: Engine, *, fresh: bool = False, before: Callable[[list[Unit]], None] = _nothing
 ) -> Iterator[Outcome]:
-    """Yield the outcome of every unit as it finishes; with ``fresh`` finished units are fitted again.
+    """Yield the outcome of every unit as it finishes; with ``fresh`` finished units are refitted.
 
-    ``before`` gets the units that are to be fitted, before the first is.
+    ``before`` is called with the units to fit, before the first one.
     """
     sweep(store.folder)
     keys, remarks = {}, {}

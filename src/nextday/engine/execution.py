@@ -1,4 +1,4 @@
-"""How a study is run, apart from what it says: where, on how many processes, with which finished units."""
+"""Execution settings that are not part of a study: device, processes, and store of finished units."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from nextday.progress import Watch
 
 
 class Options(TypedDict, total=False):
-    """The fields of ``Execution``, as keyword arguments of ``run`` and its kin."""
+    """The fields of ``Execution``, as keyword arguments of ``run`` and similar functions."""
 
     workers: int | None
     cluster: str | None
@@ -21,29 +21,28 @@ class Options(TypedDict, total=False):
 
 
 def silent(outcomes: Iterable[Any], total: int) -> Iterable[Any]:  # noqa: ARG001 - the form of a Watch
-    """Show nothing."""
+    """Display no progress."""
     return outcomes
 
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """How a study is run. None of it changes a forecast, but that a GPU rounds otherwise than a CPU.
+    """Execution settings. They do not change forecasts, except that a GPU rounds differently from a CPU.
 
     Attributes
     ----------
     workers
-        Worker processes; the number of cores unless given; 0 fits in this process.
+        Worker processes; default: number of cores; 0 fits in this process.
     cluster
-        Address of a Ray cluster that fits in their place, or ``auto``.
+        Address of a Ray cluster to use instead, or ``auto``.
     store
-        Folder of finished units, also of several studies, or a URL of it that fsspec knows; ``out/NAME/units`` unless
-        given.
+        Folder or fsspec URL of finished units, which several studies can share; default: ``out/NAME/units``.
     device
-        Where networks train.
+        Device for training networks.
     fresh
-        Fit every unit, finished or not.
+        Refit finished units.
     watch
-        Wraps the stream of outcomes, to show progress; also gets their number.
+        Wraps the stream of outcomes to show progress; also receives their number.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""What was run, on what and with what: enough to repeat it."""
+"""The manifest: settings, data and versions of a run, sufficient to reproduce it."""
 
 import hashlib
 import json
@@ -14,6 +14,7 @@ from nextday.data import Panel
 from nextday.engine.execute import Outcome
 from nextday.engine.plan import POOL
 from nextday.study import Study
+from nextday.words import plural
 
 LIBRARIES = ("nextday", "torch", "numba", "numpy", "polars", "scikit-learn", "statsmodels")
 
@@ -22,10 +23,13 @@ def describe_run(
     study: Study, panel: Panel, outcomes: Sequence[Outcome], checks: dict[str, str], *, started: float, device: str,
     remarks: Sequence[str] = (), inputs: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
 ) -> bytes:  # fmt: skip
-    """Give the manifest as JSON, with the notes a reader should see: sessions dropped, fits that did not converge."""
+    """Return the manifest as JSON, with notes for readers: dropped sessions, fits that did not converge."""
     dropped = {ticker: count for ticker, count in panel.dropped.items() if count}
     notes = [*remarks, *panel.costs, *panel.notes]
-    notes += [f"{ticker}: {count} sessions left out, as not every ticker has them" for ticker, count in dropped.items()]
+    notes += [
+        f"{ticker}: {plural(count, 'session')} dropped because not every ticker has them"
+        for ticker, count in dropped.items()
+    ]
     notes += sorted(
         f"{outcome.unit}: {note}" for outcome in outcomes if outcome.fitted for note in outcome.fitted.notes
     )
@@ -65,7 +69,7 @@ def _cost(outcomes: Sequence[Outcome]) -> dict[str, float]:
 
 
 def fingerprint(bars: pl.DataFrame) -> str:
-    """Digest bars by their values, whatever file they came from; 64 hex digits."""
+    """Hash the values of bars, independently of their file; 64 hex digits."""
     digest = hashlib.sha256()
     for column in bars:
         values = column.to_physical() if column.dtype != pl.String else column

@@ -1,4 +1,4 @@
-"""What a study has to fit: its units, and the job that each of them is."""
+"""The units of a study, and their jobs."""
 
 import hashlib
 import json
@@ -19,15 +19,16 @@ from nextday.samples import Fold, Pool, Samples, Windows, fit_scaler, make_folds
 from nextday.samples.folds import note_gaps
 from nextday.samples.windows import cut_windows
 from nextday.study import LOSSES, Study
+from nextday.words import plural
 
 POOL = "*"
 
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """One training: variant x ticker x fold x seed; ``seed`` is None where the model has no randomness.
+    """One training: variant x ticker x fold x seed; ``seed`` is None for a deterministic model.
 
-    The ticker of a model of all tickers is ``*``.
+    The ticker of a pooled model is ``*``.
     """
 
     variant: str
@@ -42,7 +43,7 @@ class Unit:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Everything a unit's result depends on; a worker needs no more."""
+    """Everything that determines a unit's result; the complete input of a worker."""
 
     model: Forecaster
     train: Samples
@@ -55,12 +56,14 @@ class Job:
         return self.check(self.model.fit_predict(self.train, self.valid, self.test, key=self.key))
 
     def check(self, fitted: Fitted) -> Fitted:
-        """Refuse forecasts that are no numbers, of other days, or quantiles out of order."""
-        if fitted.predicted.shape != (len(self.test),) or not np.isfinite(fitted.predicted).all():
-            raise TrainingError(f"forecasts are not {len(self.test)} finite numbers")
+        """Refuse forecasts that are not finite or have the wrong shape, and quantiles out of order."""
+        if fitted.predicted.shape != (len(self.test),):
+            raise TrainingError(f"forecasts have shape {fitted.predicted.shape}, expected ({len(self.test)},)")
+        if not np.isfinite(fitted.predicted).all():
+            raise TrainingError(f"forecasts are not finite, expected {plural(len(self.test), 'finite value')}")
         for quantiles in (fitted.quantiles, fitted.valid_quantiles):
             if not (np.isfinite(quantiles).all() and (np.diff(quantiles, axis=1) >= 0).all()):
-                raise TrainingError("quantiles are not finite numbers in order")
+                raise TrainingError("quantiles are not finite or not in order")
         return fitted
 
     def arrays(self) -> list[np.ndarray]:
@@ -69,7 +72,7 @@ class Job:
         return [*train.windows.arrays(), train.y, *valid.windows.arrays(), valid.y, *self.test.arrays()]
 
     def fingerprint(self) -> str:
-        """Name the job by its content: inputs, targets, model, settings, seed, code and libraries; 64 hex digits."""
+        """Hash the job's content: inputs, targets, model, settings, seed, code and libraries; 64 hex digits."""
         digest = hashlib.sha256(
             json.dumps([repr(self.model), repr(self.key), self.test.names, self.test.lookback]).encode()
         )
@@ -83,7 +86,7 @@ class Job:
 
 @cache
 def code_fingerprint(*packages: str) -> bytes:
-    """Digest of the code of packages (``models`` turns a job into forecasts), and of the libraries' versions."""
+    """Hash the code of packages (``models`` turns a job into forecasts) and the versions of libraries."""
     digest = hashlib.sha256()
     for package in packages:
         root = Path(str(resources.files("nextday") / package))
@@ -96,7 +99,7 @@ def code_fingerprint(*packages: str) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The units of a study on a panel, and what makes their jobs."""
+    """The units of a study on a panel, with the inputs of their jobs."""
 
     units: tuple[Unit, ...]
     study: Study
@@ -113,7 +116,7 @@ class Plan:
         ]
 
     def job(self, unit: Unit) -> Job:
-        """Cut and scale the inputs of a unit. The targets of its test range stay here."""
+        """Slice and scale the inputs of a unit. The targets of its test set are not included."""
         model = self.models[unit.variant]
         names = self.feature_sets[self.study.variants[unit.variant].features]
         cuts = [self._cut(fold, names, scaled=model.scaled) for fold in self.folds_of(unit)]
@@ -144,9 +147,9 @@ def _pool(cuts: list[tuple[Samples, Samples, Windows]]) -> tuple[Samples, Sample
 
 
 def make_plan(study: Study, panel: Panel, *, device: Device = "cpu", catalogs: Catalogs = HOUSE) -> Plan:
-    """Check a study against a panel and lay out its units, before anything is fitted.
+    """Check a study against a panel and plan its units, before anything is fitted.
 
-    ``catalogs`` are what the study can name.
+    ``catalogs`` contain everything that the study can name.
 
     Raises
     ------
@@ -174,7 +177,7 @@ def make_plan(study: Study, panel: Panel, *, device: Device = "cpu", catalogs: C
 
 
 def inputs_of(plan: Plan, catalogs: Catalogs = HOUSE) -> dict[str, dict[str, str]]:
-    """Say of every feature set that a variant reads which features it holds, and their formulas."""
+    """Return the features and formulas of every feature set that a variant reads."""
     own = plan.features.own
     used = dict.fromkeys(variant.features for variant in plan.study.variants.values())
     return {
@@ -189,9 +192,7 @@ def _check_loss(study: Study, catalogs: Catalogs) -> None:
     if loss not in own and loss not in LOSSES:
         raise StudyError(f"verdict.loss: unknown {loss!r}; known: {', '.join([*LOSSES, *own])}")
     if loss in own and not study.verdict.benchmark:
-        raise StudyError(
-            f"verdict.loss {loss} is of a plugin: name the variant that it is measured against, as verdict.benchmark"
-        )
+        raise StudyError(f"verdict.loss {loss} is a plugin loss: set verdict.benchmark to a variant")
 
 
 def _still(features: Features, folds: list[Fold]) -> tuple[str, ...]:
@@ -201,7 +202,9 @@ def _still(features: Features, folds: list[Fold]) -> tuple[str, ...]:
         values = features.of(fold.ticker, features.names)[fold.origins[fold.split.train]]
         names = [name for name, still in zip(features.names, values.min(0) == values.max(0), strict=True) if still]
         place = f"{fold.ticker} fold {fold.split.fold}" if fold.split.fold else fold.ticker
-        found += [f"feature {name} of {place} never moves in the training range: it tells nothing" for name in names]
+        found += [
+            f"feature {name} of {place} is constant in the training set and carries no information" for name in names
+        ]
     return (*features.notes, *found)
 
 
@@ -221,6 +224,6 @@ def _model_of(
     lacking = [feature for feature in model.needs if feature not in sets[variant.features]]
     if lacking:
         raise StudyError(
-            f"variants.{name}: model {variant.model} needs {lacking[0]}, which {variant.features} does not hold"
+            f"variants.{name}: model {variant.model} needs {lacking[0]}, which {variant.features} does not contain"
         )
     return model

@@ -1,4 +1,4 @@
-"""Rehearse a guest before anything is trained: it forecasts each day, as a number, from what was known that day."""
+"""Rehearse a plugin model before training: each forecast must be finite and depend on earlier days only."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -19,17 +19,17 @@ ROUNDING = 1e-5  # of the forecasts' size: other shapes of a matrix product move
 
 @dataclass(frozen=True, slots=True)
 class Rehearsal:
-    """A small job that is done three times: as it is, with another future, and without a future."""
+    """A small job that runs three times: unchanged, with a different future, and without a future."""
 
     job: Job
 
     def run(self) -> tuple[()]:
-        """Do it.
+        """Run it.
 
         Raises
         ------
         TrainingError
-            If the forecasts are not one finite number a sample, or a day's forecast depends on later days.
+            If the forecasts are not one finite number per sample, or a day's forecast depends on later days.
         """
         first = self.job.run()
         for future in futures(self.job):
@@ -40,7 +40,7 @@ class Rehearsal:
 
 @dataclass(frozen=True, slots=True)
 class Future:
-    """A job whose first ``known`` test days of each ticker are those of another, and what becomes of its later days."""
+    """A job that shares the first ``known`` test days of each ticker with another, and differs in later days."""
 
     job: Job
     known: int
@@ -49,11 +49,11 @@ class Future:
 
     @property
     def leak(self) -> str:
-        """What to say of a model whose forecasts of the first days move."""
-        return f"looks into the future: its forecasts of a day move when later days {self.what}"
+        """Message for a model whose forecasts of the first days change."""
+        return f"uses the future: its forecasts of a day change when later days {self.what}"
 
     def agrees(self, job: Job, first: Fitted, again: Fitted) -> bool:
-        """Tell whether the first days are forecast as in the original job; points and quantiles."""
+        """Return whether the first days have the same forecasts as in the original job; points and quantiles."""
         pairs = [(first.predicted, again.predicted)]
         if first.quantiles.size:
             pairs.append((first.quantiles, again.quantiles))
@@ -65,7 +65,7 @@ class Future:
 
 
 def futures(job: Job) -> tuple[Future, Future]:
-    """Give the job with other test days after the first half of them, and without those."""
+    """Return the job with different test days in the second half, and the job without them."""
     known = len(_parts(job.test)[0]) // 2
     return (
         Future(replace(job, test=rewritten(job.test, known)), known, "change", 0.0),
@@ -74,7 +74,7 @@ def futures(job: Job) -> tuple[Future, Future]:
 
 
 def rehearse(plan: Plan, units: Iterable[Unit], catalogs: Catalogs, engine: Engine) -> None:
-    """Rehearse every guest among the models of units that are to be fitted.
+    """Rehearse every plugin model among the units to fit.
 
     Raises
     ------
@@ -92,21 +92,21 @@ def rehearse(plan: Plan, units: Iterable[Unit], catalogs: Catalogs, engine: Engi
 
 
 def small(job: Job) -> Job:
-    """Cut a job down to a few samples and an epoch."""
+    """Reduce a job to a few samples and one epoch."""
     train = Samples(job.train.windows.cut(-TRAIN), _tails(job.train, -TRAIN))
     valid = Samples(job.valid.windows.cut(-VALID), _tails(job.valid, -VALID))
     return replace(job, model=brief(job.model), train=train, valid=valid, test=job.test.cut(0, TEST))
 
 
 def brief(model: Forecaster, epochs: int = 1) -> Forecaster:
-    """Return the model with a training of few epochs, if it trains."""
+    """Return the model with a training of few epochs, if it is trained by epochs."""
     if not isinstance(model, Network):
         return model
     return replace(model, training=model.training.model_copy(update={"max_epochs": epochs, "patience": epochs}))
 
 
 def rewritten(windows: Windows, known: int, seed: int = 0) -> Windows:
-    """Replace all that comes after the first ``known`` samples of each ticker by noise of its own size."""
+    """Replace everything after the first ``known`` samples of each ticker by noise of the same scale."""
     if isinstance(windows, Pool):
         return Pool.of([rewritten(part, known, seed + at) for at, part in enumerate(windows.parts)])
     rows, after = windows.rows.copy(), (windows.starts[known - 1] + 1 if known else 0) + windows.lookback - 1

@@ -1,8 +1,8 @@
-"""The source of a guest: what is hashed into the name of its units, and what travels to whoever fits them.
+"""Source code of plugins: hashed into the fingerprint of their units, and sent to worker processes.
 
-A guest is a class or a function that is not nextday's own. What it comes to depends on its own source and on that of
-everything of the same author that it uses: those are found by their names, from the class on. So a changed line refits
-the units of the models that use it, and no others.
+A guest is a class or a function from outside nextday. Its results depend on its source and on all source by the same
+author that it uses, which is found by name, starting at the class. A changed line thus refits the units of the models
+that use it, and no others.
 """
 
 import ast
@@ -24,19 +24,19 @@ HOUSE = "nextday"
 
 
 def is_guest(thing: object) -> bool:
-    """Tell whether a class or function came with a plugin, a script or a notebook, rather than with nextday."""
+    """Return whether a class or function comes from a plugin, a script or a notebook, not from nextday."""
     return module_of(thing).partition(".")[0] not in (HOUSE, "builtins")
 
 
 def module_of(thing: object) -> str:
-    """Name the module that a class, a function or a value's class was defined in."""
+    """Return the module in which a class, a function or a value's class is defined."""
     return str(getattr(thing, "__module__", None) or type(thing).__module__)
 
 
 def source_digest(things: Iterable[Any]) -> bytes:
-    """Digest the source of guests and of what they use: nothing for what is nextday's own.
+    """Hash the source of guests and of the code that they use; nothing for nextday's own code.
 
-    Comments and layout do not count. What comes from an installed library counts by the library's version.
+    Comments and formatting are ignored. Installed libraries count by their version.
     """
     linecache.checkcache()
     found: dict[str, str] = {}
@@ -51,7 +51,7 @@ def source_digest(things: Iterable[Any]) -> bytes:
 
 
 def carry_along(things: Iterable[Any]) -> None:
-    """Have guests that are not installed travel by value: a worker or a node then needs no file of theirs."""
+    """Pickle guests that are not installed by value, so that a worker or a node needs none of their files."""
     for name in {module_of(thing) for thing in things if is_guest(thing)}:
         author = _author(name)
         for module in list(sys.modules.values()):
@@ -101,7 +101,7 @@ def _methods(kind: type) -> Iterator[CodeType]:
 
 
 def _parts(code: CodeType) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Give the compiled code of a function and of those within it, and the names they use."""
+    """Return the compiled code of a function and of those within it, and the names they use."""
     inner = [one for one in code.co_consts if isinstance(one, CodeType)]
     constants = [repr(one) for one in code.co_consts if not isinstance(one, CodeType | frozenset)]
     yield f"{code.co_code.hex()} {constants}", code.co_names
@@ -110,7 +110,7 @@ def _parts(code: CodeType) -> Iterator[tuple[str, tuple[str, ...]]]:
 
 
 def _values(thing: Any, names: set[str]) -> Iterator[tuple[str, Any]]:  # noqa: ANN401
-    """Give what names stand for in the module of a class or function, and in the function around it."""
+    """Return what names stand for in the module of a class or function, and in the function around it."""
     kind = thing if isinstance(thing, type | FunctionType) else type(thing)
     module = sys.modules.get(kind.__module__)
     space: Mapping[str, Any] = kind.__globals__ if isinstance(kind, FunctionType) else vars(module) if module else {}

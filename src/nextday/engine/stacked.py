@@ -1,4 +1,4 @@
-"""Fit units of networks together, as stacks on one device; hand all others to worker processes."""
+"""Fit network units together, as stacks on one device; pass all others to worker processes."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -32,16 +32,16 @@ class _Group:
 
 
 class Stacked:
-    """What ``Workers`` is to a study, for a device on which many small networks train as fast as one.
+    """Counterpart of ``Workers`` for a device on which many small networks train as fast as one.
 
     Parameters
     ----------
     workers
-        For what is no network.
+        For units that are not networks.
     device
-        ``cuda``, or ``cpu``, which gains nothing by it and is for tests.
+        ``cuda``; ``cpu`` has no advantage and is for tests.
     slots
-        Most units in a stack at once; what the device's memory holds unless given.
+        Maximum number of units in a stack; default: as many as fit in the device's memory.
     """
 
     def __init__(self, workers: Workers, *, device: str, slots: int | None = None) -> None:
@@ -56,9 +56,9 @@ class Stacked:
         self._workers.__exit__(kind, error, trace)
 
     def map(self, units: Iterable[Any], make_job: Make) -> Fits:
-        """Fit units, and give each as it finishes, with its result or why there is none, and its share of the time.
+        """Fit units, and yield each with its result or the reason of its failure, and its share of the time.
 
-        Networks of the same shape and settings, whatever their inputs, are a stack; jobs are made when it has room.
+        Networks of the same shape and settings, with any inputs, form a stack; jobs are made when it has room.
         """
         stacks, others = _sort(units, make_job)
         for group in stacks:
@@ -109,19 +109,19 @@ class Stacked:
 
 
 def on_gpu() -> Stacked:
-    """Make what fits a pack of units on a node with a GPU."""
+    """Make the engine that fits a pack of units on a node with a GPU."""
     return Stacked(Workers(0), device="cuda")
 
 
 class Packed:
-    """What ``Stacked`` is on one machine, for the GPUs of a cluster: each task is a stack's worth of units.
+    """Counterpart of ``Stacked`` for the GPUs of a cluster: each task is a stack of units.
 
     Parameters
     ----------
     cluster
-        Whose nodes do it; what is no network gets a CPU.
+        The cluster; units that are not networks get a CPU.
     make_engine, gpus
-        What fits a pack on its node, and what it needs; others than a GPU's are for tests.
+        The engine of a pack on its node, and its GPUs; other values are for tests.
     """
 
     def __init__(
@@ -130,7 +130,7 @@ class Packed:
         self._cluster, self._make_engine, self._gpus = cluster, make_engine, gpus
 
     def map(self, units: Iterable[Any], make_job: Make) -> Fits:
-        """Fit units as ``Stacked.map`` does, on all nodes at once."""
+        """Fit units like ``Stacked.map``, on all nodes in parallel."""
         stacks, others = _sort(units, make_job)
         packs = [group.units[at : at + PACK] for group in stacks for at in range(0, len(group.units), PACK)]
         yield from self._cluster.map_packs(packs, make_job, make_engine=self._make_engine, gpus=self._gpus)
@@ -161,7 +161,7 @@ def _group(job: Job, stacks: dict[str, _Group]) -> _Group | None:
 
 
 def choose_engine(workers: Workers | Cluster, device: str) -> Engine:
-    """Give what fits the units of a study: networks in stacks where they train on a GPU."""
+    """Return the engine that fits the units of a study: networks in stacks if they train on a GPU."""
     if device != "cuda":
         return workers
     return Packed(workers) if isinstance(workers, Cluster) else Stacked(workers, device=device)

@@ -1,8 +1,8 @@
-"""Finished units, named by their content: a run goes on where it stopped, and nothing is fitted twice.
+"""Finished units, stored by content: an interrupted run resumes, and nothing is fitted twice.
 
 A unit is two files: ``KEY.safetensors`` with its numbers, and ``KEY.json`` with its facts and the sha256 of both. Each
-is written under another name, synced and renamed (or put where a URL says), the JSON last: a unit without it does not
-exist. Reading runs no code, whoever wrote the folder.
+file is written under a temporary name, synced and renamed (or uploaded to a URL), the JSON last: a unit without JSON
+does not exist. Reading never runs code from the folder.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ GROUPS = ("weights", "extras")  # fields of named arrays: theirs are kept as GRO
 
 
 class Facts(BaseModel):
-    """What the JSON of a unit says; ``sha256`` is of the numbers' file and of the other facts."""
+    """Content of a unit's JSON; ``sha256`` covers the file of numbers and the other facts."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -40,7 +40,7 @@ class Facts(BaseModel):
     sha256: str = ""
 
     def digest(self, content: bytes) -> str:
-        """Digest the numbers together with these facts; 64 hex digits."""
+        """Hash the numbers together with these facts; 64 hex digits."""
         return hashlib.sha256(self.model_dump_json(exclude={"sha256"}).encode() + content).hexdigest()
 
 
@@ -51,7 +51,7 @@ class Store:
     folder: Place
 
     def save(self, key: str, fitted: Fitted, *, label: str) -> None:
-        """Keep a finished unit under the fingerprint of its job."""
+        """Store a finished unit under the fingerprint of its job."""
         arrays = {name: getattr(fitted, name) for name in ARRAYS}
         for group in GROUPS:
             arrays |= {f"{group}.{name}": value for name, value in getattr(fitted, group).items()}
@@ -59,26 +59,26 @@ class Store:
         self._write(key, arrays, facts)
 
     def save_arrays(self, key: str, arrays: Mapping[str, np.ndarray], *, label: str, seconds: float) -> None:
-        """Keep what another kind of job gave, named arrays."""
+        """Store the named arrays of another kind of job."""
         self._write(key, arrays, Facts(unit=label, best_epoch=0, notes=(), seconds=round(seconds, 3)))
 
     def load(self, key: str) -> Fitted | str:
-        """Read a unit back, or say why there is none: nothing if it was never kept, else what became of it.
+        """Load a unit, or return the reason why not: empty if it was never stored.
 
-        A damaged unit is set aside, so that it is fitted again.
+        A damaged unit is renamed, so that it is refitted.
         """
         return self._load(key, _unpack)
 
     def load_arrays(self, key: str) -> Arrays | str:
-        """Read named arrays back, or say why there are none, as ``load`` does."""
+        """Load named arrays, or return the reason why not, like ``load``."""
         return self._load(key, lambda arrays, _: arrays)
 
     def holds(self, key: str) -> bool:
-        """Tell whether something was kept under a key, without reading it."""
+        """Return whether a key exists in the store, without reading its value."""
         return self._paths(key)[1].is_file()
 
     def is_empty(self) -> bool:
-        """Tell whether nothing was ever kept."""
+        """Return whether the store is empty."""
         return next(self.folder.glob("*.json"), None) is None
 
     def _paths(self, key: str) -> tuple[Place, Place]:
@@ -98,13 +98,13 @@ class Store:
             return unpack(*self._read(key))
         except (OSError, ValueError, KeyError, SafetensorError):
             self._set_aside(key)
-            return f"its unit on disk was damaged; set aside as {key[:12]}*.damaged and fitted again"
+            return f"its stored unit was damaged; renamed to {key[:12]}*.damaged and refitted"
 
     def _read(self, key: str) -> tuple[Arrays, Facts]:
         path, facts_path = self._paths(key)
         facts, content = Facts.model_validate_json(facts_path.read_bytes(), strict=True), path.read_bytes()
         if facts.sha256 != facts.digest(content):
-            raise ValueError("the sha256 is another")
+            raise ValueError("the sha256 differs")
         return load(content), facts
 
     def _set_aside(self, key: str) -> None:
@@ -114,7 +114,7 @@ class Store:
             except FileNotFoundError:
                 continue  # never there, or another run was first
             except OSError as error:
-                raise OutputError(f"{path} is damaged and cannot be set aside: {error.strerror}; remove it") from None
+                raise OutputError(f"{path} is damaged and cannot be renamed: {error.strerror}; remove it") from None
 
 
 def _unpack(arrays: Arrays, facts: Facts) -> Fitted:
@@ -128,11 +128,11 @@ def _unpack(arrays: Arrays, facts: Facts) -> Fitted:
 
 
 def open_store(where: Path | str) -> Store:
-    """Open the folder that a user names for finished units, by a path or a URL that fsspec knows.
+    """Open a store of finished units at a path or an fsspec URL.
 
     Raises
     ------
     OutputError
-        If it cannot be written to.
+        If it is not writable.
     """
     return Store(open_folder(locate(where), option="--store"))

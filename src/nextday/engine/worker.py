@@ -1,4 +1,4 @@
-"""The process that fits: its ``main`` reads jobs from standard input and writes results to standard output.
+"""The worker process: ``main`` reads jobs from standard input and writes results to standard output.
 
 It is its own program rather than a ``multiprocessing`` child, so that a user's script needs no ``__main__`` guard.
 """
@@ -23,20 +23,20 @@ LENGTH = 8  # bytes that say how long a job is
 
 
 class Task(Protocol[Result]):
-    """What a worker can do: a value that holds all it needs, and can be pickled."""
+    """Interface of jobs: picklable values that contain all their inputs."""
 
     def run(self) -> Result:
         """Do it."""
 
 
 def fit(job: Task[Result]) -> Result:
-    """Do one job on one thread."""
+    """Run one job on one thread."""
     with one_thread():
         return job.run()
 
 
 def attempt(job: Task[Result]) -> tuple[Result | str, float]:
-    """Do a job; give its result, or say why there is none, and the seconds it took."""
+    """Run a job; return its result or the reason of its failure, and the seconds."""
     start = time.perf_counter()
     try:
         result: Result | str = fit(job)
@@ -46,13 +46,13 @@ def attempt(job: Task[Result]) -> tuple[Result | str, float]:
 
 
 def explain(error: Exception) -> str:
-    """Say why there is no result, in a line; a mistake of nextday's own also leaves its traceback."""
+    """Describe a failure in one line; a bug of nextday also prints its traceback."""
     if isinstance(error, NextdayError):
         return str(error)
     if isinstance(error, ImportError):
-        return f"{type(error).__name__}: {first_line(error)}; whoever fits needs it, too: install it there"
+        return f"{type(error).__name__}: {first_line(error)}; the worker needs it too: install it there"
     if _is_lack_of_memory(error):
-        return "out of memory; fewer workers or a smaller model need less"
+        return "out of memory; use fewer workers or a smaller model"
     traceback.print_exc()
     return f"{type(error).__name__}: {error}"
 
@@ -65,7 +65,7 @@ def _is_lack_of_memory(error: Exception) -> bool:
 
 @contextlib.contextmanager
 def one_thread() -> Iterator[None]:
-    """Set PyTorch to one thread and no denormals, as results must not depend on the machine's cores."""
+    """Set PyTorch to one thread and no denormals, because results must not depend on the number of cores."""
     import torch
 
     before = torch.get_num_threads()
@@ -86,7 +86,7 @@ def _die_with(parent: int) -> None:
 
 
 def main(parent: int) -> None:
-    """Serve jobs until the input ends, or the process ``parent`` does."""
+    """Serve jobs until the input or the process ``parent`` ends."""
     jobs, results = sys.stdin.buffer, os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # a stray print must not end up among the results
     threading.Thread(target=_die_with, args=(parent,), daemon=True).start()
@@ -99,7 +99,7 @@ def main(parent: int) -> None:
 
 
 def send(job: object, stream: IO[bytes]) -> None:
-    """Write a job to a worker, after its length: if it cannot be read there, that job fails and the worker goes on."""
+    """Write a job to a worker, after its length: if it cannot be read there, it fails and the worker continues."""
     content = cloudpickle.dumps(job)
     stream.write(len(content).to_bytes(LENGTH, "big") + content)
     stream.flush()
@@ -107,10 +107,10 @@ def send(job: object, stream: IO[bytes]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Unpacked:
-    """A job as it came: reading it is part of doing it."""
+    """A pickled job: unpickling it is part of running it."""
 
     content: bytes
 
     def run(self) -> Any:  # noqa: ANN401 - whatever the job gives
-        """Read it and do it."""
+        """Unpickle and run it."""
         return pickle.loads(self.content).run()

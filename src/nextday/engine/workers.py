@@ -23,12 +23,12 @@ Result = TypeVar("Result")
 
 
 class Engine(Protocol):
-    """What does the jobs of units."""
+    """Interface of engines, which run the jobs of units."""
 
     def map(
         self, units: Iterable[Any], make_job: Callable[[Any], Any]
     ) -> Iterator[tuple[Any, Any, float]]:  # fmt: skip
-        """Give each unit, the result of its job or why there is none, and seconds."""
+        """Yield each unit, the result of its job or the reason of its failure, and seconds."""
         ...
 
 
@@ -38,8 +38,8 @@ class Workers:
     Parameters
     ----------
     count
-        Number of processes, the cores that this process may use unless given; 0 fits in this process, one unit after
-        another, which a debugger can follow.
+        Number of processes; default: the cores available to this process; 0 fits in this process, one unit after
+        another, which suits a debugger.
     """
 
     def __init__(self, count: int | None = None) -> None:
@@ -52,7 +52,7 @@ class Workers:
         return self
 
     def start(self) -> None:
-        """Start the processes, unless they run; ``map`` does so when there is something to fit."""
+        """Start the processes unless they run; ``map`` does so when there is something to fit."""
         for _ in range(self.count - len(self._all)):
             self._idle.put(self._start())
 
@@ -67,9 +67,9 @@ class Workers:
     def map(
         self, units: Iterable[Unit], make_job: Callable[[Unit], Task[Result]]
     ) -> Iterator[tuple[Unit, Result | str, float]]:
-        """Do the jobs of units, in the order in which they finish; each is made only when a thread is free for it.
+        """Run the jobs of units, yielded in the order of completion; each is made only when a thread is free.
 
-        Gives the unit, its result or why there is none, and seconds.
+        Yields the unit, its result or the reason of its failure, and seconds.
         """
         if not self.count:
             yield from ((unit, *attempt(make_job(unit))) for unit in units)

@@ -1,4 +1,4 @@
-"""One answer per question, in the field's words, and the headline that joins them."""
+"""One answer per question, and the headline that joins them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,6 +7,7 @@ from itertools import groupby
 from nextday.evaluate.ask import Subject
 from nextday.evaluate.contrasts import Comparison, Contrast, relation
 from nextday.evaluate.wording import begin, interval, join, sign_of, the
+from nextday.words import plural
 
 MODELS = {
     "lstm": "LSTM", "gru": "GRU", "transformer": "Transformer", "linear_regression": "linear regression",
@@ -76,7 +77,7 @@ def answer_of(contrast: Contrast, comparison: Comparison, subjects: Mapping[str,
 
 
 def finding_of(contrast: Contrast) -> str:
-    """Judge a contrast by its interval and its margin."""
+    """Return the finding of a contrast, by its interval and its margin."""
     if contrast.withheld:
         return "withheld"
     return {">": "better", "<": "worse", "=": "equal", "?": "cannot tell"}[relation(contrast)]
@@ -98,7 +99,7 @@ def headline_of(answers: Sequence[Answer], comparison: Comparison) -> str:
 
 
 def _spelled(answers: Sequence[Answer]) -> list[str]:
-    """Spell out what is answered, and join what is not."""
+    """Write out what is answered, and join what is not."""
     said, of_features = [], bool(answers and answers[0].model)
     kinds = {"better": ["better"], "worse": ["worse"]} if of_features else {"resolved": ["better", "worse"]}
     for word, findings in kinds.items():
@@ -107,21 +108,33 @@ def _spelled(answers: Sequence[Answer]) -> list[str]:
         said += _counted(len(mine) - MOST_NAMED, word, "more ")
     equal = [one for one in answers if one.finding == "equal"]
     said += [one.sentence for one in equal] if len(equal) <= MOST_NAMED else _counted(len(equal), "equal")
-    whether = "whether " if of_features else ""
-    for finding, start in (("cannot tell", f"cannot tell {whether}"), ("withheld", "withheld: ")):
-        mine = [one for one in answers if one.finding == finding]
-        if len(mine) == 1:
-            said.append(mine[0].sentence)
-        elif mine:
-            names = [one.clause.removeprefix(start) for one in mine[:MOST_NAMED]]
-            more = [f"{len(mine) - MOST_NAMED} more contrasts"] if len(mine) > MOST_NAMED else []
-            said.append(start + join([*names, *more], "or" if finding == "cannot tell" else "and"))
-    return said
+    return said + _open(answers, of_features=of_features) + _withheld(answers)
+
+
+def _open(answers: Sequence[Answer], *, of_features: bool) -> list[str]:
+    """Join the inconclusive answers; one alone keeps its figures."""
+    mine = [one for one in answers if one.finding == "cannot tell"]
+    if len(mine) < 2:
+        return [one.sentence for one in mine]
+    start, end = ("it is inconclusive whether ", "") if of_features else ("", " is inconclusive")
+    names = [one.clause.removeprefix(start).removesuffix(end) for one in mine[:MOST_NAMED]]
+    more = _counted(len(mine) - MOST_NAMED, "inconclusive", "more ")
+    return [f"{start}{join(names, 'or')}" if of_features else f"{join(names)} are inconclusive", *more]
+
+
+def _withheld(answers: Sequence[Answer]) -> list[str]:
+    """Join the withheld answers; one alone keeps its reason."""
+    mine = [one for one in answers if one.finding == "withheld"]
+    if len(mine) < 2:
+        return [one.sentence for one in mine]
+    names = [one.clause.removeprefix("withheld: ") for one in mine[:MOST_NAMED]]
+    more = [plural(len(mine) - MOST_NAMED, "more contrast")] if len(mine) > MOST_NAMED else []
+    return [f"withheld: {join([*names, *more])}"]
 
 
 def _counted(number: int, word: str, more: str = "") -> list[str]:
-    """Say how many contrasts are not spelled out."""
-    return [f"{number} {more}contrast{'s are' if number > 1 else ' is'} {word}"] if number > 0 else []
+    """Count the contrasts that are not named one by one."""
+    return [f"{plural(number, f'{more}contrast')} {'is' if number == 1 else 'are'} {word}"] if number > 0 else []
 
 
 def _of_benchmark(answers: Sequence[Answer], comparison: Comparison) -> list[str]:
@@ -138,7 +151,7 @@ def _of_benchmark(answers: Sequence[Answer], comparison: Comparison) -> list[str
     if len(unknown) == 1:
         said.append(unknown[0].sentence)
     elif unknown:
-        said.append(f"cannot tell whether {_names(unknown, 'or')} beats {bench}")
+        said.append(f"it is inconclusive whether {_names(unknown, 'or')} beats {bench}")
     return said + [one.sentence for one in mine if one.finding == "withheld"]
 
 
@@ -150,20 +163,20 @@ def _names(answers: Sequence[Answer], word: str = "and") -> str:
 
 
 def _of_features(finding: str, first: Subject, second: Subject) -> str:
-    """Say what richer inputs do to a model; against raw returns there is no need to name them."""
+    """Describe what richer inputs do to a model; raw returns are not named."""
     inputs, other = (INPUTS.get(one.inputs, f"{one.inputs} features") for one in (first, second))
     plain = second.role == "raw"
     return {
         "better": f"{inputs} help" if plain else f"{inputs} help beyond {other}",
         "worse": f"{inputs} hurt" if plain else f"{inputs} hurt compared with {other}",
         "equal": f"{inputs} make no difference" if plain else f"{inputs} and {other} are equal",
-        "cannot tell": f"cannot tell whether {inputs} help{'' if plain else f' beyond {other}'}",
+        "cannot tell": f"it is inconclusive whether {inputs} help{'' if plain else f' beyond {other}'}",
         "withheld": f"withheld: whether {inputs} help{'' if plain else f' beyond {other}'}",
     }[finding]
 
 
 def _of_variants(finding: str, contrast: Contrast, comparison: Comparison) -> str:
-    """Say which of two variants is better, the better one first."""
+    """Describe which of two variants is better, the better one first."""
     one, two = contrast.first, contrast.second
     if two == comparison.losses.benchmark:
         bench = the(two)
@@ -171,13 +184,14 @@ def _of_variants(finding: str, contrast: Contrast, comparison: Comparison) -> st
             return f"{one} is identical to {bench}"
         return {
             "better": f"{one} beats {bench}", "worse": f"{one} loses to {bench}", "equal": f"{one} equals {bench}",
-            "cannot tell": f"cannot tell whether {one} beats {bench}", "withheld": f"withheld: {one} against {bench}",
+            "cannot tell": f"it is inconclusive whether {one} beats {bench}",
+            "withheld": f"withheld: {one} against {bench}",
         }[finding]  # fmt: skip
     if contrast.identical:
-        return f"{one} and {two} forecast the same everywhere"
+        return f"{one} and {two} make identical forecasts"
     return {
-        "better": f"{one} is better than {two}", "worse": f"{two} is better than {one}",
-        "equal": f"{one} and {two} are equal", "cannot tell": f"cannot tell {one} from {two}",
+        "better": f"{one} is significantly better than {two}", "worse": f"{two} is significantly better than {one}",
+        "equal": f"{one} and {two} are equal", "cannot tell": f"{one} against {two} is inconclusive",
         "withheld": f"withheld: {one} against {two}",
     }[finding]  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""What a study asks: contrasts named before the run, and what their variants are to the question."""
+"""The contrasts that a study asks, named before the run, and the model and inputs of their variants."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,9 +12,9 @@ RANKS = ("", "raw", "rich", "engineered")  # from poorer to richer
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """One contrast that is asked: skill of ``first`` less that of ``second``, None being the benchmark.
+    """One contrast that is asked: skill of ``first`` minus that of ``second``, where None is the benchmark.
 
-    ``margin`` is that of this contrast alone; None is that of the study.
+    ``margin`` applies to this contrast alone; None means the margin of the study.
     """
 
     first: str
@@ -24,9 +24,9 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What a variant is to the question: a model, the name of its feature set, and the role of that set.
+    """What matters of a variant for the question: its model, the name of its feature set, and the role of that set.
 
-    The role is ``raw``, ``rich`` (raw data beyond returns), ``engineered``, or empty where nothing is known.
+    The role is ``raw``, ``rich`` (raw data beyond returns), ``engineered``, or empty if unknown.
     """
 
     model: str
@@ -37,10 +37,10 @@ class Subject:
 def asked_by(study: Study, feature_sets: Mapping[str, Sequence[str]], others: Collection[str] = ()) -> list[Ask]:
     """List the contrasts that a study asks; without ``verdict.ask``, its ablation.
 
-    That is every pair of variants with one model and equal options whose features differ, richer less poorer: by the
-    roles of their feature sets, else by inclusion, else the later of the file less the earlier. A study without such a
-    pair asks for every variant against the benchmark. Nothing is chosen by looking at results. ``others`` are variants
-    of the study below that a contrast may name too.
+    The ablation is every pair of variants with the same model and equal options whose features differ, richer minus
+    poorer: by the roles of their feature sets, else by inclusion, else the later in the file minus the earlier. A study
+    without such a pair asks for every variant against the benchmark. The choice never depends on results.
+    ``others`` are variants of the study below that a contrast may name too.
 
     Raises
     ------
@@ -53,7 +53,7 @@ def asked_by(study: Study, feature_sets: Mapping[str, Sequence[str]], others: Co
 
 
 def subjects_of(study: Study, feature_sets: Mapping[str, Sequence[str]]) -> dict[str, Subject]:
-    """Say of every variant of a study what it is to the question."""
+    """Return the subject of every variant of a study."""
     found = {}
     for name, variant in study.variants.items():
         found[name] = Subject(variant.model, variant.features, role_of(variant.features, study.roles, feature_sets))
@@ -61,7 +61,7 @@ def subjects_of(study: Study, feature_sets: Mapping[str, Sequence[str]]) -> dict
 
 
 def role_of(name: str, roles: Mapping[str, str], feature_sets: Mapping[str, Sequence[str]]) -> str:
-    """Give the role of a feature set: as declared, of the house's sets as known, else by what it holds."""
+    """Return the role of a feature set: as declared, as known for built-in sets, else by the features it contains."""
     if name in roles or name in HOUSE_ROLES:
         return roles.get(name) or HOUSE_ROLES[name]
     own = set(feature_sets.get(name, ()))

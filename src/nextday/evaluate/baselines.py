@@ -1,4 +1,4 @@
-"""Read other studies back: the baselines and the study below, to set beside a later study."""
+"""Read other finished studies: the baselines and the study below, to compare with a later study."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,7 +16,7 @@ SAME = ("ticker", "origin", "date", "actual")
 
 
 class Neighbour(NamedTuple):
-    """Another finished study, read back: its forecasts and folds, what was run, and how the run went."""
+    """Another finished study: its forecasts and folds, its settings, and its manifest."""
 
     forecasts: pl.DataFrame
     folds: pl.DataFrame
@@ -25,12 +25,12 @@ class Neighbour(NamedTuple):
 
     @property
     def pooled(self) -> tuple[str, ...]:
-        """Variants of which one network forecasts all tickers."""
+        """Variants in which one network forecasts all tickers."""
         return tuple(self.manifest["pooled"])
 
 
 def read_neighbour(folder: StudyFolder) -> Neighbour:
-    """Read a study back, whatever its samples are.
+    """Read a finished study, whatever its samples are.
 
     Raises
     ------
@@ -50,9 +50,9 @@ def load_baselines(folder: Path, forecasts: pl.DataFrame) -> tuple[pl.DataFrame 
     Returns
     -------
     scores
-        As ``score`` gives them, or None where there are no results or they are of other samples.
+        As ``score`` returns them, or None if there are no results or they have other samples.
     note
-        Why there is nothing to compare, or an empty text.
+        Why there is nothing to compare, else empty.
     """
     found, note = load_neighbour(folder, forecasts)
     if found is None:
@@ -64,9 +64,9 @@ def load_baselines(folder: Path, forecasts: pl.DataFrame) -> tuple[pl.DataFrame 
 
 
 def load_neighbour(folder: Path, forecasts: pl.DataFrame) -> tuple[Neighbour | None, str]:
-    """Read another study's folder back, if it forecasts the same samples; else say why not.
+    """Read another study's folder if it forecasts the same samples; else return the reason why not.
 
-    A study that was not run yet is no mistake: nothing is read, and the note is empty.
+    A study that has not been run yet is not an error: nothing is read, and the note is empty.
     """
     theirs = StudyFolder(folder)
     if not theirs.has("forecasts"):
@@ -76,7 +76,7 @@ def load_neighbour(folder: Path, forecasts: pl.DataFrame) -> tuple[Neighbour | N
     except NextdayError as error:
         return None, f"not compared with {folder.name}: {error}"
     if not _samples(found.forecasts).equals(_samples(forecasts)):
-        return None, f"{folder}: the forecasts there are of other days or tickers; run {folder.name} on these"
+        return None, f"{folder}: its forecasts cover other days or tickers; run {folder.name} on the same"
     return found, ""
 
 

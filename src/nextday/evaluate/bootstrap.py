@@ -9,7 +9,7 @@ REMEMBERS = 2 * MIN_BLOCK  # optimal lengths beyond it are those of series that 
 
 
 def optimal_blocks(series: np.ndarray) -> np.ndarray:
-    """Mean block length for each of some daily series, shape [series, date]: its optimal length, at least 5.
+    """Compute the mean block length of each daily series, shape [series, date]: its optimal length, at least 5.
 
     Politis and White (2004), "Automatic block-length selection for the dependent bootstrap", Econometric Reviews 23(1),
     with the correction of Patton, Politis and White (2009). All series at once; ``arch`` is the oracle of its test.
@@ -50,15 +50,15 @@ def _politis_white(series: np.ndarray) -> np.ndarray:
 
 
 def optimal_block(series: np.ndarray) -> float:
-    """Mean block length for some daily series together: the largest of their optimal lengths."""
+    """Compute the mean block length of several daily series together: the largest of their optimal lengths."""
     return float(optimal_blocks(series).max(initial=MIN_BLOCK))
 
 
 def robust_block(lengths: np.ndarray, days: int) -> float:
-    """Mean block length for contrasts: the median of their optimal lengths, and at least ``1.3 sqrt(days)``.
+    """Compute the mean block length of contrasts: the median of their optimal lengths, and at least ``1.3 sqrt(days)``.
 
-    Daily losses can depend on one another for longer than an estimated length shows; long blocks with a t correction
-    for their number cost next to nothing (Lazarus, Lewis, Stock and Watson 2018, "HAR Inference", JBES 36(4), whose
+    Serial dependence of daily losses can last longer than an estimated length shows; long blocks with a t correction
+    for their number cost almost no power (Lazarus, Lewis, Stock and Watson 2018, "HAR Inference", JBES 36(4), whose
     constant this is).
     """
     longest = max(days / 3, 1.0)
@@ -66,9 +66,9 @@ def robust_block(lengths: np.ndarray, days: int) -> float:
 
 
 def resample(dates: int, *, block: float, replicates: int, seed: int) -> np.ndarray:
-    """Count how often each date is drawn, by replicate; shape [replicate, date], each row sums to ``dates``.
+    """Count how often each date is drawn in each replicate; shape [replicate, date], each row sums to ``dates``.
 
-    Blocks start anywhere and have geometric lengths of mean ``block``; the calendar is wrapped around its end.
+    Blocks start at any date and have geometric lengths of mean ``block``; the calendar wraps around at its end.
     Politis and Romano (1994), "The Stationary Bootstrap", JASA 89(428).
     """
     rng = np.random.default_rng(seed)
@@ -86,29 +86,30 @@ def resample(dates: int, *, block: float, replicates: int, seed: int) -> np.ndar
 
 
 def kept(days: int, block: float) -> float:
-    """Share of the variance of a mean of independent days that the stationary bootstrap finds, in expectation."""
+    """Compute the expected ratio of bootstrap variance to true variance for a mean of independent days."""
     lags = np.arange(1, days)
     together = ((1 - lags / days) * (1 - 1 / block) ** lags).sum()  # pairs of days in one block
     return float(1 - (1 + 2 * together) / days) if days > 1 else 1.0
 
 
 def freedom_of(days: int, block: float) -> float:
-    """Degrees of freedom of errors from dates: one less than blocks, at least 2."""
+    """Return the degrees of freedom of the date errors: the number of blocks minus one, at least 2."""
     return max(days / block - 1, 2)
 
 
 def heavy(rng: np.random.Generator, freedom: float, replicates: int) -> np.ndarray:
-    """Draw what makes a normal draw one from a t distribution, shape [replicate, 1]."""
+    """Draw the factors that turn normal draws into t draws, shape [replicate, 1]."""
     return np.sqrt(freedom / rng.chisquare(freedom, (replicates, 1)))
 
 
 def cosine_error(series: np.ndarray) -> np.ndarray:
-    """Standard error of the mean of each daily series, shape [series, date], from its three slowest cosines.
+    """Compute the standard error of the mean of each daily series, [series, date], from its three slowest cosines.
 
     The equal-weighted cosine estimator of the long-run variance, to be read with a t distribution of three degrees of
-    freedom: the mean of the squared projections on ``sqrt(2 / T) cos(pi j (t + 1/2) / T)``, j = 1 .. 3. Wider than
-    the bootstrap's, and right where an advantage itself lasts for months. Lazarus, Lewis, Stock and Watson (2018) take
-    eight; of differences resolved by an advantage that remembers for one to three months, eight let three of four pass.
+    freedom: the mean of the squared projections on ``sqrt(2 / T) cos(pi j (t + 1/2) / T)``, j = 1 .. 3. It is wider
+    than the bootstrap's, and correct where an advantage itself persists for months. Lazarus, Lewis, Stock and Watson
+    (2018) take eight; with eight, three of four differences that are due to an advantage persisting one to three months
+    still pass.
     """
     days = series.shape[1]
     terms = np.arange(1, min(COSINES, days - 1) + 1)[:, None]

@@ -1,4 +1,4 @@
-"""A comparison in parts: skill by ticker, year and seed, over time, and how much any one ticker matters."""
+"""Break a comparison down: skill by ticker, year and seed, over time, and the influence of each ticker."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from nextday.evaluate.losses import Losses, average, loss_named
 
 @dataclass(frozen=True, slots=True)
 class Breakdown:
-    """Skill in parts, in units of skill; what is undefined is NaN.
+    """Skill by group, in units of skill; undefined values are NaN.
 
     Attributes
     ----------
@@ -19,12 +19,12 @@ class Breakdown:
     years, days, by_year
         Calendar years, number of origins in each, skill of shape [variant, year].
     by_seed
-        Per variant the skill of each seed.
+        Skill of each seed, by variant.
     saved
-        Cumulative loss that each variant saves against the benchmark, in shares of the benchmark's whole loss,
-        shape [variant, date].
+        Cumulative loss that each variant saves against the benchmark, as shares of the benchmark's total loss, shape
+        [variant, date].
     contrasts
-        What is asked, then the other contrasts with the benchmark; exploratory pairs are left out.
+        The asked contrasts, then the other contrasts with the benchmark; exploratory pairs are left out.
     left_out
         Each contrast without one ticker, shape [contrast, ticker].
     agree
@@ -43,7 +43,7 @@ class Breakdown:
 
 
 def break_down(comparison: Comparison) -> Breakdown:
-    """Compute the skill by ticker, year and seed, and how much any one ticker matters."""
+    """Compute the skill by ticker, year and seed, and the influence of each ticker."""
     losses = comparison.losses
     present = ~np.isnan(losses.base)
     daily, base = average(losses.grid, axis=1), average(losses.base, axis=0)  # [variant, date], [date]

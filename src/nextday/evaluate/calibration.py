@@ -1,4 +1,4 @@
-"""Is a quantile exceeded as often as it should be: on average, from one day to the next, and through time."""
+"""Calibration of quantile forecasts: unconditional coverage, independence of violations, and coverage over time."""
 
 from itertools import pairwise
 
@@ -12,7 +12,7 @@ from nextday.evaluate.quantiles import UNIT, intervals_of, quantile_rows
 
 
 def kupiec(violations: np.ndarray, days: np.ndarray, level: float) -> np.ndarray:
-    r"""Likelihood ratio of unconditional coverage; ``kupiec_p_value`` has its distribution.
+    r"""Compute the likelihood ratio of unconditional coverage; ``kupiec_p_value`` gives its p-value.
 
     .. math:: LR = 2 \log \frac{\hat p^x (1 - \hat p)^{n - x}}{p^x (1 - p)^{n - x}}, \quad \hat p = x / n
 
@@ -27,13 +27,13 @@ def kupiec(violations: np.ndarray, days: np.ndarray, level: float) -> np.ndarray
 
 
 def kupiec_p_value(violations: np.ndarray, days: np.ndarray, level: float) -> np.ndarray:
-    r"""Exact p-value of Kupiec's test: how probable numbers of violations at least as unlikely are.
+    r"""Compute the exact p-value of Kupiec's test: the probability of violation counts at least as unlikely.
 
     .. math:: P = \sum_{k : LR(k) \ge LR(x)} \binom nk p^k (1 - p)^{n - k}
 
-    The number of violations is binomial if the level is right and days are independent, so nothing needs to be
-    approximated. By the chi-squared distribution the true level of 5 % is rejected, at 5 %, in 7.6 % of samples of 60
-    days, 5.9 % of 250 and 5.5 % of 627; by this one in 4.9, 4.6 and 4.3 %.
+    The number of violations is binomial if the level is right and days are independent, so no approximation is needed.
+    By the chi-squared distribution the true level of 5 % is rejected, at 5 %, in 7.6 % of samples of 60 days, 5.9 % of
+    250 and 5.5 % of 627; by this one in 4.9, 4.6 and 4.3 %.
 
     Parameters
     ----------
@@ -68,11 +68,12 @@ def kupiec_p_value(violations: np.ndarray, days: np.ndarray, level: float) -> np
 
 
 def christoffersen(transitions: np.ndarray) -> np.ndarray:
-    """Likelihood ratio of independence, chi-squared with one degree of freedom if no day tells about the next.
+    """Compute the likelihood ratio of independence, chi-squared with one degree of freedom if days are independent.
 
-    A first-order Markov chain against a constant probability. Where no violation comes before another day, or all days
-    are violations, both are the same and the ratio is 0. It sees violations on two days in a row, and little of those
-    that cluster for months: in 500 days of GARCH with a persistence of 0.97 it rejects a constant quantile in 8 %.
+    A first-order Markov chain against a constant probability. If no violation precedes another day, or all days are
+    violations, both models coincide and the ratio is 0. The test detects violations on consecutive days, but hardly
+    those that cluster over months: in 500 days of GARCH with a persistence of 0.97 it rejects a constant quantile in 8
+    %.
 
     Parameters
     ----------
@@ -113,15 +114,15 @@ def value_at_risk(table: pl.DataFrame, level: float = 0.05) -> pl.DataFrame:
     -------
     ``Days``, ``Violations``, ``Expected``; the likelihood ratios ``kupiec``, ``independence`` and ``conditional``, the
     sum of the two; and their p-values: exact for ``kupiec`` (``kupiec_p_value``), by the chi-squared distribution with
-    1 and 2 degrees of freedom for the others. The rows of tickers are dependent, and so many tests reject somewhere:
-    count them, do not pick. With few expected violations the last two p-values are rough: below 25, that of
-    independence rejects 1 to 3 % of the true models at 5 %, and with 50 it rejects 8 %.
+    1 and 2 degrees of freedom for the others. The rows of tickers are dependent, and some of so many tests reject by
+    chance: count rejections, do not pick one. With few expected violations the last two p-values are rough: below 25,
+    that of independence rejects 1 to 3 % of the true models at 5 %, and with 50 it rejects 8 %.
     """
     rows, levels = quantile_rows(table)
     near = [known for known in levels if abs(known - level) < 1e-9 and known < 0.5]
     if not near:
         lower = ", ".join(str(known) for known in levels if known < 0.5) or "none"
-        raise VerdictError(f"level {level} is no lower quantile of the forecasts table; it has {lower}")
+        raise VerdictError(f"level {level} is not a lower quantile of the forecasts table; lower quantiles: {lower}")
     now = pl.col("fell").sort_by("date")
     pairs = {
         f"{first} then {second}": ((now.shift() == bool(first)) & (now == bool(second))).sum()
@@ -147,7 +148,7 @@ def value_at_risk(table: pl.DataFrame, level: float = 0.05) -> pl.DataFrame:
 
 
 def reliability(table: pl.DataFrame, *, alpha: float = 0.05, replicates: int = 2000, seed: int = 0) -> pl.DataFrame:
-    """Compare how often the actual value is at or below each quantile with the quantile's level.
+    """Compare the frequency of actual values at or below each quantile with the quantile's level.
 
     Returns
     -------
@@ -167,16 +168,17 @@ def reliability(table: pl.DataFrame, *, alpha: float = 0.05, replicates: int = 2
 
 
 def pit_bins(table: pl.DataFrame, *, alpha: float = 0.05, replicates: int = 2000, seed: int = 0) -> pl.DataFrame:
-    r"""Count where actual values fall between the quantiles: the probability integral transform, known to an interval.
+    r"""Count actual values between neighbouring quantiles: the probability integral transform, known up to an interval.
 
-    Bin ``k`` holds what is above quantile ``k`` and at or below the next. Its share should be the difference of levels.
+    Bin ``k`` counts values above quantile ``k`` and at or below the next. Its nominal share is the difference of
+    levels.
 
     .. math:: X = \sum_k (\hat s_k - s_k)^2 / s_k
 
-    Uniformity: Pearson's ``X`` of the shares is held against ``X`` of the draws of their errors, which keep the tickers
-    of a day and the days of a block together (``estimate``); the chi-squared distribution would take all samples as
-    independent. Shares are means over tickers: one ticker too wide and another too narrow can cancel, and
-    ``value_at_risk`` looks at each.
+    Uniformity: Pearson's ``X`` of the shares is compared with ``X`` of bootstrap draws of their errors, which keep the
+    tickers of a day and the days of a block together (``estimate``); the chi-squared distribution would assume that all
+    samples are independent. Shares are means over tickers: a ticker with intervals too wide and one with intervals too
+    narrow can cancel; ``value_at_risk`` tests each ticker.
 
     Returns
     -------
@@ -206,7 +208,7 @@ def pit_bins(table: pl.DataFrame, *, alpha: float = 0.05, replicates: int = 2000
 
 
 def rolling_coverage(table: pl.DataFrame, *, window: int = 250) -> pl.DataFrame:
-    """Follow the coverage of each central interval through time.
+    """Compute the rolling coverage of each central interval.
 
     Returns
     -------
@@ -214,7 +216,7 @@ def rolling_coverage(table: pl.DataFrame, *, window: int = 250) -> pl.DataFrame:
     ``Coverage``, the mean over seeds, tickers and these sessions; none for a variant with fewer.
     """
     if window < 1:
-        raise VerdictError(f"a window of {window} sessions holds nothing; give 1 or more")
+        raise VerdictError(f"the window must be at least 1 session, got {window}")
     rows, levels = quantile_rows(table)
     intervals = intervals_of(levels)
     held = rows.select("variant", "date", *(interval.held.alias(f"{interval.nominal}") for interval in intervals))

@@ -1,7 +1,8 @@
-"""Conformal calibration: shift each quantile by what valid, or the days since, say that it is off.
+"""Conformal calibration: shift each quantile by its error on the validation set, or on the days since.
 
-Neither library fits: crepes 0.9 gives split's shifts but for rounding, and would bring pandas for one sorted column;
-MAPIE 1.6 wraps estimators, not forecasts, and adapts an interval around a point. Neither tracks quantiles through time.
+Existing libraries do not fit: crepes 0.9 computes the shifts of ``split`` up to rounding, but requires pandas for one
+sorted column; MAPIE 1.6 wraps estimators instead of forecasts, and adapts an interval around a point. Neither tracks
+quantiles over time.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,32 +25,33 @@ in 750 days: a true model +0.1 %, constant quantiles in GARCH -2.0 %, deviation 
 def calibrate(forecasts: pl.DataFrame, valid: pl.DataFrame, plans: Mapping[str, tuple[str, str]]) -> pl.DataFrame:
     r"""Append calibrated copies of variants that forecast quantiles.
 
-    A score is ``actual`` less a quantile; each unit (ticker, fold, seed) and level ``a`` is shifted on its own.
+    A score is ``actual`` minus a quantile; each unit (ticker, fold, seed) and level ``a`` has its own shift.
 
-    ``split``: the ``ceil((n + 1) a)``-th smallest of the unit's ``n`` scores in valid, from 0.5 downwards the
+    ``split``: the ``ceil((n + 1) a)``-th smallest of the unit's ``n`` validation scores, from 0.5 downwards the
     ``floor``. If days were exchangeable, at most a share ``a`` would fall below a lower level and at least ``a`` at or
-    below an upper one, so an interval would hold what it says, on average over valid ranges, within 2 / (n + 1).
-    Returns are not exchangeable: their volatility moves. And valid chose the epoch at which a network stopped, so its
-    scores may be a little too small. It is a correction, not a guarantee.
+    below an upper one, so an interval would have its nominal coverage, on average over validation sets, within 2 / (n +
+    1). Returns are not exchangeable, because their volatility changes. The validation set also chose the epoch at which
+    a network stopped, so its scores may be slightly too small. This is a correction, not a guarantee.
 
-    ``adaptive``: starts there, and after each realised day moves against the miss,
+    ``adaptive``: starts from ``split`` and is updated after each realised day,
 
     .. math:: s_a \leftarrow s_a + c_a (a - \mathbf 1\{y \le q_a + s_a\}), \quad c_a = STEP \cdot sd(scores)
 
-    A row knows the outcomes dated up to its origin. Whatever the data, the share of ``T`` days below a level is ``a``
-    up to the way that its shift went, divided by ``c_a T``: right in the long run, if not on any one day.
+    A row uses only outcomes dated up to its origin. Whatever the data, the share of ``T`` days below a level differs
+    from ``a`` by at most the total change of its shift divided by ``c_a T``: correct in the long run, though not on any
+    one day.
 
     The median is not shifted: the error of its shift adds 0.3 % to the squared error of the point forecast with split
-    on 250 days, and 1 % with adaptive, where a day's return has little more to forecast; that would pay for a bias
-    beyond 0.06 standard deviations. The quantiles of a row are sorted in the end: that never raises their mean pinball
-    loss, nor changes how many of them a return exceeds (Chernozhukov et al.).
+    on 250 days, and 1 % with adaptive, for returns that are hardly predictable; that cost is worth paying
+    only for a bias beyond 0.06 standard deviations. Finally, the quantiles of each row are sorted: this never increases
+    their mean pinball loss and never changes how many of them a return exceeds (Chernozhukov et al.).
 
     Parameters
     ----------
     forecasts
         The forecasts table, of the test range.
     valid
-        The same columns, of the valid range; its days are before those of test, unit by unit.
+        The same columns for the validation set; in each unit its days precede those of the test set.
     plans
         New variant's name to the variant it calibrates and the method, of ``METHODS``.
 
@@ -61,8 +63,8 @@ def calibrate(forecasts: pl.DataFrame, valid: pl.DataFrame, plans: Mapping[str, 
     Raises
     ------
     VerdictError
-        If a method is unknown, a name taken, a variant has no quantiles or broken ones, or a unit too few days in
-        valid: 1 / a - 1 for its outermost level.
+        If a method is unknown, a name taken, a variant has no quantiles or broken ones, or a unit has too few
+        validation days: 1 / a - 1 are needed for its outermost level.
 
     References
     ----------
@@ -75,7 +77,7 @@ def calibrate(forecasts: pl.DataFrame, valid: pl.DataFrame, plans: Mapping[str, 
     for name, (of, method) in plans.items():
         where = f"conformal {name!r}"
         if method not in METHODS:
-            raise VerdictError(f"{where}: method {method!r} is none of {', '.join(METHODS)}")
+            raise VerdictError(f"{where}: unknown method {method!r}; known: {', '.join(METHODS)}")
         if name in forecasts["variant"]:
             raise VerdictError(f"{where}: the forecasts table has a variant of that name; choose another")
         known = forecasts.filter(pl.any_horizontal(False, *(pl.col(f"q{level}").is_not_null() for level in levels)))
@@ -97,7 +99,7 @@ def calibrate(forecasts: pl.DataFrame, valid: pl.DataFrame, plans: Mapping[str, 
 
 
 def _units(past: pl.DataFrame, levels: Sequence[float]) -> pl.DataFrame:
-    """Give what each unit learns from valid: its number, ``days`` and last date, and of each level shift and step."""
+    """Return per unit the number of validation ``days``, the last one, and the shift and step of each level."""
     found = {"days": pl.len(), "until": pl.col("date").max()}
     for level in levels:
         scores = (pl.col("actual") - pl.col(f"q{level}").cast(pl.Float64)).sort()  # sums depend on the order of rows
@@ -112,7 +114,7 @@ def _check(unit: pl.DataFrame, levels: Sequence[float], where: str) -> None:
     """Refuse units with too few days in valid, and days out of order."""
     outer = min(levels, key=lambda level: min(level, 1 - level))
     needed = ceil(round(1 / min(outer, 1 - outer), 9)) - 1
-    few = f"valid holds {{days}} days, level {outer} needs at least {needed}; lengthen valid or leave the level out"
+    few = f"the validation set has {{days}} days, level {outer} needs at least {needed}; lengthen it or drop the level"
     for wrong, why in (
         (pl.col("days").fill_null(0) < needed, few),
         (pl.col("until") > pl.col("origin"), "valid goes to {until}, unknown at the origin {origin}; end it there"),
@@ -124,7 +126,7 @@ def _check(unit: pl.DataFrame, levels: Sequence[float], where: str) -> None:
 
 
 def _shifted(rows: pl.DataFrame, unit: pl.DataFrame, levels: Sequence[float], method: str) -> np.ndarray:
-    """Give the calibrated quantiles of one variant's rows, sorted, [row, level]."""
+    """Return the calibrated quantiles of one variant's rows, sorted, [row, level]."""
     quantiles = rows.select(pl.col(f"q{level}").cast(pl.Float64) for level in levels).to_numpy()
     shift, step = (unit.select(f"{what} {level}" for level in levels).to_numpy() for what in ("shift", "step"))
     if method == "split":

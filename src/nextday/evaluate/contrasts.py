@@ -1,4 +1,4 @@
-"""A contrast of skill and all that is known of it; a comparison is several of them, in families."""
+"""Contrasts of skill with their intervals; a comparison is several contrasts, in families."""
 
 import math
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ NORMAL = 1.96  # a two-sided critical value at 5 %; any constant would do
 
 @dataclass(frozen=True, slots=True)
 class Contrast:
-    """Skill of ``first`` less that of ``second``; where ``second`` is the benchmark, the skill of ``first``.
+    """Skill of ``first`` minus that of ``second``; if ``second`` is the benchmark, the skill of ``first``.
 
     Attributes
     ----------
@@ -30,20 +30,20 @@ class Contrast:
     p_value, p_adjusted
         Two-sided, of this contrast alone and adjusted for its family.
     margin
-        Differences below it do not matter, in units of skill.
+        Differences below the margin are irrelevant, in units of skill.
     critical
         Standard errors from the estimate to the farther end of the simultaneous interval.
     detectable
-        Minimum detectable difference: found by the simultaneous test in four studies of five, see ``detectable_of``.
+        Minimum detectable difference of the simultaneous test at 80 % power, see ``detectable_of``.
     slow_error
-        Standard error from the dates by the three slowest cosines, which a lasting advantage hardly fools.
+        Date standard error from the three slowest cosines, which is robust to a persistent advantage.
     swing
-        Resolved by the bootstrap, but the daily differences remember, and a slow swing in favour of one of the two
-        explains the difference as well.
+        Significant by the bootstrap, but the daily differences are persistent, and a temporary advantage of several
+        months would also explain the difference.
     identical
-        The two forecast the same everywhere.
+        Whether both make identical forecasts.
     withheld
-        Why this contrast is not judged; empty if it is.
+        Why the answer to this contrast is withheld; else empty.
     """
 
     first: str
@@ -68,16 +68,16 @@ class Contrast:
 
     @property
     def equality(self) -> float:
-        """Margin at which equality would be shown in four studies of five, were there no difference."""
+        """Margin at which equality would be shown with 80 % power if there were no difference."""
         reach = max(self.equal_high - self.estimate, self.estimate - self.equal_low)
         return reach + EQUAL_80 * self.standard_error
 
     def needs_for_order(self) -> "Needs":
-        """What resolves an order in four studies of five, if the true difference is as estimated."""
+        """Return what makes the difference significant with 80 % power, if it equals the estimate."""
         return self._until(abs(self.estimate) / (self.critical + REACH_80))
 
     def needs_for_equality(self) -> "Needs":
-        """What shows equality in four studies of five, if the true difference is as estimated."""
+        """Return what shows equality with 80 % power, if the difference equals the estimate."""
         share = self.standard_error / self.equality if self.equality else 0.0
         return self._until(max(self.margin - abs(self.estimate), 0.0) * share)
 
@@ -92,25 +92,25 @@ class Contrast:
 
 
 def detectable_of(error: float, critical: float, samples: int, predictable: float) -> float:
-    r"""Difference of skill that the simultaneous test finds in four studies of five.
+    r"""Compute the difference of skill that the simultaneous test detects with 80 % power.
 
     .. math:: \Delta = (c + 1) \sqrt{e^2 + v / n}, \quad \sqrt{v} = R - \sqrt{R^2 - \Delta (2 - \Delta)}
 
-    A difference takes forecasts that move where the other's do not, and these moves are noise as well: at least a
-    variance of ``v``, in units of the returns', if no more than ``R2`` of the returns can be forecast. A difference
-    beyond that is one of the worse forecasts, which move by all that they lose. Without the moves, with 120 days of
-    five tickers, the difference would be found in 66 % of studies and not in 80 (LOG.md).
+    Two variants differ in skill only if their forecasts differ, and these differences add noise: a variance of at least
+    ``v``, in units of the variance of returns, if at most ``R2`` of the returns can be forecast. A larger difference
+    arises from the worse forecasts, whose variance is as large as their loss. Without this noise term, with 120 days of
+    five tickers, the power would be 66 % instead of 80 % (LOG.md).
 
     Parameters
     ----------
     error
-        Standard error of the contrast as it is.
+        Observed standard error of the contrast.
     critical
-        Standard errors that the simultaneous interval reaches.
+        Half-width of the simultaneous interval, in standard errors.
     samples
-        Pairs of ticker and date, taken as independent; 0 leaves the moves out.
+        Pairs of ticker and date, assumed independent; 0 omits the noise term.
     predictable
-        Share of the variance of the returns that can be forecast at most, R2.
+        Largest predictable share of the variance of returns, R2.
     """
     reach = critical + REACH_80
     found = reach * error
@@ -125,7 +125,7 @@ def detectable_of(error: float, critical: float, samples: int, predictable: floa
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """What would settle a contrast, as multiples of what the study has; infinite where nothing would.
+    """The data needed to resolve a contrast, as multiples of the study's; infinite if no amount suffices.
 
     Attributes
     ----------
@@ -144,12 +144,12 @@ class Needs:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Contrasts of some variants in families of their own, and what they rest on.
+    """Contrasts of several variants, in families, and the losses they are computed from.
 
     Attributes
     ----------
     asked
-        What the study asks; their intervals hold for all of them at once.
+        The asked contrasts; their intervals are simultaneous.
     against_benchmark
         Every variant against the benchmark, a family of its own.
     others
@@ -187,12 +187,12 @@ class Comparison:
 
     @property
     def withheld(self) -> str:
-        """Why some contrast is not judged; empty if all are."""
+        """Why the answer to some contrast is withheld; else empty."""
         return next((one.withheld for one in self.contrasts if one.withheld), "")
 
     @property
     def detectable(self) -> float:
-        """Largest minimum detectable difference of what is asked and judged; twins are left out."""
+        """Largest minimum detectable difference of the asked contrasts; withheld and identical ones are left out."""
         known = [one.detectable for one in self.asked if not (one.withheld or one.identical)]
         return max(known, default=math.nan)
 
@@ -200,7 +200,7 @@ class Comparison:
 def relation(contrast: Contrast) -> str:
     """Return ``>`` or ``<`` where the simultaneous interval excludes zero, ``=`` by two one-sided tests, else ``?``.
 
-    A difference that is both resolved and inside the margin is ``=``: it is too small to matter.
+    A difference that is both significant and inside the margin is ``=``: it is too small to be relevant.
     """
     if contrast.identical or (-contrast.margin < contrast.equal_low and contrast.equal_high < contrast.margin):
         return "="

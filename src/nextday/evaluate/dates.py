@@ -1,4 +1,4 @@
-"""Read dates that are text, where they can mean one thing only: a day sorted as text is a day in the wrong place."""
+"""Parse dates given as text, only where they are unambiguous: dates sorted as text are in the wrong order."""
 
 import datetime as dt
 import re
@@ -26,13 +26,13 @@ WAY_OUT = "write dates as YYYY-MM-DD"
 
 @dataclass(frozen=True, slots=True)
 class Days:
-    """What each text of a column means, and a sentence where that had to be inferred."""
+    """The value of each text of a column, and a note if it had to be inferred."""
 
     values: Mapping[str, Point]
     note: str = ""
 
     def expression(self, name: str) -> pl.Expr:
-        """Replace the texts of a column; positions become integers, days without a time of day dates."""
+        """Replace the texts of a column; positions become integers, and days without a time become dates."""
         points, kind = list(self.values.values()), pl.Int64()
         known: list[object] = list(points)
         if points and isinstance(points[0], dt.datetime):
@@ -44,19 +44,19 @@ class Days:
 
 
 def read_days(texts: list[str], name: str) -> Days:
-    """Find what the texts of a column mean: positions, or dates in one notation.
+    """Parse the texts of a column: positions, or dates in one notation.
 
     Raises
     ------
     VerdictError
-        If a text is no date, notations are mixed, or the order of day and month cannot be told.
+        If a text is not a date, notations are mixed, or the order of day and month is ambiguous.
 
     Examples
     --------
     >>> read_days(["3-Jan-2018"], "origin").values
     {'3-Jan-2018': datetime.datetime(2018, 1, 3, 0, 0)}
     >>> read_days(["03/13/2018", "01/02/2018"], "origin").note
-    "origin is read as month/day/year, which '03/13/2018' proves"
+    "origin is read as month/day/year, because of '03/13/2018'"
     """
     kinds: dict[str, list[str]] = {}
     for text in texts:
@@ -71,7 +71,7 @@ def read_days(texts: list[str], name: str) -> Days:
         day_first, proof = _order(texts, name)
         order = "day/month/year" if day_first else "month/day/year"
         values = _read(texts, name, lambda text: _numbered(text, day_first=day_first))
-        return Days(values, f"{name} is read as {order}, which {proof!r} proves")
+        return Days(values, f"{name} is read as {order}, because of {proof!r}")
     return Days(_read(texts, name, READERS[kind]))
 
 
@@ -85,7 +85,7 @@ def _notation(text: str, name: str) -> str:
 
 
 def _order(texts: list[str], name: str) -> tuple[bool, str]:
-    """Tell whether the day comes first, and the text that proves it: one of its numbers is past 12."""
+    """Return whether the day comes first, and the text that proves it: one of its numbers is past 12."""
     parts = {text: YEAR_LAST.fullmatch(text.strip()) for text in texts}
     first = [text for text, found in parts.items() if found and int(found["one"]) > 12]
     second = [text for text, found in parts.items() if found and int(found["two"]) > 12]
@@ -93,7 +93,7 @@ def _order(texts: list[str], name: str) -> tuple[bool, str]:
         raise VerdictError(f"column {name!r} mixes day/month and month/day: {first[0]!r} and {second[0]!r}; {WAY_OUT}")
     if not (first or second):
         raise VerdictError(
-            f"column {name!r}: {texts[0]!r} may be day/month or month/day, and no other row tells which; {WAY_OUT}"
+            f"column {name!r}: {texts[0]!r} may be day/month or month/day, and no other row resolves it; {WAY_OUT}"
         )
     return bool(first), (first or second)[0]
 

@@ -1,4 +1,4 @@
-"""A verdict and all that it rests on as plain values, for JSON; ``verdict.schema.json`` describes them."""
+"""A verdict and its basis as plain values, for JSON; ``verdict.schema.json`` describes them."""
 
 import json
 import math
@@ -16,7 +16,7 @@ SCHEMA_FILE = resources.files("nextday.evaluate") / "verdict.schema.json"
 
 
 def as_dict(comparison: Comparison, verdict: Verdict) -> dict[str, Any]:
-    """Lay out a verdict and all it rests on; numbers that are not finite are missing."""
+    """Return a verdict and its basis as plain values; numbers that are not finite become None."""
     losses = comparison.losses
     return finite({
         "schema": SCHEMA,
@@ -45,12 +45,12 @@ def as_dict(comparison: Comparison, verdict: Verdict) -> dict[str, Any]:
 
 
 def dump(values: dict[str, Any]) -> str:
-    """Write plain values as JSON that every reader takes: no NaN, no Infinity."""
+    """Write plain values as strict JSON, without NaN and Infinity."""
     return json.dumps(finite(values), indent=1, allow_nan=False)
 
 
 def finite(value: Any) -> Any:  # noqa: ANN401 - plain values of any kind
-    """Replace numbers that are not finite by None, however deep they lie; tuples become lists, as in JSON."""
+    """Replace non-finite numbers by None at every depth; tuples become lists, as in JSON."""
     if isinstance(value, dict):
         return {name: finite(one) for name, one in value.items()}
     if isinstance(value, list | tuple):

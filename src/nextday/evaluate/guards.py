@@ -1,4 +1,4 @@
-"""What is wrong with a forecasts table though it can be computed with, one sentence each; errors where it cannot."""
+"""Checks of a forecasts table: a note for each defect that can be worked around, an error for the others."""
 
 from collections.abc import Collection, Mapping, Sequence
 from itertools import pairwise
@@ -9,6 +9,7 @@ import polars as pl
 from nextday.errors import VerdictError
 from nextday.evaluate.losses import Losses
 from nextday.evaluate.quantiles import columns_of
+from nextday.words import plural
 
 PRICE = 0.2  # no ticker's daily returns are all positive with this median
 PERCENT = 0.1  # nor is its typical daily return 10 %
@@ -19,7 +20,7 @@ ENOUGH = 20  # origins; three standard errors of a coin do the rest
 
 
 def known_pooled(pooled: Collection[str], variants: Sequence[str]) -> frozenset[str]:
-    """Strip the names of pooled variants and refuse one that the table has not."""
+    """Strip the names of pooled variants; refuse one that the table does not contain."""
     names = frozenset(name.strip() for name in pooled if name.strip())
     unknown = sorted(names - set(variants))
     if unknown:
@@ -28,7 +29,7 @@ def known_pooled(pooled: Collection[str], variants: Sequence[str]) -> frozenset[
 
 
 def check_actual(actual: np.ndarray, tickers: Sequence[str]) -> str:
-    """Refuse actual values [ticker, date] that are prices; say so where they are percent."""
+    """Refuse actual values [ticker, date] that are prices; return a note if they are in percent."""
     for ticker, row in zip(tickers, actual, strict=True):
         values = row[~np.isnan(row)]
         if len(values) >= 2 and values.min() > 0 and np.median(values) > PRICE:
@@ -42,7 +43,7 @@ def check_actual(actual: np.ndarray, tickers: Sequence[str]) -> str:
 
 
 def typical_size(values: np.ndarray) -> float:
-    """Median size of what is neither missing nor zero; robust against a few wild values."""
+    """Return the median size of values that are neither missing nor zero; robust to a few outliers."""
     sizes = np.abs(values[~np.isnan(values) & (values != 0)])
     return float(np.median(sizes)) if len(sizes) else 0.0
 
@@ -72,7 +73,7 @@ def day(date: object) -> str:
 
 
 def distinct_seeds(variant: str, seeds: Sequence[int | None], *forecasts: np.ndarray) -> tuple[list[int], str]:
-    """Find the seeds that forecast something of their own in arrays [seed, ...], and say which do not."""
+    """Find the seeds whose forecasts [seed, ...] are distinct, and name the others."""
     kept: list[int] = []
     groups: dict[bytes, int] = {}
     for at in range(len(seeds)):
@@ -83,8 +84,8 @@ def distinct_seeds(variant: str, seeds: Sequence[int | None], *forecasts: np.nda
     if len(kept) == len(seeds):
         return kept, ""
     if len(kept) == 1:
-        way_out = f"if {variant} is not random, leave its seed empty"
-        return kept, f"{len(seeds)} seeds of {variant} forecast the same everywhere: they count as one; {way_out}"
+        way_out = f"if {variant} is deterministic, leave its seed empty"
+        return kept, f"all {len(seeds)} seeds of {variant} make identical forecasts and count as one; {way_out}"
     repeated = [str(seed) for at, seed in enumerate(seeds) if at not in kept]
     verb = "repeats the forecasts of another seed" if len(repeated) == 1 else "repeat the forecasts of other seeds"
     noun = "seed" if len(repeated) == 1 else "seeds"
@@ -94,7 +95,7 @@ def distinct_seeds(variant: str, seeds: Sequence[int | None], *forecasts: np.nda
 
 
 def say_crossing(rows: pl.LazyFrame) -> str:
-    """Count the rows whose quantiles cross, and show the first; empty if none does or there are no quantiles."""
+    """Count the rows whose quantiles cross, and name the first; empty if none does or there are no quantiles."""
     names = list(columns_of(rows.head(0).collect()).values())
     crossed = [pl.col(low) > pl.col(high) for low, high in pairwise(names)]
     if not crossed:
@@ -109,13 +110,13 @@ def say_crossing(rows: pl.LazyFrame) -> str:
     low, high = next((a, b) for a, b in pairwise(names) if None not in (first[a], first[b]) and first[a] > first[b])
     where = ", ".join(f"{name} {first[name]}" for name in keys if first[name] is not None)
     return (
-        f"{first['variant']}: quantiles cross in {count} of {total} rows; first: {where}: "
+        f"{first['variant']}: quantiles cross in {count} of {plural(total, 'row')}; first: {where}: "
         f"{low} {first[low]:.4g} > {high} {first[high]:.4g}; sort the quantiles of each row"
     )
 
 
 def agreement(reference: np.ndarray, actual: np.ndarray) -> str | None:
-    """Say to what precision actual values agree; empty where they are equal, None where they do not agree."""
+    """Return the precision to which actual values agree; empty if they are equal, None if they do not agree."""
     known = ~np.isnan(reference)
     one, other = reference[known], actual[known]
     gap = np.abs(one - other)
@@ -134,7 +135,7 @@ def _printed(values: np.ndarray, decimals: int) -> bool:
 
 
 def fineness(rows: pl.LazyFrame) -> pl.DataFrame:
-    """Rank every variant and seed by the precision of its actual values, the finest first, else in order."""
+    """Rank every variant and seed by the precision of its actual values, the most precise first; ties in order."""
     actual = pl.col("actual")
     shortest = [pl.when((actual.round(d) - actual).abs().max() < 1e-12).then(d) for d in DECIMALS]
     single = pl.when((actual.cast(pl.Float32).cast(pl.Float64) == actual).all()).then(50)
@@ -145,8 +146,8 @@ def fineness(rows: pl.LazyFrame) -> pl.DataFrame:
 def check_units(sizes: Mapping[str, Sequence[float]], actual: float, *, refuse: bool) -> str:
     """Find a variant whose forecasts are in percent while those of the others are fractions.
 
-    Every one of its seeds is typically 5 times as large as the actual values, which persistence is not, and 30 to 300
-    times what the others forecast.
+    The typical forecast of every seed is 5 times as large as the actual values, which persistence is not, and 30 to 300
+    times as large as those of the others.
 
     Parameters
     ----------
@@ -155,8 +156,8 @@ def check_units(sizes: Mapping[str, Sequence[float]], actual: float, *, refuse: 
     actual
         That of the actual values.
     refuse
-        Whether to refuse such a table; a study's own forecasts are in the unit of its returns, so there they are just
-        wild.
+        Whether to refuse such a table; a study's own forecasts are in the unit of its returns, so there they are
+        outliers.
     """
     for name, own in sizes.items():
         others = [size for other, each in sizes.items() if other != name for size in each if size > 0]
@@ -169,7 +170,7 @@ def check_units(sizes: Mapping[str, Sequence[float]], actual: float, *, refuse: 
                 f"{np.median(own) / actual:.2g} times the actual values"
             )
             if refuse:
-                raise VerdictError(f"{said}; they look like percent: divide them by 100")
+                raise VerdictError(f"{said}; they look like percent; divide them by 100")
             return said
     return ""
 
@@ -185,17 +186,17 @@ def twins(losses: Losses) -> tuple[tuple[str, ...], ...]:
 def too_good(
     rows: pl.DataFrame | pl.LazyFrame, features: Mapping[str, Collection[str]] | None = None
 ) -> tuple[str, ...]:
-    """Say which variants have a skill that nobody has had on daily returns, and what they alone read.
+    """Name the variants whose skill is implausibly high for daily returns, and the columns that they alone read.
 
-    R2 against the zero forecast above 5 %, or more than 60 % of moving days hit, and beyond three standard errors of a
-    coin. Both are means over tickers and seeds.
+    The limits are an R2 against the zero forecast above 5 %, and more than 60 % of directions correct and beyond three
+    standard errors of a coin toss. Both are means over tickers and seeds.
 
     Parameters
     ----------
     rows
-        A forecasts table as ``prepare`` gives it.
+        A forecasts table as ``prepare`` returns it.
     features
-        Per variant the columns it reads, where they are known.
+        Columns that each variant reads, if known.
     """
     found = _skills(rows.lazy()).with_columns(pl.struct("r2", "hits", "days").alias("skill"))
     bad = {row["variant"]: beyond for row in found.iter_rows(named=True) if (beyond := _beyond(**row["skill"]))}
@@ -206,8 +207,8 @@ def too_good(
         alone = [column for column in read.get(name, ()) if column not in honest]
         carries = f"; it alone reads {', '.join(alone)}" if alone and honest else ""
         said.append(
-            f"Look for a leak first: {name} {' and '.join(beyond)}; daily returns are not known to be that "
-            f"predictable{carries}."
+            f"Check for leakage first: {name} {' and '.join(beyond)}; no such predictability of daily returns is "
+            f"known{carries}."
         )
     return tuple(said)
 
@@ -227,7 +228,7 @@ def _skills(rows: pl.LazyFrame) -> pl.DataFrame:
 
 
 def _beyond(r2: float | None, hits: float | None, days: int) -> list[str]:
-    """Say which of the two skills is beyond what is known, and beyond chance."""
+    """Return which of the two skills is implausible, and beyond chance."""
     said = []
     if days >= ENOUGH and r2 is not None and r2 > max(BEST_R2, 9 / days):
         said.append(f"has an R2 of {100 * r2:.1f} % against the zero forecast")

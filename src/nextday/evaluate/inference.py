@@ -1,4 +1,4 @@
-"""Skill of variants and their differences, with standard errors that know about days and about seeds."""
+"""Skill of variants and its differences, with standard errors for dependent days and for seed variance."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
@@ -21,6 +21,7 @@ from nextday.evaluate.guards import BEST_R2
 from nextday.evaluate.losses import Loss, Losses, loss_named
 from nextday.evaluate.noise import TINY, draw_errors, intervals
 from nextday.evaluate.seeds import Pivot, columns_of, reason_of_seeds, seed_covariance
+from nextday.words import plural
 
 ROUGH = 1000  # replicates, for the sensitivity to the block length
 BLOCKS = 10  # at least, of a contrast's own optimal length
@@ -33,26 +34,26 @@ def compare(  # noqa: PLR0913
 ) -> Comparison:  # fmt: skip
     """Estimate contrasts of skill and their uncertainty.
 
-    Dates are resampled by the stationary bootstrap, one draw of dates for everything, in blocks of at least
-    ``1.3 sqrt(days)``; the bootstrap's shortfall of variance is made good, and draws are those of a t distribution with
-    one degree of freedom less than blocks. Seed variance comes on top by the delta method, see ``seeds``.
+    Dates are resampled by the stationary bootstrap, with the same dates for all tickers, variants and seeds, in blocks
+    of at least ``1.3 sqrt(days)``; the bootstrap's downward bias of variance is corrected, and draws follow a t
+    distribution with one degree of freedom less than blocks. Seed variance is added by the delta method, see ``seeds``.
 
     Parameters
     ----------
     ask
-        Contrasts that are asked; every pair of variants unless given, in alphabetical order.
+        Asked contrasts; default: every pair of variants, in alphabetical order.
     margin
-        Differences of skill below it do not matter; the default of the loss unless given.
+        Differences of skill below it are irrelevant; default: that of the loss.
     alpha
         Error rate of each family of intervals.
     matches
-        Compare these pairs and nothing else, as one family; None is the benchmark.
+        Compare only these pairs, as one family; None is the benchmark.
     explore
-        Variants whose other contrasts are shown beside; all unless given.
+        Variants whose other contrasts are computed too; default: all.
 
     Returns
     -------
-    Families of contrasts: what is asked, all against the benchmark, all other pairs.
+    Families of contrasts: the asked ones, all with the benchmark, all other pairs.
     """
     engine = _Engine(losses, alpha=alpha, replicates=replicates, seed=seed, margin=margin)
     if matches is not None:
@@ -68,11 +69,12 @@ def compare(  # noqa: PLR0913
 
 
 def may_be_best(losses: Losses, *, alpha: float = 0.05, replicates: int = 2000, seed: int = 0) -> dict[str, bool]:
-    """Tell which variants may be the best: those to which no other is significantly better.
+    """Return which variants may be the best: those than which no other is significantly better.
 
     Multiple comparisons with the best (Hsu 1984, "Constrained simultaneous confidence intervals for multiple
-    comparisons with the best", Annals of Statistics 12(3)): each variant against all others, one-sided. It excludes
-    more of the worse ones than two-sided intervals over all pairs, and the best one in at most ``alpha`` of studies.
+    comparisons with the best", Annals of Statistics 12(3)): each variant against all others, one-sided. It excludes "
+        "more of the inferior variants than two-sided intervals over all pairs do, and the best one in at most "
+        "``alpha`` of studies."
     """
     engine = _Engine(losses, alpha=alpha, replicates=replicates, seed=seed, margin=None)
     return {name: len(losses.variants) == 1 or not engine.beaten(name) for name in losses.variants}
@@ -181,7 +183,7 @@ class _Engine:
         return float(ratios[np.argmax(np.abs(np.log(ratios)))]) if len(ratios) else 1.0
 
     def _detectable(self, columns: dict[str, np.ndarray]) -> np.ndarray:
-        """Give the minimum detectable differences of some contrasts."""
+        """Return the minimum detectable differences of some contrasts."""
         samples, share = room_of(self.losses, self.skills)
         both = zip(columns["standard_error"].tolist(), columns["critical"].tolist(), strict=True)
         return np.array([detectable_of(error, critical, samples, share) for error, critical in both])
@@ -192,12 +194,12 @@ class _Engine:
         if reason := reason_of_seeds(used, shape, date_error, seed_error):
             return reason
         if self.days < BLOCKS * own:
-            return f"too few days: {self.days}, at least ten blocks of {own:.0f} days are needed"
+            return f"too few days: {self.days}, at least ten blocks of {plural(round(own), 'day')} are needed"
         return ""
 
 
 def _swings(columns: dict[str, np.ndarray], freedom: float) -> np.ndarray:
-    """Tell where the simultaneous interval excludes zero and that of the slowest cosines, at its level, does not."""
+    """Return where the simultaneous interval excludes zero and that of the slowest cosines, at its level, does not."""
     critical = stdtrit(COSINES, stdtr(freedom, columns["critical"]))
     wide = critical * np.hypot(columns["slow_error"], columns["seed_error"])
     resolved = (columns["low"] > 0) | (columns["high"] < 0)
@@ -205,9 +207,9 @@ def _swings(columns: dict[str, np.ndarray], freedom: float) -> np.ndarray:
 
 
 def room_of(losses: Losses, skills: np.ndarray) -> tuple[int, float]:
-    """Count the pairs of ticker and date, and say which share of the variance can be forecast at most.
+    """Return the number of pairs of ticker and date, and the largest predictable share of the variance.
 
-    That is the most that is known of daily returns, or what the best variant forecasts here; for the squared loss.
+    For the squared loss, that share is the largest known for daily returns, or that of the best variant here.
     """
     if losses.loss != "squared":
         return 0, 1.0
@@ -215,7 +217,7 @@ def room_of(losses: Losses, skills: np.ndarray) -> tuple[int, float]:
 
 
 def slopes_of(loss: Loss, means: np.ndarray) -> np.ndarray:
-    """Derivatives of each variant's skill by all mean losses, the benchmark's last, [variant, column]."""
+    """Compute the derivative of each variant's skill by each mean loss, the benchmark's last, [variant, column]."""
     skill, own = loss.skill, loss.slope(means[:-1], means[-1])
     step = 1e-6 * means[-1]
     of_base = (skill(means[:-1], means[-1] + step) - skill(means[:-1], means[-1] - step)) / (2 * step)
@@ -223,7 +225,7 @@ def slopes_of(loss: Loss, means: np.ndarray) -> np.ndarray:
 
 
 def design_of(asks: Sequence[Ask], at: Mapping[str, int]) -> np.ndarray:
-    """Return the matrix that makes contrasts of skills, [contrast, variant]; the benchmark's skill is 0."""
+    """Return the matrix that maps skills to contrasts, [contrast, variant]; the benchmark's skill is 0."""
     weights = np.zeros((len(asks), len(at)))
     for row, ask in zip(weights, asks, strict=True):
         row[at[ask.first]] += 1

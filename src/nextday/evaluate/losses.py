@@ -1,4 +1,4 @@
-"""Losses of every variant on the same samples, on one grid of variant, ticker and date: what the verdict works on."""
+"""Losses of every variant on the same samples, on one grid of variant, ticker and date: the input of the verdict."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,23 +11,23 @@ ZERO = "zero forecast"
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """How a row is scored, and how two mean losses make a skill.
+    """A loss: the score of a row, and the skill computed from two mean losses.
 
     Attributes
     ----------
     of
-        Maps ``actual, predicted`` to the loss of each row; missing where the row does not count. None for a loss of
-        quantiles, which has a column of its own.
+        Maps ``actual, predicted`` to the loss of each row; missing for rows that do not count. None for the pinball
+        loss, which has its own column.
     skill
-        Maps the mean loss of a variant and that of the benchmark to the skill, higher is better.
+        Maps the mean loss of a variant and that of the benchmark to skill; higher is better.
     slope
         Derivative of ``skill`` by the variant's mean loss.
     scale
-        Column of the folds table that losses of a ticker are divided by, so that no volatile ticker owns the answer.
+        Column of the folds table by which a ticker's losses are divided, so that no volatile ticker dominates.
     margin
         Default margin of equivalence, in units of skill.
     unit
-        What a skill of 0.01 is called.
+        Unit of a skill of 0.01.
     """
 
     of: Callable[[np.ndarray, np.ndarray], np.ndarray] | None
@@ -44,12 +44,12 @@ def _miss(actual: np.ndarray, predicted: np.ndarray) -> np.ndarray:
 
 
 def ratio(loss: np.ndarray, base: np.ndarray) -> np.ndarray:
-    """Skill of a loss that is measured in its own units."""
+    """Compute the skill of a loss that has units of its own."""
     return 1 - loss / base
 
 
 def ratio_slope(loss: np.ndarray, base: np.ndarray) -> np.ndarray:
-    """Derivative of ``ratio`` by the loss."""
+    """Compute the derivative of ``ratio`` with respect to the loss."""
     return -np.ones_like(loss) / base
 
 
@@ -66,7 +66,7 @@ LOSSES: dict[str, Loss] = {
     ),
     "miss": Loss(
         _miss, lambda loss, base: base - loss, lambda loss, base: -np.ones_like(loss + base),
-        None, 0.01, "pp of days hit",
+        None, 0.01, "pp of directional accuracy",
     ),
     "pinball": Loss(None, ratio, ratio_slope, "train_deviation", 0.005, "% of the benchmark's pinball loss"),
 }  # fmt: skip
@@ -83,7 +83,7 @@ class Cells:
     mean
         Loss averaged over seeds, shape [ticker, date].
     seeds
-        Its seeds, each of which forecasts something of its own; empty for a model without randomness.
+        Its seeds with distinct forecasts; empty for a deterministic model.
     by_seed
         Time-averaged loss of each seed and ticker, shape [seed, ticker]; one row where there are no seeds.
     daily_by_seed
@@ -108,15 +108,15 @@ class Losses:
     Attributes
     ----------
     loss, benchmark
-        Names of the loss, and of what skill is measured against.
+        Names of the loss and of the benchmark.
     variants, tickers, dates
-        Names along the axes; ``dates`` are origins.
+        Labels of the axes; ``dates`` are origins.
     grid
-        Loss averaged over seeds, shape [variant, ticker, date]; NaN where there is no sample or it does not count.
+        Loss averaged over seeds, shape [variant, ticker, date]; NaN where no sample exists or counts.
     base
         Loss of the benchmark, shape [ticker, date].
     seeds
-        Per variant its seeds, those that forecast the same counted once; empty for a model without randomness.
+        Seeds of each variant, identical ones counted once; empty for a deterministic model.
     by_seed
         Per variant the time-averaged loss of each seed and ticker, shape [seed, ticker].
     daily_by_seed
@@ -124,20 +124,20 @@ class Losses:
     index_hash
         Digest of the common (ticker, origin) pairs.
     pooled
-        Per variant whether one network forecasts all tickers, so that a seed's luck is one for all of them.
+        Whether one network of a variant forecasts all tickers, so that its seed errors are shared by all of them.
     base_cells
-        The benchmark's losses by seed, as those of the variants.
+        The benchmark's losses by seed, like those of the variants.
     base_pooled
         Whether the benchmark is one network for all tickers.
     scale
-        What losses are divided by: ``training`` (a moment of the ticker's training returns), ``table`` (the mean loss
+        The divisor of the losses: ``training`` (a moment of the ticker's training returns), ``table`` (the mean loss
         of the zero forecast in the table), ``predicted`` (the variance expected at each origin) or ``none``.
     penalty
-        For the squared loss ``predicted ** 2`` on the same scale, the price of forecasting anything but zero; None
-        unless asked for. Loss = loss of the zero forecast + penalty - signal, the signal being twice actual times
+        For the squared loss ``predicted ** 2`` on the same scale, the cost of forecasts that differ from zero; None
+        unless requested. Loss = loss of the zero forecast + penalty - signal, the signal being twice actual times
         predicted.
     notes
-        What was noticed while the table was read, one sentence each.
+        Notes on the table, one sentence each.
     """
 
     loss: str
@@ -165,17 +165,17 @@ def loss_named(name: str) -> Loss:
 
 
 def seed_counts(losses: Losses) -> dict[str, int]:
-    """Count the seeds of every variant and of the benchmark; 0 for those without randomness."""
+    """Count the seeds of every variant and of the benchmark; 0 for deterministic ones."""
     of_benchmark = len(losses.base_cells.seeds) if losses.base_cells else 0
     return dict(zip(losses.variants, map(len, losses.seeds), strict=True)) | {losses.benchmark: of_benchmark}
 
 
 def average(values: np.ndarray, *, axis: int) -> np.ndarray:
-    """Mean of what is not NaN, NaN where all is."""
+    """Compute the mean of values that are not NaN; NaN if all are."""
     count = (~np.isnan(values)).sum(axis=axis)
     return np.nansum(values, axis=axis) / np.where(count > 0, count, np.nan)
 
 
 def unit_of(losses: Losses) -> str:
-    """Say what a skill of 0.01 is called."""
+    """Return the name of the unit of skill."""
     return loss_named(losses.loss).unit

@@ -22,9 +22,9 @@ METRICS: dict[str, pl.Expr] = {
     "R2Mean": 1 - (_ERROR**2).sum() / ((pl.col("actual") - pl.col("historical_mean")) ** 2).sum(),
     "AlwaysUp": (pl.col("actual") > 0).filter(_MOVED).mean(),
 }
-"""Mean absolute error; root mean squared error; share of days whose direction was right, days without a move left out
-and a forecast of exactly zero counted as one half; R2 against the zero forecast (Gu, Kelly, Xiu 2020) and against the
-mean of the training and validation returns; share of moving days that went up. Undefined values are missing."""
+"""Mean absolute error; root mean squared error; directional accuracy, without days of zero return and with a forecast
+of exactly zero counted as one half; R2 against the zero forecast (Gu, Kelly, Xiu 2020) and against the mean of the
+training and validation returns; share of positive returns among the nonzero ones. Undefined values are missing."""
 
 
 def score(forecasts: pl.DataFrame, folds: pl.DataFrame, *, interval: float | None = None) -> pl.DataFrame:
@@ -37,14 +37,14 @@ def score(forecasts: pl.DataFrame, folds: pl.DataFrame, *, interval: float | Non
     folds
         One row per ``ticker, fold`` with its ``historical_mean``.
     interval
-        Share of days that the interval scored as ``Coverage`` should hold; the widest unless given.
+        Nominal coverage of the interval scored as ``Coverage``; default: the widest interval.
 
     Returns
     -------
     One row per (variant, ticker, seed), in the order of the table: ``METRICS``, then ``Days`` and ``ZeroDays``, the
-    number of days scored and of those without a move; where the table says which days a model may have been trained on,
-    ``Contaminated``, their share; where the table has quantiles also ``score_quantiles``, missing
-    for variants without.
+    number of scored days and of those with a zero return; ``Contaminated``, the share of days that a model's training
+    data may contain, if the table marks them; if the table has quantiles, also the scores of ``score_quantiles``,
+    missing for variants without quantiles.
     """
     joined = forecasts.join(
         folds.select("ticker", "fold", "historical_mean"), on=["ticker", "fold"], maintain_order="left"

@@ -1,4 +1,4 @@
-"""From resampled contrasts and seeds to errors, and from draws of them to intervals."""
+"""Standard errors of contrasts from resampled dates and seeds, and intervals from draws of these errors."""
 
 from collections.abc import Sequence
 
@@ -16,16 +16,16 @@ def draw_errors(
     drawn: np.ndarray, columns: Columns, weights: np.ndarray, covariances: tuple[np.ndarray, np.ndarray], *,
     block: float, seed: int,
 ) -> tuple[dict[str, np.ndarray], np.ndarray, list[Pivot]]:  # fmt: skip
-    """Estimate the standard errors of some contrasts, and draw their errors.
+    """Estimate the standard errors of contrasts, and draw their errors.
 
     Parameters
     ----------
     drawn
-        Contrasts of resampled calendars, shape [replicate, contrast].
+        Contrasts on resampled dates, shape [replicate, contrast].
     columns, weights
-        The losses they are made of, and how: slopes by mean loss, [contrast, column].
+        The mean losses of the contrasts, and their slopes with respect to them, [contrast, column].
     covariances
-        What ``seed_covariance`` gives.
+        As returned by ``seed_covariance``.
 
     Returns
     -------
@@ -34,7 +34,7 @@ def draw_errors(
     noise
         Shape [2 x replicate, contrast].
     shapes
-        Distribution of each contrast's error from seeds.
+        Distribution of each contrast's seed error.
     """
     days = columns.daily.shape[1]
     by_date = (drawn - drawn.mean(axis=0)) / np.sqrt(kept(days, block))
@@ -89,12 +89,12 @@ def intervals(
     estimates: np.ndarray, noise: np.ndarray, errors: np.ndarray, alpha: float, judged: np.ndarray | None = None, *,
     alone: bool = False,
 ) -> dict[str, np.ndarray]:  # fmt: skip
-    """Simultaneous and equivalence intervals, p-values alone and adjusted; each of shape [contrast].
+    """Compute simultaneous and equivalence intervals, p-values alone and adjusted; each of shape [contrast].
 
-    By max-|t| (Romano and Wolf 2005), after each side of each contrast's noise, [draw, contrast], has been brought to
-    one scale where the simultaneous interval will end: so a contrast of few seeds, whose draws are heavy or skewed,
-    does not widen the others. Those that are not ``judged`` do not count in the maximum. With ``alone`` each contrast
-    is a family of its own.
+    By max-|t| (Romano and Wolf 2005), after each tail of each contrast's noise, [draw, contrast], has been standardised
+    at the end of the simultaneous interval: a contrast with few seeds, whose draws are heavy-tailed or skewed, does not
+    widen the others. Contrasts that are not ``judged`` are excluded from the maximum. With ``alone`` each contrast is
+    its own family.
     """
     safe = np.where(errors == 0, np.inf, errors)
     t = noise / safe

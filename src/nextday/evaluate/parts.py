@@ -1,4 +1,4 @@
-"""A difference of squared losses in two parts: the penalty for forecasts that move, and the signal in them."""
+"""Decompose a difference of squared losses: the penalty for the size of the forecasts, and their signal."""
 
 from dataclasses import dataclass
 
@@ -17,10 +17,10 @@ class Parts:
     Attributes
     ----------
     penalty, penalty_low, penalty_high
-        What the first variant saves by forecasting smaller moves, with the interval of this contrast alone. It is
-        measured well, as no return is in it.
+        What the first variant saves by smaller forecasts, with a pointwise interval. It is estimated precisely, because
+        it contains no return.
     signal, signal_low, signal_high
-        What its forecasts gain by moving with the returns.
+        What its forecasts gain by covarying with the returns.
     """
 
     first: str
@@ -38,8 +38,8 @@ def split(comparison: Comparison, *, replicates: int = 2000, seed: int = 0) -> t
 
     .. math:: (y - f_1)^2 - (y - f_2)^2 = (f_1^2 - f_2^2) - 2 y (f_1 - f_2)
 
-    An identity; it needs no assumption. Each part is brought to units of skill by the slope that the whole has, so that
-    the parts sum to the estimate. Intervals are pointwise, at the comparison's ``1 - alpha``.
+    This is an identity and needs no assumption. Each part is converted to units of skill by the slope of the total, so
+    that the parts sum to the estimate. Intervals are pointwise, at the comparison's ``1 - alpha``.
     """
     losses, asked = comparison.losses, [one for one in comparison.asked if not one.withheld]
     if losses.penalty is None or not asked:

@@ -1,4 +1,4 @@
-"""Supplementary tests beside the verdict: signal, direction, the model confidence set, the other losses."""
+"""Supplementary tests: signal, direction, the model confidence set, the other losses."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -15,18 +15,18 @@ from nextday.evaluate.table import measure
 
 @dataclass(frozen=True, slots=True)
 class Beside:
-    """Supplementary tests: they inform the reader of a verdict and do not decide it.
+    """Supplementary tests; the verdict does not depend on them.
 
     Attributes
     ----------
     clark_west
-        Per variant the statistic and p-value of ``any_signal``, against the zero forecast.
+        Statistic and p-value of ``any_signal`` for each variant, against the zero forecast.
     timing
-        Per variant the statistic and p-value of ``timing``, against the running mean of its own forecasts.
+        Statistic and p-value of ``timing`` for each variant, against the running mean of its own forecasts.
     directions
-        Per variant how many of its tests per ticker and seed reject at 5 %, and how many there are.
+        For each variant the number of tests per ticker and seed that reject at 5 %, and the number of tests.
     confidence_set
-        Per variant, and the benchmark, the p-value of the model confidence set.
+        p-value of the model confidence set for each variant and the benchmark.
     secondary
         Contrasts by the other losses: loss, first, second, estimate, p-value adjusted by Holm over these losses.
     """
@@ -47,12 +47,12 @@ def beside(
     Parameters
     ----------
     forecasts, folds
-        The tables that the comparison was made from.
+        The tables that the comparison was computed from.
     comparison
-        Gives the variants, the block length and the primary loss.
+        Supplies the variants, the block length and the primary loss.
     asked
-        The contrasts that the other losses repeat, as pairs of variants, None being the benchmark; those of the
-        comparison unless given. Forty variants have 820 of them: give those that a study asks.
+        The contrasts that the other losses repeat, as pairs of variants, None being the benchmark; default: those of
+        the comparison. Forty variants have 820 of them: pass only the asked ones.
     """
     names, block = comparison.losses.variants, comparison.block
     if asked is None:
@@ -107,10 +107,10 @@ def _by_other_losses(
 
 
 def pesaran_timmermann(actual: np.ndarray, predicted: np.ndarray) -> tuple[float, float]:
-    """Test whether a ticker's direction is forecast, beyond what its drift explains; statistic, one-sided p-value.
+    """Test if the direction of a ticker's returns is forecast beyond its drift; return statistic, one-sided p-value.
 
-    Per ticker only: pooled over tickers the days are dependent and it rejects far too often. Where all forecasts or all
-    moves have one sign there is nothing to test: statistic 0, p-value 1.
+    Use it per ticker only: pooled over tickers it rejects far too often, because tickers are dependent. If all
+    forecasts or all returns have one sign there is nothing to test: statistic 0, p-value 1.
 
     Pesaran and Timmermann (1992), "A simple nonparametric test of predictive performance", JBES 10(4).
     """
@@ -125,10 +125,10 @@ def pesaran_timmermann(actual: np.ndarray, predicted: np.ndarray) -> tuple[float
 
 
 def model_confidence_set(losses: Losses, *, block: float, alpha: float = 0.05, seed: int = 0) -> dict[str, float]:
-    """Give the p-value with which each variant, and the benchmark, leaves the set that holds the best.
+    """Return the p-value with which each variant and the benchmark leaves the model confidence set.
 
-    On daily means over tickers, never on stacked rows. Of columns that are the same one stands for all, as ``arch``
-    hangs on them; the seeds' variance is not in it, so read it beside the verdict.
+    It is computed on daily means over tickers, never on stacked rows. One column represents all identical ones, because
+    ``arch`` hangs on them; it ignores seed variance and is therefore supplementary.
 
     Hansen, Lunde, Nason (2011), "The Model Confidence Set", Econometrica 79(2).
     """

@@ -1,4 +1,4 @@
-"""Quantile forecasts: their levels, the checks they pass, their scores, and the coverage of their intervals."""
+"""Quantile forecasts: levels, checks, scores, and coverage of the intervals."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,6 +9,7 @@ import polars as pl
 
 from nextday.errors import VerdictError
 from nextday.evaluate.estimates import estimate
+from nextday.words import plural
 
 UNIT = ("variant", "ticker", "fold", "seed")
 NEEDED = ("variant", "ticker", "date", "actual")
@@ -16,29 +17,29 @@ NEEDED = ("variant", "ticker", "date", "actual")
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A central interval, between the quantiles of the levels ``lower`` and ``upper = 1 - lower``."""
+    """A central interval between the quantiles of the levels ``lower`` and ``upper = 1 - lower``."""
 
     lower: float
     upper: float
 
     @property
     def nominal(self) -> float:
-        """Share of the days that the interval should hold."""
+        """Nominal coverage of the interval."""
         return round(self.upper - self.lower, 10)
 
     @property
     def held(self) -> pl.Expr:
-        """Whether the actual value lies in the interval, its ends included, as 0 or 1."""
+        """Whether the actual value lies in the interval, including its ends, as 0 or 1."""
         return pl.col("actual").is_between(f"q{self.lower}", f"q{self.upper}").cast(pl.Float64)
 
     @property
     def width(self) -> pl.Expr:
-        """Distance of its ends, in units of ``actual``."""
+        """Width of the interval, in units of ``actual``."""
         return pl.col(f"q{self.upper}") - pl.col(f"q{self.lower}")
 
 
 def levels_of(table: pl.DataFrame) -> tuple[float, ...]:
-    """Read the levels of a table's quantiles off the names of its columns, sorted; empty if it has none.
+    """Read the quantile levels of a table from its column names, sorted; empty if it has none.
 
     Examples
     --------
@@ -49,12 +50,12 @@ def levels_of(table: pl.DataFrame) -> tuple[float, ...]:
 
 
 def columns_of(table: pl.DataFrame) -> dict[float, str]:
-    """Give the column of each level, levels sorted: a level may be written otherwise than Python does, as in q0.50.
+    """Return the column of each level, sorted; a level may be written in another form than Python's, as in q0.50.
 
     Raises
     ------
     VerdictError
-        If a level is not strictly between 0 and 1, or comes twice.
+        If a level is not strictly between 0 and 1, or occurs twice.
     """
     found: dict[float, str] = {}
     for name in table.columns:
@@ -65,7 +66,7 @@ def columns_of(table: pl.DataFrame) -> dict[float, str]:
         except ValueError:
             level = float("nan")
         if not 0 < level < 1:
-            raise VerdictError(f"column {name!r} names no level strictly between 0 and 1; a level is named like q0.05")
+            raise VerdictError(f"column {name!r} is not a level strictly between 0 and 1; name it like q0.05")
         if level in found:
             raise VerdictError(f"columns {found[level]!r} and {name!r} are the same level; drop one")
         found[level] = name
@@ -73,12 +74,12 @@ def columns_of(table: pl.DataFrame) -> dict[float, str]:
 
 
 def has_quantiles(table: pl.DataFrame) -> bool:
-    """Tell whether any variant of a table forecasts quantiles."""
+    """Return whether any variant of a table forecasts quantiles."""
     return any(table[name].count() for name in columns_of(table).values())
 
 
 def intervals_of(levels: Sequence[float]) -> tuple[Interval, ...]:
-    """Pair each level with the one that mirrors it at the median, widest first; a level without its mirror is left out.
+    """Pair each level with its complement, widest interval first; a level without its complement is left out.
 
     Examples
     --------
@@ -97,13 +98,13 @@ def quantile_rows(table: pl.DataFrame) -> tuple[pl.DataFrame, tuple[float, ...]]
     rows
         Columns ``UNIT``, ``date``, ``actual`` and one per level, named ``q`` and the level as Python prints it.
     levels
-        Sorted. All variants have the same: a mean of pinball losses over some levels says nothing about others.
+        Sorted. All variants must have the same levels: mean pinball losses over different levels are not comparable.
 
     Raises
     ------
     VerdictError
-        If columns are missing, no variant has quantiles, a value is not finite or lacks in some rows of a variant, a
-        row comes twice, the seeds of a variant differ in their samples, or quantiles cross; with the first such row.
+        If columns are missing, no variant has quantiles, a value is not finite or missing in some rows of a variant, a
+        row occurs twice, the seeds of a variant differ in their samples, or quantiles cross; with the first such row.
     """
     columns = columns_of(table)
     missing = [name for name in NEEDED if name not in table.columns]
@@ -120,15 +121,15 @@ def quantile_rows(table: pl.DataFrame) -> tuple[pl.DataFrame, tuple[float, ...]]
     if rows.is_empty() or not names:
         raise VerdictError("the forecasts table has no quantiles; they are columns such as q0.05, q0.5, q0.95")
     for name in ("actual", *names):
-        _refuse(rows, ~pl.col(name).is_finite().fill_null(value=False), f"have no finite {name}")
-    _refuse(rows, pl.struct("variant", "ticker", "seed", "date").is_duplicated(), "share ticker, seed and date")
+        _refuse(rows, ~pl.col(name).is_finite().fill_null(value=False), f"{name} is missing or not finite")
+    _refuse(rows, pl.struct("variant", "ticker", "seed", "date").is_duplicated(), "duplicate ticker, seed and date")
     unseeded = pl.col("seed").is_null()
-    _refuse(rows, unseeded & (~unseeded).any().over("variant"), "have no seed while others have")
+    _refuse(rows, unseeded & (~unseeded).any().over("variant"), "no seed, while other rows have one")
     of_sample, of_variant = pl.len().over("variant", "ticker", "date"), pl.col("seed").n_unique().over("variant")
-    _refuse(rows, of_sample != of_variant, "are missing in another seed")
+    _refuse(rows, of_sample != of_variant, "sample missing in another seed")
     for low, high in pairwise(names):
-        crossing = "have quantiles that cross; let the model sort those of each row"
-        _refuse(rows, pl.col(low) > pl.col(high), crossing, low, high)
+        sort = "; let the model sort those of each row"
+        _refuse(rows, pl.col(low) > pl.col(high), "quantiles cross", low, high, way_out=sort)
     return rows, tuple(columns)
 
 
@@ -144,16 +145,16 @@ def score_quantiles(table: pl.DataFrame, *, interval: float | None = None) -> pl
     ``Pinball@LEVEL``, ``Pinball``
         The pinball loss ``L_a`` of each level, and its mean over the levels; in units of ``actual``.
     ``CRPS``
-        As ``scoringrules.crps_quantile`` has it: twice the mean pinball loss, all levels with the same weight. It
-        approximates the continuous ranked probability score where levels are many and evenly spaced; K levels at
-        k / (K + 1) overstate it by about 1 / K. The levels 0.05, 0.5, 0.95 give 0.403 where a normal forecast of unit
-        deviation has 0.564. Among variants with the same levels it is a proper score; beside a CRPS of other levels,
-        or one from a density, it is meaningless.
+        As in ``scoringrules.crps_quantile``: twice the mean pinball loss, with equal weights for all levels. It
+        approximates the continuous ranked probability score if levels are many and evenly spaced; K levels at k / (K +
+        1) overstate it by about 1 / K. The levels 0.05, 0.5, 0.95 give 0.403 where a normal forecast of unit deviation
+        has 0.564. Among variants with the same levels it is a proper score; it is not comparable with a CRPS of other
+        levels or of a density.
     ``Coverage``, ``Nominal``, ``Width``, ``IntervalScore``
-        Of the central interval that should hold the share ``interval``, the widest unless given: the share of days
-        whose actual value lies in it, its ends included; the share that should; its mean width; and the width plus
-        2 / (1 - nominal) times the distance by which a day misses it. Missing where no two levels are ``a`` and
-        ``1 - a``. With several intervals also ``Coverage@NOMINAL`` and so on.
+        Of the central interval with nominal coverage ``interval``, default the widest: empirical coverage, including
+        the ends; nominal coverage; mean width; and the interval score, the width plus 2 / (1 - nominal) times the
+        distance of a return outside the interval. Missing if no two levels are ``a`` and ``1 - a``. With several
+        intervals also ``Coverage@NOMINAL`` and so on.
 
     References
     ----------
@@ -192,20 +193,20 @@ def coverage_intervals(
 ) -> pl.DataFrame:
     """Estimate coverage and mean width of each central interval of each variant, with their uncertainty.
 
-    The coverage of one training run: mean over tickers of each date, over seeds, over dates. See ``estimate`` for the
-    errors and ``Estimates.of_shares`` for the interval. It is conditional on the tickers; with one seed also on that
-    training run. The width moves with volatility for months: its interval says what these days tell about days like
-    them, and is too narrow for a mean over decades (82 % of 95 % intervals hold it in 500 simulated days of GARCH).
+    The estimand is the expected coverage of one training run: a mean over tickers of each date, over seeds, over dates.
+    See ``estimate`` for the errors and ``Estimates.of_shares`` for the interval. It is conditional on the tickers; with
+    one seed also on that training run. The width follows volatility for months: its interval is valid for periods like
+    this one and too narrow for a mean over decades (82 % of 95 % intervals contain it in 500 simulated days of GARCH).
 
     Returns
     -------
-    One row per variant and interval, widest first: ``Nominal``, ``Days``, ``Seeds`` (0 for a model without randomness),
+    One row per variant and interval, widest first: ``Nominal``, ``Days``, ``Seeds`` (0 for a deterministic model),
     ``Coverage`` and ``Width``, each with ``_low`` and ``_high`` at ``1 - alpha``.
     """
     rows, levels = quantile_rows(table)
     intervals = intervals_of(levels)
     if not intervals:
-        raise VerdictError(f"no central interval: level {levels[0]} has no mirror; add q{round(1 - levels[0], 10)}")
+        raise VerdictError(f"no central interval: level {levels[0]} has no complement; add q{round(1 - levels[0], 10)}")
     found = []
     for name in rows["variant"].unique(maintain_order=True):
         own = rows.filter(variant=name)
@@ -220,19 +221,20 @@ def coverage_intervals(
 
 
 def _chosen(intervals: Sequence[Interval], nominal: float | None) -> Interval | None:
-    """Find an interval by the share it should hold; the widest, if any, where none is asked for."""
+    """Find an interval by its nominal coverage; the widest, if any, where none is requested."""
     found = [one for one in intervals if nominal is None or abs(one.nominal - nominal) < 1e-9]
     if nominal is not None and not found:
         known = ", ".join(f"{one.nominal:g}" for one in intervals) or "none"
-        raise VerdictError(f"no two levels make an interval of {nominal:g}; intervals of the table: {known}")
+        raise VerdictError(f"no two levels form an interval of {nominal:g}; intervals of the table: {known}")
     return found[0] if found else None
 
 
-def _refuse(rows: pl.DataFrame, wrong: pl.Expr, why: str, *shown: str) -> None:
+def _refuse(rows: pl.DataFrame, wrong: pl.Expr, why: str, *shown: str, way_out: str = "") -> None:
     """Raise where a row is wrong: how many, of which variant, and the first."""
     refused = rows.filter(wrong)
     if not refused.is_empty():
         first = refused.row(0, named=True)
         where = [f"{name} {first[name]}" for name in ("ticker", "seed", "date", *shown) if first[name] is not None]
         count = len(refused.filter(variant=first["variant"]))
-        raise VerdictError(f"{first['variant']}: {count} rows {why}; first: {', '.join(where)}")
+        found = f"{first['variant']}: {why} in {plural(count, 'row')}"
+        raise VerdictError(f"{found}; first: {', '.join(where)}{way_out}")

@@ -1,4 +1,4 @@
-"""The question of a study, ready to be answered: its contrasts, and the forecasts that they need."""
+"""Answer the question of a study: gather its contrasts and the forecasts that they need, and judge them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,20 +23,20 @@ from nextday.study import Question, Study
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a study asks.
+    """The question of a study.
 
     Attributes
     ----------
     asks
         The contrasts, in order.
     subjects
-        What each variant is to the question, those of the study below too.
+        Model and inputs of each variant, including those of the study below.
     forecasts
-        The forecasts of the study, and below them those of the variants of the study below that are asked about.
+        The forecasts of the study, followed by those of the asked variants of the study below.
     pooled
-        Variants of which one network forecasts all tickers.
+        Variants in which one network forecasts all tickers.
     note
-        Why some contrast cannot be answered; empty if all can.
+        Why some contrast cannot be answered; else empty.
     """
 
     asks: tuple[Ask, ...]
@@ -50,10 +50,10 @@ def gather(
     folder: Path, study: Study, feature_sets: Mapping[str, Sequence[str]], forecasts: pl.DataFrame,
     pooled: Sequence[str] = (),
 ) -> Asked:  # fmt: skip
-    """Gather what the question of a study needs; ``folder`` is that of the study, its neighbours are beside it.
+    """Gather the forecasts for the question of a study; ``folder`` is its folder, next to those of other studies.
 
-    Contrasts with variants of a study below that is not there, or is of other samples, are left out, with a note; where
-    none is left, the study's own ablation is asked.
+    Contrasts with a study below that is missing, or has other samples, are left out, with a note; if none is left, the
+    study's own ablation is asked.
     """
     subjects, asked = subjects_of(study, feature_sets), study.verdict.ask
     below, note = _below(folder.parent / study.below, forecasts) if study.below and asked else (None, "")
@@ -76,7 +76,7 @@ def gather(
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """What a study's forecasts say of its question; ``note`` says why some contrast cannot be answered."""
+    """The answers to a study's question; ``note`` states why some contrast cannot be answered."""
 
     comparison: Comparison
     verdict: Verdict
@@ -88,7 +88,7 @@ def answer(
     folder: Path, study: Study, feature_sets: Mapping[str, Sequence[str]], forecasts: pl.DataFrame,
     folds: pl.DataFrame, pooled: Sequence[str] = (),
 ) -> Judged:  # fmt: skip
-    """Answer the question of a study from its tables; ``folder`` is its own, its neighbours are beside it."""
+    """Answer the question of a study from its tables; ``folder`` is its folder, next to those of other studies."""
     asked, terms = gather(folder, study, feature_sets, forecasts, pooled), study.verdict
     losses = measure(
         asked.forecasts, loss=terms.loss, benchmark=terms.benchmark or None, folds=folds, pooled=asked.pooled,
@@ -110,12 +110,12 @@ def answer(
 
 
 def _by_training_scale(asked: Asked, comparison: Comparison, folds: pl.DataFrame) -> str:
-    """Set the loss that is scaled by the training variance beside that which is scaled by predicted variance."""
+    """Repeat the asked contrasts with the loss scaled by training variance."""
     benchmark = None if comparison.losses.benchmark == ZERO else comparison.losses.benchmark
     plain = measure(asked.forecasts, benchmark=benchmark, folds=folds, pooled=asked.pooled)
     beside = compare(plain, ask=asked.asks, alpha=comparison.alpha, explore=()).asked
     each = "; ".join(f"{one.first} - {one.second} {figures(one)}" for one in beside)
-    return f"The verdict divides squared errors by the day's predicted variance. Divided by training variance: {each}."
+    return f"The verdict scales squared errors by the day's predicted variance. By training variance instead: {each}."
 
 
 def _asking(study: Study, questions: tuple[Question, ...]) -> Study:
@@ -124,16 +124,16 @@ def _asking(study: Study, questions: tuple[Question, ...]) -> Study:
 
 
 def _below(folder: Path, forecasts: pl.DataFrame) -> tuple[Neighbour | None, str]:
-    """Read the study below, else say why it cannot be compared with."""
+    """Read the study below, else return why it cannot be compared with."""
     found, note = load_neighbour(folder, forecasts)
-    missing = f"{folder} does not exist yet: run {folder.name} first, to compare with it"
+    missing = f"{folder} does not exist yet: run {folder.name} first to compare with it"
     return found, "" if found else note or missing
 
 
 def simpler(folder: Path, comparison: Comparison, forecasts: pl.DataFrame) -> str:
-    """Say that a model without seeds of the folder's simple models finds a signal where no variant here does.
+    """Name a deterministic model of the simple ones that beats the zero forecast where no variant here does.
 
-    ``folder`` holds the simple models. Empty where a variant here beats the zero forecast, too, or where none does.
+    ``folder`` holds the simple models. Empty if a variant here beats the zero forecast too, or if none does.
     """
     losses = comparison.losses
     if (
@@ -153,5 +153,6 @@ def simpler(folder: Path, comparison: Comparison, forecasts: pl.DataFrame) -> st
         return ""
     top = max(better, key=lambda one: one.estimate)
     return (
-        f"A simpler model finds what these do not: {top.first} ({folder.name}) beats the zero forecast, {figures(top)}."
+        f"A simpler model succeeds where these do not: {top.first} ({folder.name}) beats the zero forecast, "
+        f"{figures(top)}."
     )

@@ -1,4 +1,4 @@
-"""Open a forecasts table made anywhere, and bring its names, dates and numbers to what ``measure`` reads."""
+"""Read a forecasts table from any source, and convert its names, dates and numbers to the form of ``measure``."""
 
 import gzip
 import io
@@ -28,22 +28,22 @@ SEPARATORS = ";\t|"  # a header with one of these and no comma
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A forecasts table with names, dates and numbers as ``measure`` reads them, and what had to be inferred."""
+    """A forecasts table in the form of ``measure``, with notes on what was inferred."""
 
     rows: pl.LazyFrame
     notes: tuple[str, ...] = ()
 
     def at_hand(self) -> "Prepared":
-        """Read the rows into memory, once for all that is done with them; a larger table stays where it is."""
+        """Read the rows into memory once; a larger table stays on disk."""
         if self.rows.select(pl.len()).collect().item() > AT_ONCE:
             return self
         return Prepared(self.rows.collect().lazy(), self.notes)
 
 
 def load_forecasts(path: Path | str) -> pl.LazyFrame:
-    """Open a forecasts table made anywhere: Parquet, Arrow, CSV (also compressed by gzip), or ``-`` for standard input.
+    """Open a forecasts table: Parquet, Arrow, CSV (also compressed by gzip), or ``-`` for standard input.
 
-    Text stays text, so that no ticker becomes a number and no date is guessed; see ``prepare``.
+    Text is kept as text, so that no ticker becomes a number and no date is guessed; see ``prepare``.
 
     Raises
     ------
@@ -65,15 +65,15 @@ def load_forecasts(path: Path | str) -> pl.LazyFrame:
 
 
 def prepare(frame: "pl.DataFrame | pl.LazyFrame | pd.DataFrame | Prepared") -> Prepared:
-    """Bring a table to the names and types that ``measure`` reads; a table that has them passes as it is.
+    """Convert a table to the names and types of ``measure``; a table that has them is returned unchanged.
 
-    Columns may be written in any case; ``model`` stands for a missing ``variant``. Dates that are text are parsed where
-    they can mean one thing only, numbers that are text are read as numbers, variants and tickers are text.
+    Columns may be written in any case; ``model`` stands for a missing ``variant``. Dates given as text are parsed if
+    they are unambiguous, numbers given as text become numbers, variants and tickers become text.
 
     Raises
     ------
     VerdictError
-        If two columns differ in case alone, or dates that are text have no one meaning.
+        If two columns differ only in case, or dates given as text are ambiguous.
     """
     if isinstance(frame, Prepared):
         return frame
@@ -100,7 +100,7 @@ def prepare(frame: "pl.DataFrame | pl.LazyFrame | pd.DataFrame | Prepared") -> P
 
 
 def select_columns(rows: pl.LazyFrame, loss: str) -> pl.LazyFrame:
-    """Keep the columns that a loss takes, after seeing that they are there."""
+    """Select the columns that a loss needs, after checking that they exist."""
     kinds = rows.collect_schema()
     wanted = list(KEYS) if loss in POINT_LOSSES else list(dict.fromkeys((*KEYS, loss)))
     missing = [name for name in wanted if name not in kinds]
@@ -110,13 +110,13 @@ def select_columns(rows: pl.LazyFrame, loss: str) -> pl.LazyFrame:
             f"losses that need no column: {', '.join(POINT_LOSSES)}"
         )
     if loss in kinds and not kinds[loss].is_numeric():
-        raise VerdictError(f"column {loss!r} holds {kinds[loss]}, which is no loss; expected numbers")
+        raise VerdictError(f"column {loss!r} holds {kinds[loss]}; a loss must be numeric")
     seed = [pl.col("seed") if "seed" in kinds else pl.lit(None, pl.Int64).alias("seed")]
     return rows.select(*wanted, *([] if loss == "seed" else seed), *(["fold"] if "fold" in kinds else []))
 
 
 def with_pinball(rows: pl.LazyFrame) -> pl.LazyFrame:
-    """Add the pinball loss of every row's quantiles, averaged over levels; missing where a variant has none."""
+    """Add the pinball loss of every row's quantiles, averaged over levels; missing for variants without quantiles."""
     columns = columns_of(rows.head(0).collect())
     if not columns:
         raise VerdictError("the pinball loss needs quantiles; they are columns such as q0.05, q0.5, q0.95")
@@ -131,7 +131,7 @@ def _first_bytes(path: Path) -> bytes:
 
 
 def _from_bytes(content: bytes) -> pl.LazyFrame:
-    """Tell the format by the first bytes, as names lie and standard input has none."""
+    """Detect the format by the first bytes: names can be wrong, and standard input has none."""
     if content.startswith(b"\x1f\x8b"):
         content = gzip.decompress(content)
     if content.startswith(b"PAR1"):
@@ -166,7 +166,7 @@ def _number(column: pl.Series, separator: str) -> pl.Series:
 
 
 def _renamed(names: list[str]) -> dict[str, str]:
-    """Give known columns their names, whatever their case."""
+    """Return known columns their names, whatever their case."""
     found: dict[str, str] = {}
     for name in names:
         plain = name.strip().casefold()
@@ -174,7 +174,7 @@ def _renamed(names: list[str]) -> dict[str, str]:
             continue
         if plain in found.values():
             other = next(key for key, value in found.items() if value == plain)
-            raise VerdictError(f"columns {other!r} and {name!r} differ in case alone; drop one")
+            raise VerdictError(f"columns {other!r} and {name!r} differ only in case; drop one")
         found[name] = plain
     present = [found.get(name, name) for name in names]
     if "model" in present and "variant" not in present:

@@ -1,4 +1,4 @@
-"""What has to be said beside a verdict: how sure, under which condition, what would settle it."""
+"""Remarks on a verdict: its precision, its conditions, and the data that would resolve it."""
 
 import math
 from collections.abc import Sequence
@@ -8,7 +8,8 @@ import numpy as np
 from nextday.evaluate.contrasts import Comparison, Contrast, Needs, relation
 from nextday.evaluate.losses import average, loss_named, seed_counts
 from nextday.evaluate.parts import Parts
-from nextday.evaluate.wording import begin, join, sign_of
+from nextday.evaluate.wording import begin, join, sign_of, the
+from nextday.words import plural
 
 MOST = 3  # contrasts that are spelled out
 FAR = 2.0  # what is estimated of days and seeds scatters by this factor
@@ -34,24 +35,25 @@ def remarks_on(comparison: Comparison, parts: Sequence[Parts] = (), notes: Seque
 
 
 def what_would_settle(contrast: Contrast, comparison: Comparison) -> str:
-    """Say how many days or seeds would settle a contrast, either way, if the difference is as estimated."""
+    """Return how many days or seeds would resolve a contrast, by significance or equality, at the estimate."""
     days, seeds = len(comparison.losses.dates), seeds_of(contrast, comparison)
     order = _ways(contrast.needs_for_order(), days, seeds)
     equal = _ways(contrast.needs_for_equality(), days, seeds)
     if abs(contrast.estimate) >= contrast.margin:
         equal = ""  # the estimate lies outside the margin
-    said = [f"an order takes {order}" if order else "", f"equality takes {equal}" if equal else ""]
-    head = f"{contrast.first} - {contrast.second}: if the true difference is as estimated, "
-    return f"{head}{' and '.join(filter(None, said)) or 'nothing within reach would settle it'}."
+    said = [f"significance takes {order}" if order else "", f"equality takes {equal}" if equal else ""]
+    head = f"{contrast.first} - {contrast.second}: if the true difference equals the estimate, "
+    return f"{head}{' and '.join(filter(None, said)) or 'no feasible number of days or seeds resolves it'}."
 
 
 def _ways(needs: Needs, days: int, seeds: int) -> str:
-    """Name the range of days, the number of seeds, or of both, that suffice; empty where all are out of reach."""
+    """Name the days, the seeds, or the multiple of both that suffice; empty if none is feasible."""
     ways = []
     if needs.days < UNREACHABLE:
         ways.append(f"about {_spread(needs.days * days)} days (now {days:,})")
     if seeds and needs.seeds < UNREACHABLE:
-        ways.append(f"about {max(math.ceil(needs.seeds * seeds), seeds + 1):,} seeds (now {seeds})")
+        alone = "" if ways else "; more days alone are not enough"
+        ways.append(f"about {max(math.ceil(needs.seeds * seeds), seeds + 1):,} seeds (now {seeds}{alone})")
     if not ways and seeds and needs.both < UNREACHABLE:
         ways.append(f"about {_spread(needs.both)} times as many days and seeds")
     return " or ".join(ways)
@@ -72,22 +74,23 @@ def _round(value: float) -> float:
 
 
 def seeds_of(contrast: Contrast, comparison: Comparison) -> int:
-    """Fewest seeds behind a contrast; 0 where no model is random."""
+    """Return the smallest number of seeds behind a contrast; 0 if both models are deterministic."""
     known = seed_counts(comparison.losses)
     return min((known[name] for name in (contrast.first, contrast.second) if known[name]), default=0)
 
 
 def _twins(comparison: Comparison) -> list[str]:
     twins = [one for one in comparison.contrasts if one.identical]
-    said = [f"{one.first} and {one.second} forecast the same everywhere." for one in twins[:MOST]]
-    return said + ([f"{len(twins) - MOST} more pairs forecast the same everywhere."] if len(twins) > MOST else [])
+    said = [f"{one.first} and {the(one.second)} make identical forecasts." for one in twins[:MOST]]
+    more = len(twins) - MOST
+    return said + ([f"{plural(more, 'more pair')} of identical forecasts."] if more > 0 else [])
 
 
 def _swing(contrast: Contrast) -> str:
     better = contrast.first if contrast.estimate > 0 else contrast.second
     return (
-        f"{contrast.first} - {contrast.second} is resolved, but a slow swing in favour of {better} that lasts for "
-        "months explains it as well: its slowest movements do not exclude zero."
+        f"{contrast.first} - {contrast.second} is significant by the bootstrap, not at low frequencies: a "
+        f"temporary advantage of {better} that lasts for months would also explain it."
     )
 
 
@@ -99,7 +102,7 @@ def _parts(parts: Parts, comparison: Comparison) -> str:
         return f"{estimate:+.2f} {unit} ({low:+.2f} to {high:+.2f})"
 
     return (
-        f"{parts.first} - {parts.second} in parts (each alone): penalty for the size of the forecasts "
+        f"{parts.first} - {parts.second} decomposed (pointwise intervals): penalty for the size of the forecasts "
         f"{figures('penalty')}, {_told(parts.penalty_low, parts.penalty_high, 'a saving', 'a cost')}; "
         f"signal {figures('signal')}, {_told(parts.signal_low, parts.signal_high, 'a gain', 'a loss')}."
     )
@@ -112,48 +115,50 @@ def _told(low: float, high: float, gain: str, loss: str) -> str:
 
 
 def _seen(judged: Sequence[Contrast], comparison: Comparison) -> list[str]:
-    """Say which differences the study could have seen, and at which margin it could have shown equality."""
+    """Report the minimum detectable difference, and the margin at which equality could be shown."""
     if not judged:
         return []
-    unit, power = sign_of(comparison.losses), "(80 % power)"
+    unit = sign_of(comparison.losses)
 
     def reach(values: list[float]) -> str:
         low, high = (f"{100 * value:.2f}" for value in (min(values), max(values)))
         return f"{low} {unit}" if low == high else f"{low} to {high} {unit}"
 
     detectable, equal = [one.detectable for one in judged], [one.equality for one in judged]
-    seen = f"This study could have seen a difference of {reach(detectable)} {power}"
-    remark = f"{seen}, and equality at a margin of {reach(equal)}"
+    remark = (
+        f"Minimum detectable difference: {reach(detectable)} (80 % power); equality can be shown at a margin of "
+        f"{reach(equal)}"
+    )
     margin = max(one.margin for one in judged)
     if min(equal) > margin:
         times = (min(equal) / margin) ** 2
-        remark += f"; at {100 * margin:g} {unit} equality takes about {times:,.0f} times the days and seeds"
+        remark += f"; at {100 * margin:g} {unit} it takes about {_round(times):,} times the days and seeds"
     return [f"{remark}."]
 
 
 def _accidents(comparison: Comparison) -> list[str]:
-    """Say which trainings the claim is about, and what medians over seeds say where one of them went far astray."""
+    """Describe the trainings behind the claim, and report medians over seeds if one of them is an outlier."""
     losses = comparison.losses
     trainings = sum(by_seed.size for by_seed, seeds in zip(losses.by_seed, losses.seeds, strict=True) if seeds)
     if not trainings:
         return []
     unseen = 100 * (1 - 0.05 ** (1 / trainings))
     said = [
-        f"The claim is about trainings like these {trainings:,}: failures in up to {_round(unseen):g} % of trainings "
-        "could have gone unseen."
+        f"The verdict rests on {plural(trainings, 'training')}: failures that affect up to {_round(unseen):g} % of "
+        "trainings may not have occurred among them."
     ]
     astray = [name for name, seeds, by_seed in zip(losses.variants, losses.seeds, losses.by_seed, strict=True)
               if len(seeds) > 2 and _goes_astray(by_seed)]  # fmt: skip
     if astray:
         said.append(
-            f"Single trainings of {join(astray)} went far astray and carry much of the mean; "
-            f"by medians over seeds the skill is {join([f'{name} {_by_median(comparison, name)}' for name in astray])}."
+            f"Single trainings of {join(astray)} are outliers that dominate the mean; with medians over seeds the "
+            f"skill is {join([f'{_by_median(comparison, name)} ({name})' for name in astray])}."
         )
     return said
 
 
 def _goes_astray(by_seed: np.ndarray) -> bool:
-    """Whether a training's loss lies ten robust deviations and a quarter above the median of its ticker's seeds."""
+    """Return whether a training's loss lies ten robust deviations and a quarter above its ticker's median seed."""
     middle = np.median(by_seed, axis=0)
     spread = 1.4826 * np.median(np.abs(by_seed - middle), axis=0)
     return bool(((by_seed > middle + 10 * np.maximum(spread, 1e-12)) & (by_seed > 1.25 * middle)).any())
@@ -169,5 +174,5 @@ def _by_median(comparison: Comparison, name: str) -> str:
 
 def _claim(comparison: Comparison) -> str:
     losses = comparison.losses
-    tickers = f"{len(losses.tickers)} ticker{'s' if len(losses.tickers) > 1 else ''}"
-    return f"The claim is about the listed {tickers} and these {len(losses.dates):,} days."
+    size = f"{plural(len(losses.tickers), 'ticker')} and {plural(len(losses.dates), 'day')}"
+    return f"The verdict is conditional on the sample: {size}."

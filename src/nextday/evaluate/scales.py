@@ -1,4 +1,4 @@
-"""What losses are divided by, so that no volatile ticker, and with ``predicted`` no volatile day, owns the answer."""
+"""Divisors of the losses, so that no volatile ticker, and with ``predicted`` no volatile day, dominates the answer."""
 
 from typing import Literal
 
@@ -15,9 +15,9 @@ FLOOR = 0.01  # of the start: a halted ticker's days must not weigh a million ti
 
 
 def training_scale(loss: Loss, zero: np.ndarray, folds: pl.DataFrame | None, tickers: tuple[str, ...]) -> np.ndarray:
-    """Give the constant that a ticker's losses are divided by, shape [ticker, 1].
+    """Return the constant by which a ticker's losses are divided, shape [ticker, 1].
 
-    With folds it is a moment of the ticker's training returns; else the mean loss of the zero forecast in the table.
+    With folds it is a moment of the ticker's training returns, else the mean loss of the zero forecast in the table.
     """
     if loss.scale is None:
         return np.ones((len(tickers), 1))
@@ -26,13 +26,13 @@ def training_scale(loss: Loss, zero: np.ndarray, folds: pl.DataFrame | None, tic
 
 
 def predicted_scale(actual: np.ndarray, folds: pl.DataFrame | None, tickers: tuple[str, ...]) -> np.ndarray:
-    r"""Give the variance expected at every origin from earlier returns alone, shape [ticker, date].
+    r"""Return the variance predicted at every origin from earlier returns alone, shape [ticker, date].
 
     .. math:: s^2_{t+1} = 0.94 s^2_t + 0.06 y_t^2
 
-    The actual value of an origin is the return *after* it, so it enters at the ticker's next origin. The start is the
-    variance of the ticker's training returns; without folds the mean of its first 20 squared actual values, which for
-    these 20 rows looks ahead.
+    The actual value of an origin is the return *after* it, so it enters at the ticker's next origin. The recursion
+    starts at the variance of the ticker's training returns; without folds at the mean of its first 20 squared actual
+    values, which looks ahead for these 20 rows.
 
     References
     ----------
@@ -57,7 +57,7 @@ def _of_training(column: str, folds: pl.DataFrame, tickers: tuple[str, ...]) -> 
     known = dict(zip(first["ticker"], first[column], strict=True))
     lacking = [ticker for ticker in tickers if ticker not in known]
     if lacking:
-        raise VerdictError(f"the folds table has no row of {lacking[0]}, which the forecasts table has")
+        raise VerdictError(f"the folds table has no row of {lacking[0]}, which is in the forecasts table")
     return np.array([known[ticker] for ticker in tickers])
 
 
@@ -65,5 +65,5 @@ def _positive(scale: np.ndarray, tickers: tuple[str, ...]) -> np.ndarray:
     usable = (scale > 0) & np.isfinite(scale)
     if not usable.all():
         flat = tickers[int(np.argmin(usable))]
-        raise VerdictError(f"the actual values of {flat} never move; there is nothing to compare")
+        raise VerdictError(f"the actual values of {flat} are constant; there is nothing to compare")
     return scale

@@ -1,8 +1,8 @@
-"""What drawing the seeds anew would change: the one estimator of seed variance, per contrast, skewed where it is.
+"""Seed variance: the one estimator of the errors from drawing seeds, per contrast, skewed where the losses are.
 
-A seed moves a network's forecasts, and the move enters a squared loss squared. So the loss of a seed is skewed like a
+A seed shifts a network's forecasts, and a squared loss squares the shift. The loss of a seed is therefore skewed like a
 chi-square: the mean over three seeds lies mostly below its expectation, and so does the deviation between them. In the
-difference of two networks the skew cancels; in a contrast with a forecast without seeds it does not.
+difference of two networks the skew cancels; in a contrast with a deterministic forecast it does not.
 """
 
 from collections.abc import Sequence
@@ -13,6 +13,7 @@ import numpy as np
 from scipy.special import ndtr, stdtrit
 
 from nextday.evaluate.losses import Losses, average, cells_of
+from nextday.words import plural
 
 MIN_SEEDS = 3
 ENOUGH = 5  # seeds, where seed variance dominates
@@ -27,18 +28,18 @@ MOST_DRAWS = 60  # trainings beyond which the pivot's skew no longer matters and
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Daily losses of the variants and, in the last column, of the benchmark, and what their seeds did.
+    """Daily losses of the variants and, in the last column, of the benchmark, with their losses by seed.
 
     Attributes
     ----------
     daily
         Mean over tickers and seeds, shape [column, date].
     seeds
-        Per column its seeds; empty for a forecast without randomness.
+        Seeds of each column; empty for a deterministic forecast.
     by_seed, daily_by_seed
-        Per column the loss of each seed by ticker, [seed, ticker], and by date, [seed, date].
+        Loss of each seed of a column by ticker, [seed, ticker], and by date, [seed, date].
     pooled
-        Per column whether one network forecasts all tickers.
+        Whether one network forecasts all tickers, by column.
     """
 
     daily: np.ndarray
@@ -55,7 +56,7 @@ class Columns:
         )  # fmt: skip
 
     def minus(self, other: "Columns") -> "Columns":
-        """Losses of this less those of another of the same shape."""
+        """Return these losses minus those of another of the same shape."""
         return Columns(
             self.daily - other.daily, self.seeds,
             tuple(a - b for a, b in zip(self.by_seed, other.by_seed, strict=True)),
@@ -64,7 +65,7 @@ class Columns:
 
 
 def columns_of(losses: Losses) -> Columns:
-    """Bring losses into columns, of the days on which anything was scored."""
+    """Convert losses to columns, for the days on which anything was scored."""
     used = ~np.isnan(losses.base).all(axis=0)
     base = losses.base_cells or cells_of(losses.base[None])
     daily = [*average(losses.grid[:, :, used], axis=1), average(losses.base[:, used], axis=0)]
@@ -76,12 +77,12 @@ def columns_of(losses: Losses) -> Columns:
 
 
 def seed_covariance(columns: Columns, shares: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Covariance between columns of the mean loss's error from drawing seeds, net and gross, each [column, column].
+    """Compute the covariance between columns of the seed error of mean losses, net and gross, each [column, column].
 
     ``sum_i s2_i / (S N^2)`` with ``s2_i`` the variance between the S seeds of ticker ``i``'s mean loss, paired by seed
     where two columns have the same seeds; of a pooled network the variance of its seeds' means over all tickers. The
-    seed-by-day interaction is in the bootstrap over dates already (``shares``, [replicate, date]), so it is subtracted
-    from the net one. The gross one keeps it, see ``seed_errors``.
+    seed-by-day interaction is already in the date bootstrap (``shares``, [replicate, date]); it is subtracted from the
+    net covariance, so that it is not counted twice. The gross covariance keeps it, see ``seed_errors``.
     """
     shares, count = shares[:ENOUGH_DRAWS], len(columns.seeds)
     net, gross = np.zeros((2, count, count))
@@ -115,10 +116,10 @@ def _between_seeds(columns: Columns, members: Sequence[int]) -> np.ndarray:
 def seed_errors(
     weights: np.ndarray, covariances: tuple[np.ndarray, np.ndarray], shapes: Sequence["Pivot"]
 ) -> np.ndarray:
-    """Standard error from seeds of each contrast, whose slopes by loss are ``weights``, [contrast, column].
+    """Compute the seed standard error of each contrast, whose slopes by loss are ``weights``, [contrast, column].
 
-    The gross one where a skewed contrast rests on few trainings: they can all have been lucky, then little is left when
-    the single days are subtracted, and the interval is narrow where it has to be wide.
+    The gross covariance is used for a skewed contrast of few trainings: if all of them have low losses by chance, the
+    net covariance is too small, and the interval is narrow where it should be wide.
     """
     net, gross = (np.sqrt(np.maximum(np.einsum("kc,cd,kd->k", weights, one, weights), 0)) for one in covariances)
     few = [bool(shape.skew) and shape.trainings < MANY_DRAWS for shape in shapes]
@@ -132,11 +133,11 @@ class Pivot:
     Attributes
     ----------
     seeds, tickers
-        Seeds, and how many tickers of equal variance are worth as much (Satterthwaite).
+        Seeds, and the effective number of tickers of equal variance (Satterthwaite).
     skew
-        Sign with which the skewed loss of one column enters; 0 where two columns' skews cancel.
+        Sign with which the skewed loss of one column enters; 0 if the skews of two columns cancel.
     trainings
-        Independent trainings less one per ticker: the degrees of freedom, were all tickers of equal variance.
+        Independent trainings minus one per ticker: the degrees of freedom if all tickers have equal variance.
     """
 
     seeds: int
@@ -157,7 +158,7 @@ class Pivot:
 
 
 def pivots(columns: Columns, weights: np.ndarray) -> list[Pivot]:
-    """Give the distribution of each contrast's error from seeds; ``weights`` are slopes by loss, [contrast, column]."""
+    """Return the distribution of each contrast's seed error; ``weights`` are slopes by loss, [contrast, column]."""
     random = [at for at, by_seed in enumerate(columns.by_seed) if len(by_seed) > 1 and np.ptp(by_seed, axis=0).any()]
     return [_pivot(columns, row, [at for at in random if row[at]]) for row in weights]
 
@@ -179,10 +180,10 @@ def _pivot(columns: Columns, row: np.ndarray, random: list[int]) -> Pivot:
 
 
 def worth(variances: np.ndarray, seeds: int) -> float:
-    """How many tickers of one variance are worth as much as these: Satterthwaite's ratio, from 1 to their number.
+    """Compute the effective number of tickers of equal variance: Satterthwaite's ratio, from 1 to their number.
 
-    Squares of variances that few seeds estimate are too large on average: with three seeds, ten equal tickers would
-    seem to be worth five and a half. Under normal draws the two sums below have the right expectation.
+    Squares of variances estimated from few seeds are biased upwards: with three seeds, ten equal tickers would count as
+    five and a half. Under normal draws the two sums below are unbiased.
     """
     squares = (variances**2).sum()
     if not squares:
@@ -227,24 +228,24 @@ def _simulated(seeds: int, tickers: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def reason_of_seeds(used: list[tuple[str, int]], shape: Pivot, date_error: float, seed_error: float) -> str:
-    """Say why seeds do not allow to judge a contrast of some variants, each with its number of seeds; empty if they do.
+    """Return why too few seeds prevent a verdict on a contrast; empty if they do not.
 
-    Fewer than three say nothing about seed variance. Where the skew of a contrast does not cancel and few independent
-    trainings show it, all of them may have been lucky, and nothing that they show tells so: with too few trainings it
-    is never judged. With more, of which one ticker owns the variance, it is judged if even an estimate as low as one in
-    twenty leaves the seeds' error below that of the dates. The number of seeds is named that is needed.
+    ``used`` lists the variants with their numbers of seeds. Fewer than three seeds do not estimate seed variance. If
+    the skew of a contrast does not cancel and there are few independent trainings, all of them may have low losses by
+    chance, which the data cannot reveal: with too few trainings the verdict is always withheld. With more, if one
+    ticker dominates the variance, it is given only if the seed error, even when underestimated as in one of twenty
+    draws, stays below the date error. The reason names the number of seeds needed.
     """
     few = [(name, count) for name, count in used if count < MIN_SEEDS]
     if few:
-        (name, count), unknown = few[0], "unknown" if few[0][1] == 1 else "hardly known"
-        seeds = f"{count} seed{'s' if count > 1 else ''}"
-        return f"seed variance {unknown}: {name} has {seeds}, at least {MIN_SEEDS} are needed"
+        (name, count), unknown = few[0], "unknown" if few[0][1] == 1 else "poorly estimated"
+        return f"seed variance {unknown}: {name} has {plural(count, 'seed')}, at least {MIN_SEEDS} are needed"
     if not shape.skew or shape.freedom >= FEW_DRAWS:
         return ""
     name, count = used[0]
     if shape.trainings < FEW_DRAWS:  # of all tickers together
         needed = max(ENOUGH, 1 + int(np.ceil(FEW_DRAWS * (count - 1) / shape.trainings)))
-        return f"so few trainings may all have been lucky: {name} has {count} seeds, {needed} are needed"
+        return f"too few trainings for a skewed seed variance: {name} has {plural(count, 'seed')}, {needed} are needed"
     if shape.tickers == 1 and seed_error > date_error * _shortfall(shape.seeds, shape.tickers):
         needed = max(ENOUGH, count + 1, int(np.ceil(count * (seed_error / max(date_error, 1e-300)) ** 2)))
         return f"seed variance may dominate: {name} has {count} seeds, about {min(needed, 1000)} are needed"

@@ -1,4 +1,4 @@
-"""Clark and West's test: do forecasts hold any signal, and is it timing or no more than the drift."""
+"""Clark-West tests: whether forecasts contain any signal, and whether it is timing or only the drift."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -8,6 +8,8 @@ import numpy as np
 import polars as pl
 from scipy.special import ndtr
 
+from nextday.words import plural
+
 SHOWN = 3  # variants that a sentence names
 UNIT = ("variant", "ticker", "fold", "seed")  # what has a constant of its own
 UNTESTED = (0.0, 1.0)  # statistic and p-value where forecasts never differ from the reference
@@ -15,18 +17,18 @@ UNTESTED = (0.0, 1.0)  # statistic and p-value where forecasts never differ from
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """Whether any variant shows a signal, and of which kind.
+    """Result of the signal tests: whether any variant shows a signal, and of which kind.
 
     Attributes
     ----------
     kind
         ``none``, ``drift`` (against the zero forecast alone) or ``timing`` (against its own running mean too).
     variants
-        Those that show it, most significant first; empty for ``none``.
+        Variants that show it, most significant first; empty for ``none``.
     p_value
-        The smallest adjusted p-value of the test that decides: of timing if that is shown, else of any signal.
+        The smallest adjusted p-value of the decisive test: of timing if that is significant, else of any signal.
     sentence
-        The same in words.
+        The result in words.
     """
 
     kind: Literal["none", "drift", "timing"]
@@ -36,14 +38,14 @@ class Signal:
 
 
 def any_signal(forecasts: pl.DataFrame, names: Iterable[str], *, block: float) -> dict[str, tuple[float, float]]:
-    r"""Run Clark and West's test of each variant against the zero forecast: statistic and one-sided p-value.
+    r"""Run the Clark-West test of each variant against the zero forecast; return statistic and one-sided p-value.
 
     .. math:: s_t = \frac1N \sum_i 2 y_{it} \hat y_{it} / \overline{y_i^2}
 
-    A positive mean says that the forecasts hold a signal, the drift of the returns included: a constant forecast of a
-    drift of 0.05 standard deviations is significant in half of simulated panels (six tickers, 600 days). ``timing``
-    tells the two apart. The signal is averaged over seeds and tickers, and the errors of its daily mean are those of
-    Newey and West with ``block`` lags; they are conditional on the trainings.
+    A positive mean shows that the forecasts contain a signal, which may be the drift of the returns: a constant
+    forecast of a drift of 0.05 standard deviations is significant in half of simulated panels (six tickers, 600 days).
+    ``timing`` separates the two. The signal is averaged over seeds and tickers, and its daily mean has Newey-West
+    standard errors with ``block`` lags, conditional on the trainings.
 
     Parameters
     ----------
@@ -62,17 +64,17 @@ def any_signal(forecasts: pl.DataFrame, names: Iterable[str], *, block: float) -
 
 
 def timing(forecasts: pl.DataFrame, names: Iterable[str], *, block: float) -> dict[str, tuple[float, float]]:
-    r"""Run Clark and West's test of each variant against its own mean so far: statistic and one-sided p-value.
+    r"""Run the Clark-West test of each variant against its own running mean; return statistic and one-sided p-value.
 
     .. math:: s_t = \frac1N \sum_i 2 (y_{it} - \bar y_i) (\hat y_{it} - m_{it}) / \overline{y_i^2},
               \quad m_{it} = \frac1t \sum_{u \le t} \hat y_{iu}
 
-    A positive mean says that the forecasts move with the returns: a forecast of the drift, however right, is constant
-    and has statistic 0 and p-value 1. Means are taken per ticker, fold and seed, as every training has a constant of
-    its own. The mean of the forecasts is the running one, which is known at the origin. With that of all days, the
-    forecasts would be held against a mean that holds later ones: reversals of the last 60 days' return, without any
-    signal, would be significant at 5 % in 16 % of simulated panels, against 9 % here (Stambaugh 1999, Journal of
-    Financial Economics 54(3), for the bias). Parameters and errors are those of ``any_signal``.
+    A positive mean shows that the forecasts covary with the returns: a forecast of the drift, even a correct one, is
+    constant and has statistic 0 and p-value 1. Means are taken per ticker, fold and seed, because every training has
+    its own constant. The mean of the forecasts is the running mean, which is known at the origin. The mean of all days
+    would include later forecasts: reversals of the last 60 days' return, without any signal, would be significant at 5
+    % in 16 % of simulated panels, against 9 % here (Stambaugh 1999, Journal of Financial Economics 54(3), for the
+    bias). Parameters and errors are those of ``any_signal``.
     """
     rows = _read(forecasts).sort("origin")
     unit = [name for name in UNIT if name in rows.columns]
@@ -105,16 +107,16 @@ def signal(
     against_zero: Mapping[str, tuple[float, float]], against_mean: Mapping[str, tuple[float, float]], *,
     alpha: float = 0.05,
 ) -> Signal:  # fmt: skip
-    """Tell whether any variant shows a signal, and whether it is timing or no more than drift.
+    """Return whether any variant shows a signal, and whether it is timing or only drift.
 
-    Two steps, each adjusted over the variants by Holm, so that neither a signal nor timing is claimed in more than
-    ``alpha`` of the studies without it: is there a signal against the zero forecast; if so, does a variant time it.
-    Variants whose forecasts never differ from the reference have no test, and do not count.
+    There are two steps, each adjusted over the variants by Holm, so that a signal or timing is falsely claimed in at
+    most ``alpha`` of studies: a signal against the zero forecast; if there is one, timing. Variants whose forecasts
+    equal the reference everywhere have no test and do not count.
 
     Parameters
     ----------
     against_zero, against_mean
-        What ``any_signal`` and ``timing`` give, or ``Beside.clark_west`` and ``Beside.timing``.
+        Results of ``any_signal`` and ``timing``, or ``Beside.clark_west`` and ``Beside.timing``.
     alpha
         Error rate of each step.
 
@@ -139,7 +141,7 @@ def signal(
     elif any_p:
         names, said = (), f"no variant shows a signal ({'smallest ' if family else ''}{_p(smallest)}{family})"
     else:
-        names, said = (), "nothing to test, every forecast is zero"
+        names, said = (), "not applicable, every forecast is zero"
     return Signal(kind, names, best_timing if kind == "timing" else smallest, f"Clark-West: {said}")
 
 
@@ -151,13 +153,13 @@ def _adjust(tests: Mapping[str, tuple[float, float]]) -> dict[str, float]:
 
 
 def _named(p_values: Mapping[str, float], has: str, have: str, family: str) -> str:
-    """Say of some variants, most significant first, what they do, and how surely."""
+    """Name the significant variants, most significant first, with their p-values."""
     if len(p_values) == 1:
         ((name, p),) = p_values.items()
         return f"{name} {has} ({_p(p)}{family})"
     named = [f"{name} ({_p(p)})" for name, p in p_values.items()][:SHOWN]
     others = len(p_values) - len(named)
-    named += [f"{others} other{'s' if others > 1 else ''}"] if others else []
+    named += [plural(others, "other")] if others else []
     return f"{', '.join(named[:-1])} and {named[-1]} {have}{family}"
 
 
@@ -166,12 +168,12 @@ def _p(value: float) -> str:
 
 
 def clark_west(actual: np.ndarray, predicted: np.ndarray, *, lags: int) -> tuple[float, float]:
-    r"""Test whether forecasts hold any signal beside the nested zero forecast; statistic and one-sided p-value.
+    r"""Test for any signal beyond the nested zero forecast; return statistic and one-sided p-value.
 
     .. math:: f_t = y_t^2 - (y_t - \hat y_t)^2 + \hat y_t^2
 
-    The mean over tickers of each date against zero, with Newey-West errors. A loss difference asks whether a forecast
-    should be used; this asks whether it holds any information.
+    The test compares the daily means over tickers with zero, with Newey-West errors. A loss difference asks whether a
+    forecast should be used; this test asks whether it contains any information.
 
     Parameters
     ----------

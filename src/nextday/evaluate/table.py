@@ -1,4 +1,4 @@
-"""Put a forecasts table onto the grid of tickers and dates that all its variants share, one variant at a time."""
+"""Convert a forecasts table to the common grid of tickers and dates, one variant at a time."""
 
 import hashlib
 from collections.abc import Collection
@@ -24,6 +24,7 @@ from nextday.evaluate.guards import (
 from nextday.evaluate.losses import LOSSES, ZERO, Cells, Losses, cells_of, loss_named
 from nextday.evaluate.reading import Prepared, prepare, select_columns, with_pinball
 from nextday.evaluate.scales import ScaleName, predicted_scale, training_scale
+from nextday.words import plural
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,7 +35,7 @@ def measure(
     benchmark: str | None = None, folds: pl.DataFrame | None = None, pooled: Collection[str] = (),
     scale: ScaleName = "training", parts: bool = False,
 ) -> Losses:  # fmt: skip
-    """Score a forecasts table on the grid that all its variants share, one variant at a time.
+    """Score a forecasts table on the common grid of its variants, one variant at a time.
 
     Parameters
     ----------
@@ -43,23 +44,23 @@ def measure(
     loss
         A name of ``LOSSES``, or a numeric column of the table that holds a loss per row.
     benchmark
-        The variant that skill is measured against; the zero forecast unless given.
+        The variant against which skill is measured; default: the zero forecast.
     folds
         The folds table, for the scale of each ticker's losses in its training window; without it a ticker's losses are
         divided by the mean loss of the zero forecast over its own samples, a constant for all variants.
     pooled
-        Variants of which one network forecasts all tickers.
+        Variants in which one network forecasts all tickers.
     scale
-        ``training`` as above, or ``predicted``: squared losses are divided by the variance that was expected at each
-        origin; see ``predicted_scale``.
+        ``training`` as above, or ``predicted``: squared losses are divided by the variance predicted at each origin;
+        see ``predicted_scale``.
     parts
-        Whether to measure the penalty too; for the squared loss.
+        Whether to compute the penalty too; for the squared loss.
 
     Raises
     ------
     VerdictError
-        If columns are missing, variants differ in their samples or actual values, a row comes twice, or a forecast is
-        not a number; each with the first offending row.
+        If columns are missing, variants differ in their samples or actual values, a row occurs twice, or a forecast is
+        not finite; each with the first offending row.
     """
     if loss != "squared" and (parts or scale == "predicted"):
         asked = "the penalty" if parts else "the predicted scale"
@@ -68,14 +69,14 @@ def measure(
     together = known_pooled(pooled, table.variants)
     names = tuple(name for name in table.variants if name != benchmark)
     if not names:
-        raise VerdictError(f"the table holds no variant beside the benchmark {benchmark!r}")
+        raise VerdictError(f"the table has no variant other than the benchmark {benchmark!r}")
     divisor, divided = _divisor(table, folds, scale)
     scored = {name: table.score(name, divisor, parts=parts) for name in table.variants}
     table.say(check_units(table.sizes, typical_size(table.actual), refuse=folds is None))
     base = _Scored(cells_of((table.zero / divisor)[None]), cells_of(0 * table.actual[None]))
     base = scored[benchmark] if benchmark else base
     if not np.nanmax(base.loss.mean) > 0:
-        raise VerdictError(f"the {benchmark or ZERO} makes no error at all; skill against it means nothing")
+        raise VerdictError(f"the {benchmark or ZERO} has zero loss; skill against it is undefined")
 
     def lay_out(label: str, own: list[Cells], of_base: Cells, penalty: Losses | None) -> Losses:
         return Losses(
@@ -94,7 +95,7 @@ def measure(
 
 
 def _divisor(table: "_Table", folds: pl.DataFrame | None, scale: ScaleName) -> tuple[np.ndarray, str]:
-    """Give what losses are divided by, [ticker, date] or [ticker, 1], and its name."""
+    """Return the divisor of the losses, [ticker, date] or [ticker, 1], and its name."""
     if scale == "predicted":
         return predicted_scale(table.actual, folds, table.tickers), "predicted"
     chosen = loss_named(table.loss)
@@ -155,14 +156,14 @@ class _Table:
             )
 
     def _zero(self, benchmark: str | None) -> np.ndarray:
-        """Give the loss of the zero forecast, [ticker, date]; a column of losses is scaled by absolute values."""
+        """Return the loss of the zero forecast, [ticker, date]; a column of losses is scaled by absolute values."""
         point = loss_named(self.loss).of
         if benchmark is None and point is None:
             raise VerdictError(f"loss {self.loss!r} is a column, which the zero forecast has not; name a benchmark")
         return (point or LOSSES["absolute"].of)(self.actual, np.zeros_like(self.actual))  # type: ignore[misc]
 
     def _finest_actual(self) -> tuple[str, np.ndarray]:
-        """Give the actual values that all others are held against, and whose they are: none has more digits."""
+        """Return the actual values that all others are held against, and whose they are: none has more digits."""
         first = fineness(self.rows).row(0, named=True)
         rows = self._rows(str(first["variant"])).filter(pl.col("seed").eq_missing(first["seed"]))
         actual = np.full(len(self.tickers) * len(self.dates), np.nan)
@@ -193,7 +194,7 @@ class _Table:
         )
 
     def _losses(self, rows: pl.DataFrame, at: np.ndarray, predicted: np.ndarray, diverged: str) -> np.ndarray:
-        """Give the loss of every seed, ticker and date, all against the same actual values."""
+        """Return the loss of every seed, ticker and date, all against the same actual values."""
         point = loss_named(self.loss).of
         with np.errstate(over="ignore"):
             losses = point(self.actual[None], predicted) if point else _spread(rows[self.loss], at, predicted.shape)
@@ -208,7 +209,7 @@ class _Table:
         return digest.hexdigest()
 
     def _positions(self, rows: pl.DataFrame, seeds: list[int | None]) -> np.ndarray:
-        """Give the cell of every row in a grid of seed, ticker and date."""
+        """Return the cell of every row in a grid of seed, ticker and date."""
         ticker = rows["ticker"].cast(pl.Enum(self.tickers)).to_physical().to_numpy().astype(np.int64)
         date = np.asarray(self.origins.search_sorted(rows["origin"]), dtype=np.int64)
         known = [seed for seed in seeds if seed is not None]
@@ -223,7 +224,9 @@ class _Table:
             finite = np.isfinite(rows[name].to_numpy())  # what is missing is not
             if not finite.all():
                 wrong = rows.filter(~finite)
-                raise VerdictError(f"{variant}: {len(wrong)} values of {name} are not finite; first: {_show(wrong)}")
+                raise VerdictError(
+                    f"{variant}: {name} is not finite in {plural(len(wrong), 'row')}; first: {_show(wrong)}"
+                )
         twice = np.bincount(at, minlength=size)[at] > 1
         if twice.any():
             again = rows.filter(twice)
@@ -237,7 +240,7 @@ class _Table:
             raise VerdictError(f"{variant}: {len(again)} rows share ticker, origin and seed; first: {_show(again)}")
 
     def _same_samples(self, variant: str, seeds: list[int | None], actual: np.ndarray) -> None:
-        """Refuse other samples or actual values than those of the reference; say where these agree but for rounding."""
+        """Refuse samples or actual values that differ from the reference; note values that agree up to rounding."""
         said: dict[str, float] = {}
         for seed, own in zip(seeds, actual, strict=True):
             label = variant if seed is None else f"{variant} seed {seed}"

@@ -1,4 +1,4 @@
-"""From intervals to words: the verdict answers what was asked in one sentence, generated from the numbers."""
+"""The verdict in words: the answer to the question in one sentence, generated from the intervals."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,25 +20,25 @@ CODES = {
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a comparison says.
+    """The answer of a comparison.
 
     Attributes
     ----------
     code
-        ``features_help``, ``learns_its_own``, ``features_add_noise``: what the features of a model do, where all models
-        agree; ``resolved``: another order; ``equal_baseline``: all that is asked is equal, and nothing beats the
-        benchmark; ``equal``: all that is asked is equal; ``inconclusive``: nothing that is asked is answered;
-        ``withheld``: nothing that is asked can be judged.
+        ``features_help``, ``learns_its_own``, ``features_add_noise``: the effect of features, if all models agree;
+        ``resolved``: another significant or equal result; ``equal_baseline``: all asked contrasts are equal, and
+        nothing beats the benchmark; ``equal``: all asked contrasts are equal; ``inconclusive``: no asked contrast is
+        resolved; ``withheld``: no asked contrast can be judged.
     sentence
         The answers in one sentence.
     answers
-        One for each contrast that is asked.
+        One for each asked contrast.
     context
-        Whether anything beats the benchmark, whether there is any signal, whether a simpler model finds it.
+        Whether any variant beats the benchmark, whether there is any signal, and whether a simpler model succeeds.
     remarks
-        What has to be said beside it: how sure, under which condition, what would settle it.
+        Precision and conditions of the answers, and the data that would resolve open ones.
     parts
-        Penalty and signal of each asked contrast, where the loss is squared.
+        Penalty and signal of each asked contrast; for the squared loss.
     """
 
     code: str
@@ -57,20 +57,20 @@ def judge(
     comparison: Comparison, *, subjects: Mapping[str, Subject] | None = None, signal: Signal | None = None,
     beside: Sequence[str] = (), notes: Sequence[str] = (),
 ) -> Verdict:  # fmt: skip
-    """Put a comparison into words.
+    """Describe a comparison in words.
 
     Parameters
     ----------
     comparison
         What was compared.
     subjects
-        What each variant is to the question; names of variants say nothing.
+        Model and inputs of each variant; names are never interpreted.
     signal
-        Whether Clark and West's test finds any signal.
+        Result of the signal tests.
     beside
-        Further lines of context, such as what a simpler model finds.
+        Further lines of context, such as the success of a simpler model.
     notes
-        Remarks that the table gave rise to.
+        Remarks on the forecasts table.
     """
     subjects = subjects or {}
     answers = tuple(answer_of(one, comparison, subjects) for one in comparison.asked)
@@ -78,8 +78,6 @@ def judge(
     clause, line = _against_benchmark(comparison)
     of_pairs = any(one.second != comparison.losses.benchmark for one in comparison.asked)
     sentence = headline_of(answers, comparison)
-    if code == "inconclusive":
-        sentence = f"Inconclusive. {begin(sentence, comparison.losses)}"
     if of_pairs and clause and code != "withheld":
         sentence += f"; {clause}"
     parts = split(comparison)
@@ -124,30 +122,28 @@ def _of_model(answers: Sequence[Answer], subjects: Mapping[str, Subject]) -> str
 
 
 def _reconciled(signal: Signal, comparison: Comparison) -> str:
-    """Say whether there is any signal, and how that agrees with no gain against the benchmark."""
+    """Report whether there is any signal, and reconcile it with the result against the benchmark."""
     gains = any(relation(one) == ">" for one in comparison.against_benchmark)
     why = {
-        "timing": ""
-        if gains
-        else "; what it knows of the next return is less than estimation costs, so no loss is saved",
-        "drift": "" if gains else "; that is the mean of the returns, not their timing",
-        "none": "; a gain without a signal deserves a second look" if gains else "",
+        "timing": "" if gains else "; the signal is smaller than the cost of estimation, so the loss is not reduced",
+        "drift": "" if gains else "; it captures the mean of the returns, not their timing",
+        "none": "; a gain without a signal should be checked" if gains else "",
     }[signal.kind]
     return f"{signal.sentence}{why}."
 
 
 def _named(names: Sequence[str], all_of_them: int) -> str:
-    """Name some variants, or say how many they are."""
+    """Name a few variants, or count many."""
     return join(names) if len(names) <= MOST_NAMED else f"{len(names)} of {all_of_them} variants"
 
 
 def _against_benchmark(comparison: Comparison) -> tuple[str, str]:
-    """Say whether anything beats the benchmark: a clause for the headline, and a line of context."""
+    """Report whether any variant beats the benchmark: a clause for the headline, and a line of context."""
     known = [one for one in comparison.against_benchmark if not one.withheld]
     bench = the(comparison.losses.benchmark)
     if not known:
         why = next((one.withheld for one in comparison.against_benchmark), "")
-        return "", f"Whether any variant beats {bench} is withheld: {why}." if why else ""
+        return "", f"Withheld: whether any variant beats {bench} ({why})." if why else ""
     better = [one.first for one in known if relation(one) == ">"]
     if better:
         verb = "beats" if len(better) == 1 else "beat"
@@ -157,9 +153,7 @@ def _against_benchmark(comparison: Comparison) -> tuple[str, str]:
         worse = [one.first for one in known if one.high < 0]
         loses = f" {_named(worse, len(known))} {'loses' if len(worse) == 1 else 'lose'} to it." if worse else ""
         resolved = any(relation(one) in "<>" for one in comparison.asked if not one.withheld)
-        reading = (
-            " Where one variant is better than another here, it overfits less; that is not skill." if resolved else ""
-        )
+        reading = " A variant that is better than another here overfits less; that is not skill." if resolved else ""
         margin = f"the margin of {100 * comparison.margin:g} {sign_of(comparison.losses)}"
         return f"no variant beats {bench}", f"No variant beats {bench} by {margin}.{loses}{reading}"
     top = max(known, key=lambda one: one.estimate)

@@ -1,4 +1,4 @@
-"""How figures, names and answers are written, in verdicts and in lessons."""
+"""Format figures, names and answers, in verdicts and in lessons."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,13 +16,13 @@ class Lesson:
     Attributes
     ----------
     stage, question
-        Whose question it is, and how it reads.
+        The stage that asks, and the question in words.
     answer
         ``yes``, ``no``, ``inconclusive``, ``withheld``, the code of a study's own verdict, or ``supplementary``.
     sentence
         The answer in one sentence, with its figures.
     estimate, low, high
-        The figure and its interval (0.01 is 1 %, or 0.01 of R2); missing where there is none, or no answer.
+        The estimate and its interval (0.01 is 1 %, or 0.01 of R2); None if there is none.
     """
 
     stage: str
@@ -56,7 +56,7 @@ def join(names: Sequence[str], word: str = "and") -> str:
 
 
 def sign_of(losses: Losses) -> str:
-    """Unit of skill: percent of the benchmark's loss, or percentage points of days."""
+    """Return the unit of skill: percent of the benchmark's loss, or percentage points of directional accuracy."""
     return "pp" if losses.loss == "miss" else "%"
 
 

@@ -1,4 +1,4 @@
-"""From a panel to named features, none of which sees past its own date."""
+"""Named features of a panel, none of which uses data after its own date."""
 
 from nextday.features.catalog import FEATURE_SETS, FEATURES, Feature
 from nextday.features.compute import Features, check_causality, compute_features, resolve_sets

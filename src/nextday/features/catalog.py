@@ -1,7 +1,7 @@
-"""The features and feature sets a study can name. Adding a feature is adding a line here.
+"""The features and feature sets that a study can name. A new feature is a new line here.
 
 Row ``t`` of every feature uses nothing later than the close of ``t``. No feature is shifted: the window supplies the
-lag. An expression sees the bars of one ticker in the order of dates, and the market's adjusted close as
+lag. An expression reads the bars of one ticker in the order of dates, and the market's adjusted close as
 ``market_adj_close``.
 """
 
@@ -27,9 +27,9 @@ class Feature:
     warmup
         Rows before its first value.
     formula
-        What readers see.
+        Formula for readers.
     source
-        The plugin that it came with; empty for those of the house.
+        The plugin that registered it; empty for built-in features.
 
     Examples
     --------

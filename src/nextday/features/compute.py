@@ -10,6 +10,7 @@ import polars as pl
 from nextday.data import COLUMNS, Panel
 from nextday.errors import DataError, StudyError, first_line
 from nextday.features.catalog import FEATURE_SETS, FEATURES, Feature
+from nextday.words import plural
 
 HOUSE: Mapping[str, Feature] = MappingProxyType(FEATURES)
 NOTHING: Mapping[str, str] = MappingProxyType({})
@@ -34,12 +35,12 @@ class Features:
     values
         Float32, shape [ticker, date, feature]; not finite before ``warmup``.
     warmup
-        Rows to leave out at the start, the same for every variant: those of the study, or more where a column of the
-        user's own begins later.
+        Rows dropped at the start, the same for every variant: those of the study, or more if a user's column begins
+        later.
     own
         Names that are columns of the bars or of further files, and which.
     notes
-        What a reader should know of columns of the user's own.
+        Notes on the user's columns.
     """
 
     names: tuple[str, ...]
@@ -50,16 +51,16 @@ class Features:
     notes: tuple[str, ...] = ()
 
     def of(self, ticker: str, names: tuple[str, ...]) -> np.ndarray:
-        """Values of one ticker and some features, shape [date, feature]."""
+        """Return the values of one ticker and some features, shape [date, feature]."""
         columns = [self.names.index(name) for name in names]
         return self.values[self.tickers.index(ticker)][:, columns]
 
 
 def resolve_sets(own: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
-    """Join the study's own feature sets to the built-in ones, whose names cannot be taken."""
+    """Combine the study's own feature sets with the built-in ones, whose names are reserved."""
     for name, features in own.items():
         if name in FEATURE_SETS:
-            raise StudyError(f"feature_sets.{name}: the name is taken by a built-in set; choose another")
+            raise StudyError(f"feature_sets.{name}: the name is reserved for a built-in set; choose another")
         if not features or len(set(features)) < len(features):
             raise StudyError(f"feature_sets.{name}: expected one or more features, each once, got {list(features)}")
     return {**FEATURE_SETS, **own}
@@ -76,19 +77,19 @@ def compute_features(
     panel
         The bars.
     names
-        Features of the catalog, or numeric columns that the bars carry beyond the required ones. Such a column is
-        taken as it is: that its row ``t`` knows nothing later than the close of ``t`` is the user's own promise.
+        Features of the catalog, or numeric columns that the bars carry beyond the required ones. Such a column is used
+        unchanged: the user guarantees that its row ``t`` uses nothing later than the close of ``t``.
     catalog
         The features that are computed from bars, by name.
     warmup
-        Rows to leave out at the start; more only where a column of the user's own begins later.
+        Rows to drop at the start; more only if a user's column begins later.
     meant
-        For a name that is in the catalog and a column of the bars, too: ``bars`` or ``catalog``.
+        For a name that is both in the catalog and a column of the bars: ``bars`` or ``catalog``.
 
     Raises
     ------
     StudyError
-        If a name is unknown or could mean two things, or a feature needs a longer warm-up.
+        If a name is unknown or ambiguous, or a feature needs a longer warm-up.
     DataError
         If a feature has a value that is not finite after its warm-up, or cannot be computed.
     """
@@ -132,12 +133,12 @@ def _is_column(
     meant: Mapping[str, str],
     panel: Panel,
 ) -> bool:
-    """Tell whether a name means a column of the bars, and refuse one that is unknown or could mean two things."""
+    """Return whether a name means a column of the bars, and refuse one that is unknown or could mean two things."""
     if name in columns and name in catalog:
         if name not in meant:
             raise StudyError(
                 f"{panel.source}: the bars have a column {name}, which is also a feature of nextday or of a plugin; "
-                f"rename the column, or say which is meant: features_from: {{{name}: bars}} or {{{name}: catalog}}"
+                f"rename the column, or set features_from: {{{name}: bars}} or {{{name}: catalog}}"
             )
         return meant[name] == "bars"
     if name in catalog:
@@ -146,7 +147,7 @@ def _is_column(
         numbers = [column for column, kind in columns.items() if _is_number(kind)]
         raise StudyError(f"unknown feature {name!r}; known: {', '.join([*catalog, *numbers])}")
     if not _is_number(columns[name]):
-        raise StudyError(f"{panel.source}: column {name} is {columns[name]}; a feature is a number or true and false")
+        raise StudyError(f"{panel.source}: column {name} is {columns[name]}; a feature must be numeric or boolean")
     return True
 
 
@@ -160,7 +161,7 @@ def _check_warmup(used: Mapping[str, Feature], warmup: int) -> None:
     if late:
         most = max(late.values())
         each = ", ".join(f"{name} needs {rows}" for name, rows in late.items())
-        raise StudyError(f"warmup: {warmup} sessions are left out at the start, but {each}; set warmup: {most}")
+        raise StudyError(f"warmup: {plural(warmup, 'session')} dropped at the start, but {each}; set warmup: {most}")
 
 
 def _column(table: pl.DataFrame, name: str, feature: Feature | None) -> pl.Series:
@@ -188,7 +189,9 @@ def _call(bars: pl.DataFrame, name: str, feature: Feature) -> pl.Series:
             f"{where}feature {name} cannot be computed for {ticker}: {type(error).__name__}: {first_line(error)}"
         ) from None
     if len(column) != len(bars):
-        raise DataError(f"{where}feature {name} of {ticker} has {len(column)} values for {len(bars)} bars")
+        raise DataError(
+            f"{where}feature {name} of {ticker} has {plural(len(column), 'value')} for {plural(len(bars), 'bar')}"
+        )
     return column
 
 
@@ -196,7 +199,8 @@ def _late_columns(values: np.ndarray, own: Sequence[str], at: Sequence[int], war
     """Name the columns of the user's own that begin after the warm-up, with the sessions they cost."""
     gaps = {name: _leading_gap(values[..., [index]]) for name, index in zip(own, at, strict=True)}
     return tuple(
-        f"column {name} has its first value after {gap} sessions: every variant loses {gap - warmup} sessions to it"
+        f"column {name} has its first value after {plural(gap, 'session')}; every variant loses "
+        f"{plural(gap - warmup, 'session')}"
         for name, gap in gaps.items()
         if gap > warmup
     )
@@ -205,12 +209,12 @@ def _late_columns(values: np.ndarray, own: Sequence[str], at: Sequence[int], war
 def check_causality(
     panel: Panel, features: Features, *, catalog: Mapping[str, Feature] = HOUSE, meant: Mapping[str, str] = NOTHING
 ) -> str:
-    """Compute the features again without the last third of the bars, and see that nothing before has moved.
+    """Recompute the features without the last third of the bars, and check that earlier values do not change.
 
     Raises
     ------
     DataError
-        If a feature sees past its own date.
+        If a feature uses data after its own date.
     """
     known = len(panel.dates) * 2 // 3
     last = panel.dates[known - 1]
@@ -221,12 +225,12 @@ def check_causality(
     if moved.any():
         name = features.names[int(moved.argmax())]
         where = f"{catalog[name].source}: " if name in catalog and catalog[name].source else ""
-        raise DataError(f"{where}feature {name} sees past its own date: it changes with later bars")
+        raise DataError(f"{where}feature {name} uses data after its own date: it changes with later bars")
     own = features.own
     source = " and further files" if panel.joined.keys() & own.keys() else ""
-    unseen = f"; {', '.join(own)} came with the bars{source} and cannot be checked" if own else ""
+    unseen = f"; {', '.join(own)} are columns of the bars{source} and cannot be checked" if own else ""
     count = len(features.names) - len(own)
-    return f"{count} features of every date to {last} are the same without the bars after it{unseen}"
+    return f"{plural(count, 'feature')} up to {last} unchanged without the later bars{unseen}"
 
 
 def _leading_gap(values: np.ndarray) -> int:
@@ -247,7 +251,7 @@ def _check_finite(features: Features, panel: Panel, used: Mapping[str, Feature])
         values = features.values[ticker, :, feature]
         raise DataError(
             f"{where}: feature {name} of {panel.tickers[ticker]} on {day} is {values[features.warmup + date]} "
-            f"({len(bad)} such values); {_way_out(panel, name, panel.tickers[ticker], values)}"
+            f"({plural(len(bad), 'such value')}); {_way_out(panel, name, panel.tickers[ticker], values)}"
         )
 
 

@@ -1,1 +1,1 @@
-"""All studies of a folder, compared."""
+"""Compare all studies of a folder."""

@@ -1,4 +1,4 @@
-"""The best of several, with an interval that holds whichever of them is truly the best."""
+"""The best of several models, with a confidence interval for the best model, whichever it is."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from nextday.evaluate.contrasts import Contrast
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A difference of skill, ``first`` less ``second``, and its interval."""
+    """A difference of skill, ``first`` minus ``second``, and its interval."""
 
     first: str
     second: str
@@ -18,10 +18,10 @@ class Figure:
 
 
 def best_of(contrasts: Sequence[Contrast]) -> Figure:
-    """Give the best of several against one and the same, with an interval for the largest true value.
+    """Return the best of several contrasts with one reference, with an interval for the largest true value.
 
-    With simultaneous intervals it lies between the largest lower and the largest upper bound. The interval of the one
-    that came out best says nothing about the others, whose upper bounds may be higher.
+    With simultaneous intervals the largest true value lies between the largest lower and the largest upper bound. The
+    interval of the best in sample does not cover the others, whose upper bounds may be higher.
     """
     top = max(contrasts, key=lambda one: one.estimate)
     low, high = (max(getattr(one, end) for one in contrasts) for end in ("low", "high"))
@@ -29,9 +29,9 @@ def best_of(contrasts: Sequence[Contrast]) -> Figure:
 
 
 def best_pair(contrasts: Sequence[Contrast]) -> Figure:
-    """Give the best first less the best second, where every first was compared with every second.
+    """Return the best first minus the best second, where every first was compared with every second.
 
-    That is the largest over firsts of the least over seconds, of the true values as of both bounds of simultaneous
+    This is the maximum over firsts of the minimum over seconds, for the true values and for both bounds of simultaneous
     intervals.
     """
     groups = [[one for one in contrasts if one.first == name] for name in dict.fromkeys(one.first for one in contrasts)]

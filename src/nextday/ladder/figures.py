@@ -1,4 +1,4 @@
-"""The files of the last stage: the leaderboard as CSV, its plot, and the frontier of skill against cost."""
+"""The files of the last stage: leaderboard as CSV, leaderboard plot, and frontier of skill against cost."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -29,7 +29,7 @@ PLACES = (*SIDES, *((x, up) for up in (17, -22, 27, -32, 37, -42, 47) for x in (
 
 
 def write_comparison(out: Path, board: pl.DataFrame) -> None:
-    """Write the leaderboard for readers, one row per variant, the most skilful first."""
+    """Write the leaderboard, one row per variant, highest skill first."""
     table = board.select(**COLUMNS)
     write_atomically(out / "final_comparison.csv", table.write_csv().encode())
 
@@ -44,17 +44,17 @@ def draw_ladder(out: Path, board: pl.DataFrame, *, margin: float, confidence: fl
 
 
 def originals(board: pl.DataFrame) -> pl.DataFrame:
-    """Leave out calibrated copies: their point forecasts are those of their originals."""
+    """Drop calibrated copies: their point forecasts equal those of their originals."""
     return board.filter(pl.col("copy_of").is_null())
 
 
 def stage_looks(board: pl.DataFrame) -> dict[str, Look]:
-    """Give each stage a colour and a marker, in the order of the stages."""
+    """Assign a colour and a marker to each stage, in order."""
     return style.looks(board["stage"].unique().sort().to_list())
 
 
 def reach_of(board: pl.DataFrame, margin: float) -> Limits:
-    """Choose the limits of skill, in percent, so that hopeless models do not squeeze the others."""
+    """Choose the limits of skill, in percent, so that very poor models do not compress the others."""
     skill, ends = 100 * board["skill"].to_numpy(), 100 * board.select("low", "high").to_numpy()
     low, high = focus(skill, (-100 * margin, 100 * margin), times=4)
     shown = ends[(skill >= low) & (skill <= high)]
@@ -64,13 +64,13 @@ def reach_of(board: pl.DataFrame, margin: float) -> Limits:
 
 
 def leaderboard(board: pl.DataFrame, margin: float, confidence: float) -> "Figure":
-    """Draw the skill of every model with its simultaneous interval, the best on top."""
+    """Draw the skill of every model with its simultaneous interval, best model on top."""
     copies, board, look = len(board), originals(board), stage_looks(board)
     copies -= len(board)
-    title = f"Skill of {len(board)} models against the zero forecast: % of its RMSE, the best on top"
+    title = f"Skill of {len(board)} models against the zero forecast: % of its RMSE, best on top"
     details = (
-        f"Lines: {100 * confidence:g} % intervals that hold for all at once. Filled: no other is significantly better. "
-        f"Shaded: the margin of ±{100 * margin:g} %. Arrows: off the axis."
+        f"Lines: simultaneous {100 * confidence:g} % CI. Filled: no other is significantly better. Shaded: the margin "
+        f"of ±{100 * margin:g} %. Arrows: off the axis."
     )
     details += f" Not drawn: {copies} with the same point forecasts as another." if copies else ""
     if (board["contaminated"] > 0).any():
@@ -106,12 +106,12 @@ def _standing(ax: "Axes", at: int, row: Mapping[str, Any], look: Look, limits: L
 
 
 def frontier(board: pl.DataFrame, margin: float, confidence: float) -> "Figure":
-    """Draw skill against the seconds that a training takes, and the line of those that nothing cheaper beats."""
+    """Draw skill against seconds per training, and the Pareto frontier."""
     board, look = originals(board).drop_nulls("seconds_per_unit"), stage_looks(board)
-    title = "Skill against the zero forecast, and the seconds of one training (of all tickers for pooled networks)"
+    title = "Skill against the zero forecast by seconds per training (all tickers for pooled networks)"
     details = (
-        f"Area: parameters of the network. Faint lines: {100 * confidence:g} % intervals that hold for all at once. "
-        f"Line: no cheaper model is better in sample. Left edge: under {1000 * FREE:g} ms. Arrows: off the axis."
+        f"Area: parameters of the network. Faint lines: simultaneous {100 * confidence:g} % CI. Line: no cheaper "
+        f"model is better in sample. Left edge: under {1000 * FREE:g} ms. Arrows: off the axis."
     )
     figure = new_figure(10, 5.6, title, details)
     ax, (low, high) = figure.subplots(), reach_of(board, margin)
@@ -138,12 +138,12 @@ def frontier(board: pl.DataFrame, margin: float, confidence: float) -> "Figure":
 
 
 def costs(board: pl.DataFrame) -> np.ndarray:
-    """Give the seconds per training, at least ``FREE``."""
+    """Return the seconds per training, at least ``FREE``."""
     return np.maximum(board["seconds_per_unit"].to_numpy(), FREE)
 
 
 def pareto(cost: np.ndarray, skill: np.ndarray) -> list[int]:
-    """Find what nothing at most as costly beats, the cheapest first.
+    """Find the models that no model of at most the same cost beats, cheapest first.
 
     Examples
     --------
@@ -158,7 +158,7 @@ def pareto(cost: np.ndarray, skill: np.ndarray) -> list[int]:
 
 
 def area(parameters: int | None) -> float:
-    """Give the area of a marker, in square points."""
+    """Return the area of a marker, in square points."""
     return float(30 + 270 * np.log10(1 + (parameters or 0) / 50_000))
 
 

@@ -18,25 +18,25 @@ QUANTILE = ("Pinball", "CRPS", "Nominal", "Coverage", "Width")
 
 
 def rank(ladder: Ladder) -> tuple[pl.DataFrame, float]:
-    """Rank all variants of all stages by skill.
+    """Rank the variants of all stages by skill.
 
     Returns
     -------
     leaderboard
-        One row per variant, the most skilful first: the columns of ``Ladder.entries``; ``rank``; ``seeds``, their
-        number, 0 for a model without randomness; ``POINT``, means over tickers, then seeds; ``skill`` with ``low`` and
-        ``high``, simultaneous over all variants, and ``identical``, to the zero forecast; ``may_be_best``, whether no
-        other variant is significantly better (Hsu's comparisons with the best); ``confidence_set``, the p-value
-        with which it leaves the model confidence set; ``clark_west``, the p-value of any signal; ``levels``, those of
-        its quantiles, and ``QUANTILE``, missing without; pinball losses and CRPS are comparable where the levels are
-        the same; ``seconds_per_unit``; ``days``.
+        One row per variant, highest skill first: the columns of ``Ladder.entries``; ``rank``; ``seeds``, their number,
+        0 for a deterministic model; ``POINT``, means over tickers, then seeds; ``skill`` with ``low`` and ``high``,
+        simultaneous over all variants, and ``identical``, to the zero forecast; ``may_be_best``, whether no other
+        variant is significantly better (Hsu's comparisons with the best); ``confidence_set``, the p-value with which it
+        leaves the model confidence set; ``clark_west``, the p-value of any signal; ``levels``, those of its quantiles,
+        and ``QUANTILE``, missing without; pinball losses and CRPS are comparable where the levels are the same;
+        ``seconds_per_unit``; ``days``.
     zero
-        The p-value with which the zero forecast leaves the model confidence set.
+        p-value with which the zero forecast leaves the model confidence set.
 
     Notes
     -----
-    The model confidence set knows about days and not about seeds: it throws out a network of skill -15 % whose
-    interval, with what another seed would change, reaches +15 %. So it is supplementary; Hsu's comparisons decide.
+    The model confidence set ignores seed variance: it excludes a network of skill -15 % whose interval, with seed
+    variance, reaches +15 %. It is therefore supplementary; candidates for best come from Hsu's comparisons.
     """
     comparison, losses = ladder.comparison, ladder.comparison.losses
     skills = pl.DataFrame([asdict(contrast) for contrast in comparison.against_benchmark]).select(

@@ -1,7 +1,7 @@
-"""What was learned: whether anything beats the zero forecast, what each study answers, and what takes several studies.
+"""Lessons: whether any model beats the zero forecast, the answer of each study, and answers across studies.
 
-The answer of a study is read from its own verdict. Where the best of several is asked for, its interval comes from the
-simultaneous intervals of all of them, so that it holds whichever is truly the best.
+The answer of a study is read from its own verdict. The interval for the best of several models comes from the
+simultaneous intervals of all of them, so that it covers the best model, whichever it is.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,6 +19,7 @@ from nextday.ladder.stages import Stage
 from nextday.ladder.table import Ladder, subset
 from nextday.storage.folder import BROKEN, VERDICT, StudyFolder
 from nextday.study import LAST, Across, Kind
+from nextday.words import plural
 
 OVERALL = "Does any model beat the zero forecast?"
 PRETRAINED = ("fracast", "chronos_bolt")  # models that were trained elsewhere; others may be by what their days say
@@ -36,7 +37,7 @@ def learn(ladder: Ladder) -> tuple[Lesson, ...]:
 
 
 def candidates(ladder: Ladder, stages: Sequence[str], kind: Kind = "models") -> list[str]:
-    """Name the variants of some stages with a forecast of their own: no calibrated copies, not zero itself."""
+    """Name the variants of some stages with distinct forecasts: no calibrated copies, no zero forecast."""
     same = [one.first for one in ladder.comparison.against_benchmark if one.identical]
     elsewhere = pl.col("method").is_in(PRETRAINED) | (pl.col("contaminated") > 0)
     which = {
@@ -49,7 +50,7 @@ def candidates(ladder: Ladder, stages: Sequence[str], kind: Kind = "models") -> 
 
 def _of_verdict(stage: Stage) -> list[Lesson]:
     """Repeat what a study answers, and what it found beside."""
-    question = stage.study.question or "What its contrasts say"
+    question = stage.study.question or "Its contrasts"
     try:
         said, *own = _read(stage.folder)
     except OutputError as error:
@@ -62,7 +63,7 @@ def _read(folder: StudyFolder) -> tuple[Any, ...]:
     said = folder.verdict()
     try:
         if said.get("schema") != SCHEMA:
-            raise ValueError("it is of another version")
+            raise ValueError("it has another schema version")
         judged = [one for one in said["asked"] if not one["withheld"]]
         figures = [float(judged[0][key]) for key in ("estimate", "low", "high")] if judged else []
         return said, str(said["verdict"]["code"]), str(said["verdict"]["sentence"]), *figures
@@ -71,7 +72,7 @@ def _read(folder: StudyFolder) -> tuple[Any, ...]:
 
 
 def _beside(stage: Stage, said: Mapping[str, Any]) -> list[Lesson]:
-    """Repeat the sentences that analyses put into a verdict: each of its keys that holds a list of texts."""
+    """Repeat the sentences of analyses in a verdict: each key whose value is a list of texts."""
     texts = {
         name: values
         for name, values in said.items()
@@ -86,7 +87,7 @@ def _beside(stage: Stage, said: Mapping[str, Any]) -> list[Lesson]:
 
 
 def _overall(ladder: Ladder) -> list[Lesson]:
-    """Tell whether anything beats the zero forecast, with the intervals of the leaderboard."""
+    """Answer whether any model beats the zero forecast, with the intervals of the leaderboard."""
     names = candidates(ladder, [stage.name for stage in ladder.stages])
     contrasts = [one for one in ladder.comparison.against_benchmark if one.first in names]
     judged = [one for one in contrasts if not one.withheld]
@@ -108,7 +109,7 @@ def _some(names: Sequence[str]) -> str:
 
 
 def _against_zero(ladder: Ladder, judged: Sequence[Contrast], withheld: Sequence[Contrast]) -> Lesson:
-    """Tell of several models whether any beats the zero forecast, and which is the best in sample."""
+    """Answer whether any of several models beats the zero forecast, and name the best in sample."""
     top, comparison = best_of(judged), ladder.comparison
     said, why = _leads(top, comparison.margin)
     said = UNKNOWN if said == NO and withheld else said  # none of all cannot be said where one is not judged
@@ -122,7 +123,7 @@ def _against_zero(ladder: Ladder, judged: Sequence[Contrast], withheld: Sequence
 
 
 def _head(said: str, what: str, ahead: Sequence[str], margin: float) -> str:
-    """Say how many models beat the zero forecast."""
+    """Name the models that beat the zero forecast."""
     if said == YES:
         verb = "is" if len(ahead) == 1 else "are"
         return f"Yes: of {what} {_some(ahead)} {verb} significantly better than the zero forecast."
@@ -134,11 +135,11 @@ def _head(said: str, what: str, ahead: Sequence[str], margin: float) -> str:
 
 
 def _count(models: int) -> str:
-    return f"{models} model{'s' if models > 1 else ''}"
+    return plural(models, "model")
 
 
 def _across(stage: Stage, asked: Across, ladder: Ladder) -> list[Lesson]:
-    """Tell the best of a stage's models against the best of other stages; nothing where one side is not there."""
+    """Compare the best of a stage's models with the best of other stages; nothing if one side is missing."""
     first = candidates(ladder, [stage.name], asked.of)
     second = [name for name in candidates(ladder, asked.against, asked.among) if name not in first]
     if not first or not second:
@@ -153,21 +154,21 @@ def _across(stage: Stage, asked: Across, ladder: Ladder) -> list[Lesson]:
     top = best_pair(judged)
     said, why = (_leads if asked.asks == "leads" else _keeps_up)(top, comparison.margin)
     there = [one.name for one in ladder.stages if one.name in asked.against and {*one.names.values()} & {*second}]
-    who = f"{_among(top.first, len(first), asked.of, [stage.name])}, against "
+    who = f"{_among(top.first, len(first), asked.of, [stage.name])} against "
     who += _among(top.second, len(second), asked.among, there)
     reach = _written(top, comparison, "the best of each" if len(pairs) > 1 else "")
-    text = f"{said.capitalize()}: {who}: {reach}{why}{_contamination(ladder, top.first)}.{_left_out(withheld)}"
+    text = f"{said.capitalize()}: {who}, {reach}{why}{_contamination(ladder, top.first)}.{_left_out(withheld)}"
     return [Lesson(stage.name, asked.question, said, text, top.estimate, top.low, top.high)]
 
 
 def _among(name: str, count: int, kind: Kind, stages: Sequence[str]) -> str:
-    """Say out of how many models of a kind one is the best."""
-    of = f"{NOUNS[kind]}{'s' if count > 1 else ''} of {join(stages)}"
-    return f"{name} ({'the only' if count == 1 else f'the best of {count}'} {of})"
+    """Describe the models of a kind among which one is the best."""
+    among = f"the only {NOUNS[kind]}" if count == 1 else f"the best of {plural(count, NOUNS[kind])}"
+    return f"{name} ({among} of {join(stages)})"
 
 
 def _leads(figure: Figure, margin: float) -> tuple[str, str]:
-    """Answer whether the first is better, and say what beside the figures makes the answer."""
+    """Answer whether the first is better, with the reason."""
     if figure.low > 0:
         return YES, "" if figure.high >= margin else f", which is below the margin of {percent(margin)}"
     if figure.high < margin:
@@ -186,7 +187,7 @@ def _keeps_up(figure: Figure, margin: float) -> tuple[str, str]:
 
 
 def _written(figure: Figure, comparison: Comparison, whose: str) -> str:
-    """Write an estimate and its interval; ``whose`` says of which model, where several could be the best."""
+    """Write an estimate and its interval; ``whose`` names the model if several could be the best."""
     label = f"{100 * (1 - comparison.alpha):g} % CI{f' for {whose}' if whose else ''} "
     return interval(figure.estimate, figure.low, figure.high, label=label)
 

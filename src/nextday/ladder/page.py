@@ -1,4 +1,4 @@
-"""The report of the whole ladder: lessons, leaderboard, cost, links to each stage; and the same on the terminal."""
+"""The report on all stages: lessons, leaderboard, cost, links to each stage; and a summary for the terminal."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -17,6 +17,7 @@ from nextday.reporting.interactive import Picture, _band, _height, _layout, _row
 from nextday.reporting.style import COLOURS
 from nextday.storage.folder import REPORT
 from nextday.study import LAST
+from nextday.words import plural
 
 UNANSWERED = (UNKNOWN, WITHHELD)
 SYMBOLS = {
@@ -31,11 +32,11 @@ def render_ladder(ladder: Ladder, board: pl.DataFrame, lessons: Sequence[Lesson]
     Parameters
     ----------
     ladder
-        What was compared.
+        The compared stages.
     board, zero
         The leaderboard, and the p-value with which the zero forecast leaves the model confidence set.
     lessons
-        What was learned.
+        The lessons.
     """
     withheld = [one for one in ladder.comparison.against_benchmark if one.withheld]
     pictures = {one.key: one for one in (draw_leaderboard(ladder, board), draw_frontier(ladder, board))}
@@ -55,7 +56,7 @@ def _texts(ladder: Ladder, board: pl.DataFrame, zero: float) -> dict[str, str]:
     return {
         "models": f"{len(originals(board))}", "stages": f"{len(ladder.stages)}",
         "samples": f"{int((~np.isnan(losses.base)).sum()):,}", "days": f"{len(losses.dates):,}",
-        "tickers": f"{len(losses.tickers)} ticker{'s' if len(losses.tickers) > 1 else ''}",
+        "tickers": plural(len(losses.tickers), "ticker"),
         "first": first, "last": last, "confidence": f"{100 * (1 - comparison.alpha):g} %",
         "margin": f"{100 * comparison.margin:g} %", "alpha": f"{comparison.alpha:g}", "zero": f"{zero:.3f}",
         "hash": losses.index_hash[:16], "folder": str(ladder.folder),
@@ -103,9 +104,9 @@ def draw_leaderboard(ladder: Ladder, board: pl.DataFrame) -> Picture:
     layout["shapes"] += [_band(margin)]
     layout["xaxis"] |= {"range": list(limits)}
     reading = (
-        f"A line is the {100 * (1 - ladder.comparison.alpha):g} % interval that holds for all models at once; filled "
-        f"markers are models to which no other is significantly better; shaded is the margin of ±{margin:g}; a "
-        "triangle that points to the edge is a model off the axis, its skill beside its name."
+        f"Lines: simultaneous {100 * (1 - ladder.comparison.alpha):g} % CI. Filled markers: no other model is "
+        f"significantly better. Shaded: the margin of ±{margin:g}. Triangles: models off the axis, with their skill "
+        "beside the name."
     )
     return Picture(
         "leaderboard", "Skill of all models against the zero forecast", reading, _height(texts), data, layout
@@ -145,9 +146,9 @@ def draw_frontier(ladder: Ladder, board: pl.DataFrame) -> Picture:
     }
     layout["yaxis"] |= {"range": list(limits)}
     reading = (
-        "Each marker is a model, its size its parameters; the line joins those that no cheaper model outperforms in "
-        f"sample, which is no proof that they are better. At the left edge: under {1000 * FREE:g} ms; at the lower "
-        "edge: off the axis, the figure is shown on hovering."
+        "Each marker is a model; its size shows the parameters. The line joins models that no cheaper model "
+        f"outperforms in sample; this does not prove that they are better. Left edge: under {1000 * FREE:g} ms; lower "
+        "edge: off the axis, hover for the value."
     )
     return Picture("frontier", "Skill against the cost of a training", reading, 480, data, layout)
 
@@ -164,7 +165,7 @@ def _hover(row: dict[str, Any]) -> str:
 
 def _board(board: pl.DataFrame) -> Table:
     columns = (
-        "model", "stage", "skill, %", "simultaneous interval", "may be best", "confidence set, p", "Clark‑West, p",
+        "model", "stage", "skill, %", "simultaneous CI", "may be best", "confidence set, p", "Clark‑West, p",
         "MAE", "RMSE", "DirAcc, %", "R² against zero, %", "features", "seeds", "seconds per training",
         "parameters trained here", "seen, %",
     )  # fmt: skip
@@ -180,7 +181,7 @@ def _board(board: pl.DataFrame) -> Table:
             Cell(row["features"]), _number(row["seeds"], 1, 0), _number(row["seconds_per_unit"], 1, 2),
             _number(row["parameters"], 1, 0), _number(row["contaminated"], 100, 0),
         ))  # fmt: skip
-    return Table("All models on the same days, the most skilful first", columns, tuple(rows))
+    return Table("All models on the same days, highest skill first", columns, tuple(rows))
 
 
 def _quantiles(board: pl.DataFrame) -> Table:
@@ -203,7 +204,7 @@ def _quantiles(board: pl.DataFrame) -> Table:
         )
         for row in known.iter_rows(named=True)
     ]  # fmt: skip
-    return Table("Quantile forecasts; scores compare where the levels are the same", columns, tuple(rows))
+    return Table("Quantile forecasts; scores are comparable if the levels are the same", columns, tuple(rows))
 
 
 def _number(value: float | None, factor: float, digits: int) -> Cell:
@@ -213,15 +214,15 @@ def _number(value: float | None, factor: float, digits: int) -> Cell:
 
 
 def leaderboard_table(ladder: Ladder, board: pl.DataFrame) -> rich.Table:
-    """Lay out the leaderboard for the terminal."""
+    """Format the leaderboard for the terminal."""
     comparison = ladder.comparison
     title = (
         f"{len(originals(board))} models on the same {len(comparison.losses.dates):,} days: skill against the zero "
-        f"forecast, % of its RMSE; intervals hold for all at once at {100 * (1 - comparison.alpha):g} %"
+        f"forecast, % of its RMSE; simultaneous {100 * (1 - comparison.alpha):g} % CI"
     )
     table = rich.Table(title=title, title_justify="left", caption_justify="left")
     table.caption = (
-        "*: no other model is significantly better; set p, CW p: model confidence set, Clark-West; s: seconds of one "
+        "*: no other model is significantly better; set p, CW p: model confidence set, Clark-West; s: seconds per "
         "training; seen: share of the test period that the pretraining corpus may overlap"
     )
     table.add_column("model", no_wrap=True)

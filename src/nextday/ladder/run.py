@@ -1,4 +1,4 @@
-"""The whole ladder: run the stages that ship with nextday one after the other, and compare them on the same days."""
+"""Run the stages that ship with nextday one after the other, and compare them on the same days."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Comparisons:
-    """What the ladder came to: the leaderboard, the lessons, and the folder that holds the files."""
+    """The comparison of all stages: the leaderboard, the lessons, and the folder of the files."""
 
     out: Path
     ladder: Ladder
@@ -36,14 +36,14 @@ class Comparisons:
 
 
 def compare(out: Path | str = "results", *, notes: tuple[str, ...] = ()) -> Comparisons:
-    """Compare all finished studies of a folder that share their samples, and write what it came to to ``out/stage7``.
+    """Compare all finished studies of a folder that share their samples, and write the comparison to ``out/stage7``.
 
     Parameters
     ----------
     out
         Folder of all studies' results.
     notes
-        What a reader should know beside what the comparison finds out itself.
+        Further notes for readers.
 
     Returns
     -------
@@ -52,7 +52,7 @@ def compare(out: Path | str = "results", *, notes: tuple[str, ...] = ()) -> Comp
     Raises
     ------
     NextdayError
-        If no two studies are there that are of the same samples.
+        If no two studies have the same samples.
 
     Examples
     --------
@@ -79,17 +79,17 @@ def run_all(
 ) -> Comparisons:  # fmt: skip
     """Run every stage that ships with nextday, with the same changes, then compare them.
 
-    A stage whose models need a package or weights that are not here is left out, with a note. Any other mistake ends
+    A stage whose models need a package or weights that are not installed is skipped, with a note. Any other error ends
     the run; all studies are read before the first is run.
 
     Parameters
     ----------
     changes
-        Dotted keys of all studies and their new values.
+        Dotted keys and new values, for all studies.
     bars, out, **execution
         As in ``nextday.run``.
     show
-        Gets the results of each stage when it is done.
+        Called with the results of each finished stage.
 
     Returns
     -------
@@ -98,7 +98,7 @@ def run_all(
     Raises
     ------
     NextdayError
-        For anything that a user can mend.
+        For any error that a user can correct.
 
     Examples
     --------
@@ -111,7 +111,7 @@ def run_all(
         try:
             results = run(study, bars=bars, out=out, **execution)
         except MissingError as error:
-            notes.append(f"{study.name} was left out: {error}")
+            notes.append(f"{study.name} was skipped: {error}")
         else:
             show(results)
     return compare(out, notes=tuple(notes))

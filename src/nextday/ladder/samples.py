@@ -1,4 +1,4 @@
-"""Which stages are of the same samples: only those can be compared."""
+"""Find the stages with the same samples: only those can be compared."""
 
 from collections.abc import Sequence
 
@@ -11,14 +11,14 @@ AGAIN = "run {} again with the same --data, --tickers and split"
 
 
 def agreeing(stages: Sequence[Stage]) -> tuple[list[Stage], list[str]]:
-    """Keep the stages whose samples the largest number of them share, of equal numbers the earliest.
+    """Keep the largest group of stages with the same samples; of equal groups the earliest.
 
     Returns
     -------
     kept
         At least two stages, in order.
     notes
-        The others, each with what differs.
+        The other stages, each with the difference.
 
     Raises
     ------
@@ -38,17 +38,17 @@ def agreeing(stages: Sequence[Stage]) -> tuple[list[Stage], list[str]]:
     if len(kept) < 2:
         other, why = next((one, why) for one in stages if (why := difference(stages[0], one)))
         raise VerdictError(
-            f"stages are of different {why}; {AGAIN.format(other.name)} (nextday run all does), or move its folder "
+            f"stages have different {why}; {AGAIN.format(other.name)} (nextday run all does), or move its folder "
             "away to compare without it"
         )
     others = [(one.name, difference(kept[0], one)) for one in stages if one not in kept]
-    return kept, [f"{name} is not compared: it is of other {why}; {AGAIN.format(name)}" for name, why in others]
+    return kept, [f"{name} is not compared: it has other {why}; {AGAIN.format(name)}" for name, why in others]
 
 
 def difference(first: Stage, stage: Stage) -> str:
-    """Say how the samples of a stage differ from those of the first variant of another; empty where they do not.
+    """Describe how the samples of a stage differ from those of another's first variant; empty if they do not.
 
-    Every variant and seed is held against them: the same pairs of ticker and origin, the same actual values.
+    Every variant and seed is checked: the same pairs of ticker and origin, the same actual values.
     """
     name, seed = first.forecasts.select("variant", "seed").row(0)
     own = first.forecasts.filter((pl.col("variant") == name) & pl.col("seed").eq_missing(seed))
@@ -71,7 +71,7 @@ def difference(first: Stage, stage: Stage) -> str:
 
 
 def _first_moved(changed: pl.DataFrame, most: int, of_all: str, where: str) -> str:
-    """Say how many actual values differ, and the first that does; empty where none does."""
+    """Count the actual values that differ, and name the first; empty if none does."""
     if changed.is_empty():
         return ""
     row = changed.row(0, named=True)

@@ -1,4 +1,4 @@
-"""The stages of a ladder: every finished study of a results folder, read back."""
+"""The stages: every finished study of a results folder."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,20 +15,20 @@ from nextday.study import LAST, Study, presets
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """What one study left in its folder.
+    """The files of one finished study.
 
     Attributes
     ----------
     folder
-        Where its files are; the folder's name is the name of the stage.
+        Its folder, whose name is the name of the stage.
     study, manifest
-        What was run, and how the run went.
+        Its settings, and the manifest of the run.
     forecasts, folds
-        Its tables; ``variant`` is the name in the ladder.
+        Its tables; ``variant`` is the name in the leaderboard.
     names
-        Name in the ladder of each of its variants: its own, with the stage behind it where two stages use it.
+        Name in the leaderboard of each variant: its own name, followed by the stage if two stages use it.
     reached
-        By own name the share of test days that the training data of a variant may hold.
+        Share of test days that the training data of each variant may contain, by own name.
     """
 
     folder: StudyFolder
@@ -45,7 +45,7 @@ class Stage:
         return self.folder.name
 
     def rows(self) -> list[dict[str, Any]]:
-        """Say of every variant what it is and what it cost; calibrated copies cost what their original does."""
+        """Return model, inputs and cost of every variant; calibrated copies cost the same as their original."""
         return [self._row(name, label) for name, label in self.names.items()]
 
     def _row(self, name: str, label: str) -> dict[str, Any]:
@@ -62,14 +62,14 @@ class Stage:
 
 
 def find_stages(folder: Path) -> tuple[list[Stage], list[str]]:
-    """Read every finished study of a results folder: the presets in their order, then the others by name.
+    """Read every finished study of a results folder: the presets in order, then the others by name.
 
     Returns
     -------
     stages
-        Those that could be read.
+        The readable ones.
     notes
-        The other folders, each with the reason, and the presets that were not run.
+        The other folders, each with a reason, and the presets that were not run.
     """
     found, notes, known = [], [], presets()
     there = sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
@@ -87,18 +87,18 @@ def find_stages(folder: Path) -> tuple[list[Stage], list[str]]:
 
 
 def read_stage(folder: StudyFolder) -> Stage:
-    """Read a finished study back.
+    """Read a finished study.
 
     Raises
     ------
     NextdayError
-        If the folder does not hold one.
+        If the folder does not contain one.
     """
     forecasts, folds, study, manifest = read_neighbour(folder)
     names = forecasts["variant"].unique(maintain_order=True).to_list()
     strange = [name for name in names if name not in study.variants and name not in study.conformal]
     if strange or not names:
-        what = f"{strange[0]} is none of its variants" if strange else "there are no rows"
+        what = f"unknown variant {strange[0]}" if strange else "there are no rows"
         raise OutputError(f"{folder.path}: forecasts.parquet: {what}; run {folder.name} again")
     reached = forecasts.group_by("variant").agg(pl.col("contaminated").cast(pl.Float64).mean())
     own = {name: name for name in names}

@@ -1,4 +1,4 @@
-"""All stages of a results folder as one table, on identical samples: what the leaderboard is made of."""
+"""All stages of a results folder as one table on identical samples, the basis of the leaderboard."""
 
 from collections import Counter
 from collections.abc import Collection, Sequence
@@ -27,17 +27,17 @@ class Ladder:
     Attributes
     ----------
     folder
-        Where the stages' folders are.
+        Folder that contains those of the stages.
     stages
-        Those that are compared, the presets first.
+        The compared stages, presets first.
     entries
         One row per variant: ``variant, stage, own`` (its name in its stage), ``method, features, copy_of`` (the variant
-        whose point forecasts are the same: it calibrates its intervals, or an earlier stage has it already), ``units,
+        with the same point forecasts: this one calibrates its intervals, or an earlier stage contains it), ``units,
         seconds, parameters, contaminated, pooled`` (one network forecasts all tickers).
     comparison
-        Skill of every variant against the zero forecast by squared loss; intervals hold for all variants at once.
+        Skill of every variant against the zero forecast by squared loss, with simultaneous intervals.
     notes
-        What a reader should know: folders that are not compared and why, names that were told apart.
+        Notes for readers: folders that are not compared and why, names that were made distinct.
     """
 
     folder: Path
@@ -48,7 +48,7 @@ class Ladder:
 
     @property
     def forecasts(self) -> pl.DataFrame:
-        """Point forecasts of all stages, one below the other."""
+        """Point forecasts of all stages, concatenated."""
         return _stacked(self.stages)
 
 
@@ -58,9 +58,9 @@ def load_ladder(folder: Path, *, alpha: float = 0.05) -> Ladder:
     Raises
     ------
     OutputError
-        If fewer than two studies are there that can be read.
+        If fewer than two studies can be read.
     VerdictError
-        If no two of them are of the same (ticker, origin) pairs and actual values; with the counts.
+        If no two of them have the same (ticker, origin) pairs and actual values; with the counts.
     """
     found, unread = find_stages(folder)
     if len(found) < 2:
@@ -89,7 +89,7 @@ def subset(losses: Losses, variants: Sequence[str]) -> Losses:
 
 
 def _too_few(folder: Path, there: str) -> str:
-    return f"{folder} holds {there}; a comparison takes at least two stages: nextday run all --out {folder}"
+    return f"{folder} contains {there}; a comparison takes at least two stages: nextday run all --out {folder}"
 
 
 def _stacked(stages: Sequence[Stage]) -> pl.DataFrame:
@@ -102,7 +102,7 @@ def _tell_apart(stages: Sequence[Stage]) -> tuple[list[Stage], list[str]]:
     found = [_renamed(stage, doubled) for stage in stages]
     if len({label for one in found for label in one.names.values()}) < sum(len(one.names) for one in found):
         found = [_renamed(stage, stage.names) for stage in stages]  # a name of one stage reads like that of another
-    return found, [f"{name} is in several stages: each has its stage behind its name" for name in sorted(doubled)]
+    return found, [f"{name} is in several stages; the stage is added to each name" for name in sorted(doubled)]
 
 
 def _renamed(stage: Stage, which: Collection[str]) -> Stage:
@@ -126,7 +126,7 @@ def _repeated(stages: Sequence[Stage]) -> dict[str, str]:
 
 
 def _other_training(stages: Sequence[Stage]) -> list[str]:
-    """Say which stages were trained on other days than the first; that is allowed, and no longer a fair comparison."""
+    """Name the stages trained on other days than the first; that is allowed, but not a fair comparison."""
     tables = [stage.folds.select(RANGES).sort("ticker", "fold") for stage in stages]
     return [
         f"{stage.name} was trained on other days than {stages[0].name}"

@@ -1,4 +1,4 @@
-"""Everything that turns samples into forecasts."""
+"""Models: from samples to forecasts."""
 
 from nextday.models.base import Device, Fitted, Forecaster, Key, resolve_device
 from nextday.models.catalog import MODELS, make_model

@@ -1,4 +1,4 @@
-"""What a model is to the rest of nextday."""
+"""The interface of models."""
 
 import hashlib
 import shutil
@@ -12,14 +12,15 @@ from nextday.errors import TrainingError
 from nextday.samples import Samples, Windows
 
 Device = Literal["auto", "cpu", "cuda"]
-NO_BF16 = "precision bf16 is for LSTM networks on a CPU: add --device cpu, or leave --precision at float32"
+NO_BF16 = "precision bf16 requires a CPU: add --device cpu, or use --precision float32"
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """Where a unit's randomness comes from: seed, ticker and fold, and nothing else.
+    """The source of a unit's randomness: only seed, ticker and fold.
 
-    Variants of a ticker share it, so they see the same shuffles; tickers do not, so their luck is independent.
+    Variants of a ticker share it and therefore the same shuffles; tickers do not, so that their seed errors are
+    independent.
 
     Examples
     --------
@@ -32,7 +33,7 @@ class Key:
     fold: int
 
     def stream(self, name: str) -> int:
-        """Seed of one named stream of random numbers, 63 bits.
+        """Return the seed of a named stream of random numbers, 63 bits.
 
         Examples
         --------
@@ -45,7 +46,7 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """What a fitted model leaves behind.
+    """Result of a fitted model.
 
     Attributes
     ----------
@@ -56,16 +57,16 @@ class Fitted:
     weights
         Parameters by name.
     best_epoch
-        Epoch whose weights made the forecasts, from 1; 0 for models without epochs.
+        Epoch whose weights are used, from 1; 0 for models without epochs.
     notes
-        What a reader of the results should know, such as a fit that did not converge.
+        Notes for readers, such as a fit that did not converge.
     quantiles, valid_quantiles
-        Forecast quantiles of the test and the valid samples, at the levels the model was given, never crossing; shape
-        [sample, level], without levels for models that forecast a point.
+        Forecast quantiles of the test and validation samples at the levels of the model, never crossing; shape [sample,
+        level], no levels for point forecasts.
     seconds
-        What fitting took; known to the pipeline.
+        Fitting time, set by the pipeline.
     extras
-        What else the model has to show, by name: an analysis that knows the name makes tables and figures of it.
+        Further results by name: an analysis that knows the name makes tables and figures of them.
     """
 
     predicted: np.ndarray
@@ -81,15 +82,15 @@ class Fitted:
 
     @property
     def parameters(self) -> int:
-        """Number of trained parameters; 0 for models that keep none."""
+        """Number of trained parameters; 0 for models that store none."""
         return sum(value.size for value in self.weights.values())
 
 
 class Forecaster(ABC):
-    """Learn from the past of one ticker and fold, then forecast its test samples.
+    """Interface of forecasters: fit on the past of one ticker and fold, then forecast its test samples.
 
-    The test targets are not an argument, so a model cannot read them. A call depends on its arguments alone: the same
-    again returns the same forecast, whatever ran before.
+    The test targets are not an argument, so a model cannot read them. A call depends only on its arguments: repeated
+    calls return the same forecasts, whatever ran before.
 
     Examples
     --------
@@ -107,20 +108,20 @@ class Forecaster(ABC):
     may_hold: ClassVar[str] = ""  # of a pretrained model: whether its training data may hold the series of a study
 
     def parts(self) -> tuple[object, ...]:
-        """Return whatever code decides the forecasts: this class, and that of values which it holds."""
+        """Return the code that determines the forecasts: this class, and the classes of its values."""
         return (type(self),)
 
     @abstractmethod
     def fit_predict(self, train: Samples, valid: Samples, test: Windows, *, key: Key) -> Fitted:
-        """Fit on ``train``, choose by ``valid``, forecast ``test``."""
+        """Fit on ``train``, select by ``valid``, forecast ``test``."""
 
     def contaminated(self, dates: np.ndarray) -> np.ndarray:
-        """Tell which days, by the dates of their targets, the model may have been trained on before; bool, [day]."""
+        """Return which target dates the model's pretraining data may contain; bool, [day]."""
         return np.zeros(len(dates), bool)
 
 
 def resolve_device(device: Device) -> Literal["cpu", "cuda"]:
-    """Choose the device that is there, or refuse; PyTorch is asked only where there may be a GPU."""
+    """Choose an available device, or refuse; PyTorch is imported only if there may be a GPU."""
     if device == "cpu" or (device == "auto" and not shutil.which("nvidia-smi")):
         return "cpu"
     import torch

@@ -1,4 +1,4 @@
-"""Forecasts that need no fitting: what every other model has to beat."""
+"""Benchmark forecasts without fitting."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -20,7 +20,7 @@ class Zero(Forecaster):
 
 @dataclass(frozen=True, slots=True)
 class HistoricalMean(Forecaster):
-    """Forecast the mean of the returns of train and valid."""
+    """Forecast the mean of the training and validation returns."""
 
     def fit_predict(self, train: Samples, valid: Samples, test: Windows, *, key: Key) -> Fitted:  # noqa: ARG002
         """Forecast one constant."""
@@ -29,7 +29,7 @@ class HistoricalMean(Forecaster):
 
 @dataclass(frozen=True, slots=True)
 class Persistence(Forecaster):
-    """Forecast the return of the origin again."""
+    """Forecast the last return again."""
 
     needs: ClassVar[tuple[str, ...]] = ("log_return",)
 

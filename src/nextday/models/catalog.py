@@ -1,4 +1,4 @@
-"""The models a study can name. Adding a model is adding a line here."""
+"""The models that a study can name. A new model is a new line here."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import fields
@@ -49,8 +49,8 @@ def make_model(
 ) -> Forecaster:  # fmt: skip
     """Build a model by its catalog name.
 
-    A field of the model that is called ``training``, ``device``, ``levels`` or ``lookback`` gets what
-    the study says; all others are its options.
+    The fields ``training``, ``device``, ``levels`` and ``lookback`` of a model are set by the study; all others are its
+    options.
 
     Examples
     --------
@@ -67,7 +67,7 @@ def make_model(
     kind = catalog[name]
     if isinstance(kind, Forecaster):
         if options:
-            raise StudyError(f"model {name} is finished and takes no option, got {next(iter(options))!r}")
+            raise StudyError(f"model {name} is an instance and takes no option, got {next(iter(options))!r}")
         return kind
     if not isinstance(kind, type):
         return kind(dict(options))

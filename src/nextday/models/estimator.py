@@ -1,4 +1,4 @@
-"""The door to scikit-learn: any regressor with ``fit`` and ``predict``, on the last row of a window or all of it."""
+"""scikit-learn regressors as forecasters, on the last row of a window or on the whole window."""
 
 import contextlib
 from collections.abc import Callable
@@ -17,14 +17,14 @@ from nextday.samples import Samples, Windows
 class Estimator(Forecaster):
     """A scikit-learn regressor as a forecaster.
 
-    Features are standardised on the training windows and targets divided by their training deviation, so that
-    penalties mean the same for every ticker. It is fitted on train and valid together. Where it has a ``random_state``
-    that is not set, the unit's key sets it, and the model counts as random.
+    Features are standardised on the training windows and targets divided by their training deviation, so that penalties
+    are comparable between tickers. The model is fitted on the training and validation sets together. If
+    ``random_state`` exists and is not set, the unit's key sets it, and the model has seeds.
 
     Attributes
     ----------
     regressor
-        What is copied and fitted for each unit.
+        The estimator that is copied and fitted for each unit.
     window
         ``last``: the features of the origin; ``flat``: those of all sessions of the window, oldest first.
     """

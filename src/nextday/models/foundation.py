@@ -1,6 +1,6 @@
-"""Pretrained models as forecasters, zero-shot: they see returns up to the origin and emit quantiles of the next one.
+"""Pretrained models as zero-shot forecasters: from returns up to the origin to quantiles of the next one.
 
-Returns, not prices, are what they are shown: both bring a context to its own scale and back, so no scaler is needed.
+Inputs are returns, not prices; both models scale a context internally, so no scaler is needed.
 """
 
 import hashlib
@@ -22,6 +22,7 @@ from pydantic import Field
 from nextday.errors import MissingError, StudyError, TrainingError
 from nextday.models.base import Device, Fitted, Forecaster, Key, resolve_device
 from nextday.samples import Samples, Windows
+from nextday.words import plural
 
 DECILES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 
@@ -31,30 +32,31 @@ Forecast = Callable[[np.ndarray], np.ndarray]
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Foundation(Forecaster):
-    """A pretrained model, used as it is: nothing is fitted, and ``valid`` only adds to the history.
+    """A pretrained model without fitting; ``valid`` only extends the history.
 
-    The forecast for an origin is that of the last ``context`` returns up to it, across the borders of train, valid and
-    test; of all there are where the history is shorter. Contexts are stacked into batches of one fixed shape, because
-    the shape of a product moves the last bits: what else is in the batch does not.
+    The forecast for an origin uses the last ``context`` returns up to it, across the training, validation and test
+    sets; fewer if the history is shorter. Contexts are stacked into batches of one fixed shape, because the shape of a
+    product changes the last bits, while other batch members do not.
 
     Attributes
     ----------
     sweep
-        Context lengths to choose from in place of ``context``: the one whose quantiles, or medians where no levels are
-        asked for, have the least pinball loss on valid. Test is forecast with that one alone.
+        Candidate context lengths that replace ``context``: the one whose quantiles, or medians if there are no levels,
+        have the smallest pinball loss on the validation set is chosen. Only this one forecasts the test set.
     levels
-        Levels of the quantiles to return, each one that the model emits: none is interpolated. The forecast itself is
-        the emitted median. Emitted quantiles that cross are sorted, which never worsens their pinball loss
-        (Chernozhukov, Fernandez-Val and Galichon 2010), and counted in a note.
+        Levels of the quantiles to return; each must be a level of the model, because none is interpolated. The point
+        forecast is the median. Crossing quantiles are sorted, which never increases their pinball loss (Chernozhukov,
+        Fernandez-Val and Galichon 2010), and counted in a note.
     trained_until
-        Last day that the training data may hold, or None where nobody has said: then every day counts as seen.
+        Knowledge cut-off: the last day that the training data may contain; None if it is not declared, then every day
+        counts as seen.
     may_hold
-        What is known of whether the training data holds the series of a study.
+        What is known about the series in the training data.
 
     Raises
     ------
     StudyError
-        If the package or the weights are not here, or a level is asked for that the model does not emit.
+        If the package or the weights are not installed, or the model does not emit a level.
     """
 
     needs: ClassVar[tuple[str, ...]] = ("log_return",)
@@ -79,26 +81,26 @@ class Foundation(Forecaster):
         return f"{type(self).__name__}({settings}) by {self.source()}"
 
     def source(self) -> str:
-        """Name the code and the weights."""
+        """Return an identifier of the code and the weights."""
         return ", ".join(f"{package} {metadata.version(package)}" for package in self.packages)
 
     @abstractmethod
     def load(self, device: str) -> tuple[Forecast, tuple[float, ...]]:
-        """Load the weights; give the forecast of a batch, and the levels it emits."""
+        """Load the weights; return the forecast function of a batch, and the emitted levels."""
 
     def contaminated(self, dates: np.ndarray) -> np.ndarray:
-        """Tell which days the training data may hold, by the dates of their targets; bool, shape [day]."""
+        """Return which target dates the training data may contain; bool, shape [day]."""
         if self.trained_until is None:
             return np.ones(len(dates), bool)
         return np.asarray(dates, "datetime64[D]") <= np.datetime64(self.trained_until)
 
     def fit_predict(self, train: Samples, valid: Samples, test: Windows, *, key: Key) -> Fitted:
-        """Forecast every valid and test sample one step ahead."""
+        """Forecast every validation and test sample one step ahead."""
         device = resolve_device(self.device)
         past, ends, test_ends = _history(train.windows, valid.windows, test)
         if ends[0] - 1 < self.least:
             raise TrainingError(
-                f"{key.ticker}: {ends[0] - 1} returns before valid are too few for {self.module}, "
+                f"{key.ticker}: {ends[0] - 1} returns before the validation set are too few for {self.module}, "
                 f"which needs {self.least}"
             )
         forecast, emitted = self.load(device)
@@ -127,7 +129,7 @@ class Foundation(Forecaster):
             found[len(valid.windows) :, emitted.index(0.5)],
             quantiles=asked[len(valid.windows) :],
             valid_quantiles=asked[: len(valid.windows)],
-            notes=(f"quantiles crossed on {crossed} of {len(found)} days",) if crossed else (),
+            notes=(f"quantiles crossed on {crossed} of {plural(len(found), 'day')}",) if crossed else (),
             extras={"sweep": np.array(list(losses.items()))} if self.sweep else {},  # [context, (length, loss)]
         )
 
@@ -145,9 +147,9 @@ class Fracast(Foundation):
     batch: ClassVar[int] = 8  # fits the caches of a core: a day takes 42 ms alone, 29 ms among 8, 58 ms among 32
     least: ClassVar[int] = 8
     may_hold: ClassVar[str] = (
-        "no end of its training data is declared; of the data sets it names (GiftEvalPretrain, LOTSA, "
-        "chronos_datasets, BOOM, fev_datasets) some hold exchange rates, bitcoin and unnamed financial series, so it "
-        "may hold these"
+        "no knowledge cut-off is declared; some of its training data sets (GiftEvalPretrain, LOTSA, "
+        "chronos_datasets, BOOM, fev_datasets) contain exchange rates, bitcoin and unnamed financial series, so "
+        "these returns may be among them"
     )
     context: Annotated[int, Field(ge=8, le=2048)] = 512
     sweep: tuple[Annotated[int, Field(ge=8, le=2048)], ...] = ()
@@ -169,9 +171,9 @@ class Fracast(Foundation):
 class ChronosBolt(Foundation):
     """Chronos-Bolt (Ansari et al. 2024): a T5 over patches of 16 days that emits deciles of the next 64 days.
 
-    ``weights`` is a folder, or a name on the Hugging Face hub whose files are in the local cache: nothing is ever
-    fetched here, so a run neither waits for a network nor changes under one. Its makers name the training data (table 3
-    of the paper, by issue 245 of amazon-science/chronos-forecasting) but no last day; it was published on 2024-11-26.
+    ``weights`` is a folder, or a name on the Hugging Face hub whose files are in the local cache: nothing is
+    downloaded, so that a run neither waits for a network nor depends on one. Its authors name the training data (table
+    3 of the paper, by issue 245 of amazon-science/chronos-forecasting) but no last day; it was published on 2024-11-26.
     The series of M4 were drawn on 2017-12-28 (m4.unic.ac.cy).
     """
 
@@ -179,8 +181,8 @@ class ChronosBolt(Foundation):
     module: ClassVar[str] = "chronos"
     batch: ClassVar[int] = 32
     may_hold: ClassVar[str] = (
-        "no end of its training data is declared; of the data sets it names, M4 holds unnamed financial series up to "
-        "2017, so it may hold these"
+        "no knowledge cut-off is declared; of its training data sets, M4 contains unnamed financial series up to "
+        "2017, so these returns may be among them"
     )
     weights: str = "amazon/chronos-bolt-small"
 
@@ -223,11 +225,11 @@ class ChronosBolt(Foundation):
         except Exception as error:
             raise TrainingError(f"chronos_bolt: cannot load {self.weights}: {str(error).splitlines()[0]}") from error
         if not isinstance(pipeline, ChronosBoltPipeline):
-            raise TrainingError(f"chronos_bolt: {self.weights} holds a {type(pipeline).__name__}, not Chronos-Bolt")
+            raise TrainingError(f"chronos_bolt: {self.weights} contains a {type(pipeline).__name__}, not Chronos-Bolt")
         reach, emitted = pipeline.model_context_length, tuple(pipeline.quantiles)
         longest = max(self.sweep or (self.context,))
         if longest > reach:
-            raise StudyError(f"chronos_bolt: context {longest} is more than the {reach} days that it sees")
+            raise StudyError(f"chronos_bolt: context {longest} exceeds its maximum of {plural(reach, 'day')}")
 
         def forecast(contexts: np.ndarray) -> np.ndarray:
             quantiles, _ = pipeline.predict_quantiles(
@@ -239,7 +241,7 @@ class ChronosBolt(Foundation):
 
 
 def check_levels(model: str, levels: tuple[float, ...], emitted: tuple[float, ...]) -> None:
-    """Refuse levels that a model does not emit: what lies between its quantiles, or beyond them, it has not said."""
+    """Refuse levels that a model does not emit; nothing is interpolated or extrapolated."""
     missing = [level for level in levels if level not in emitted]
     if missing:
         raise StudyError(
@@ -261,7 +263,7 @@ def _history(train: Windows, valid: Windows, test: Windows) -> tuple[np.ndarray,
     parts = [part.rows[:, part.names.index("log_return")].astype(np.float32) for part in (train, valid, test)]
     overlap = test.lookback - 1
     for before, after in pairwise(parts):
-        assert np.array_equal(before[len(before) - overlap :], after[:overlap]), "ranges do not follow one another"
+        assert np.array_equal(before[len(before) - overlap :], after[:overlap]), "ranges are not consecutive"
     joined = np.concatenate([parts[0], *(part[overlap:] for part in parts[1:])])
     first = np.array([0, len(parts[0]) - overlap, len(joined) - len(parts[2])])  # row of each range's first row
     kept = np.ones(len(joined), bool)

@@ -1,4 +1,4 @@
-"""Regression, boosted trees and ARIMA, fitted on train and valid together: they need no early stopping."""
+"""Regression, boosted trees and ARIMA, fitted on the training and validation sets together, without early stopping."""
 
 import warnings
 from dataclasses import dataclass
@@ -59,11 +59,11 @@ class HistGradientBoosting(Forecaster):
 
 @dataclass(frozen=True, slots=True)
 class Arima(Forecaster):
-    """ARIMA(p, 0, q) with a constant, the order of least AIC among ``p, q <= max_order``.
+    """ARIMA(p, 0, q) with a constant, with the smallest AIC among ``p, q <= max_order``.
 
-    The parameters are estimated once, on train and valid. Through the test range the state alone is updated: the
-    forecast for ``t + 1`` filters the returns up to ``t``. An order whose likelihood does not converge is passed over
-    and noted.
+    The parameters are estimated once, on the training and validation sets. In the test set only the state is updated:
+    the forecast for ``t + 1`` filters the returns up to ``t``. An order whose likelihood does not converge is skipped
+    with a note.
     """
 
     needs: ClassVar[tuple[str, ...]] = ("log_return",)

@@ -1,4 +1,4 @@
-"""Quantiles from a constant distribution and from volatility: what every other probabilistic model has to beat."""
+"""Benchmark quantile forecasts: a constant distribution, and volatility models."""
 
 import warnings
 from dataclasses import dataclass
@@ -23,26 +23,26 @@ FAR = 1 / 3  # between the fitted and the empirical distribution function (Kolmo
 
 @dataclass(frozen=True, slots=True)
 class Probabilistic(Forecaster):
-    """A forecast distribution, told by its quantiles at the levels of the study; its median is the point forecast."""
+    """A forecast distribution, given by its quantiles at the levels of the study; its median is the point forecast."""
 
     levels: tuple[float, ...] = ()  # the study's, strictly rising in (0, 1)
 
     def __post_init__(self) -> None:
         if not self.levels:
             raise StudyError(
-                "the model forecasts quantiles, and the study has no levels; add a line such as "
-                "levels: [0.05, 0.5, 0.95]"
+                "the model forecasts quantiles, but the study has no levels; add a line such as levels: [0.05, 0.5, "
+                "0.95]"
             )
 
     @property
     def asked(self) -> np.ndarray:
-        """The levels, and last that of the median."""
+        """The levels, followed by that of the median."""
         return np.array([*self.levels, 0.5])
 
 
 @dataclass(frozen=True, slots=True)
 class ConstantQuantile(Probabilistic):
-    """Forecast the empirical quantiles of the returns of train and valid, the same every day ("historical simulation").
+    """Forecast the empirical quantiles of training and validation returns, every day ("historical simulation").
 
     By Weibull's plotting positions (type 6 of Hyndman and Fan 1996, The American Statistician 50(4)): of exchangeable
     returns, the next one falls below the quantile of level ``a`` with probability ``a``.
@@ -60,10 +60,11 @@ class Ewma(Probabilistic):
 
     .. math:: \sigma_{t+1}^2 = \lambda \sigma_t^2 + (1 - \lambda) r_t^2
 
-    The mean is taken as zero. The recursion starts with the mean square of train: known before valid and test begin,
-    and positive where a first return may be zero; after 100 days 0.2 % of it is left. The tails come from the returns
-    of train and valid over their ``sigma``: their quantiles ("filtered historical simulation"), or those of a Student t
-    whose degrees of freedom and scale are estimated by maximum likelihood, symmetric about zero.
+    The mean is assumed to be zero. The recursion starts at the mean squared training return, which is known before the
+    validation and test sets and is positive, while a first return may be zero; after 100 days 0.2 % of it remains. The
+    tails come from the training and validation returns divided by their ``sigma``: their quantiles ("filtered
+    historical simulation"), or those of a Student t whose degrees of freedom and scale are estimated by maximum
+    likelihood, symmetric about zero.
 
     References
     ----------
@@ -84,7 +85,7 @@ class Ewma(Probabilistic):
         if not variance.all():
             raise TrainingError(
                 f"EWMA of {key.ticker}: the variance falls to zero on {len(squares)} returns, of which "
-                f"{np.sum(squares == 0)} are zero; raise decay or leave out the ticker"
+                f"{np.sum(squares == 0)} are zero; increase decay or drop the ticker"
             )
         deviation = np.sqrt(variance)
         standardised = past / deviation[: len(past)]
@@ -104,9 +105,9 @@ class Garch(Probabilistic):
     .. math:: r_t = \mu + e_t, \quad \sigma_{t+1}^2 = \omega + \alpha e_t^2 + \beta \sigma_t^2,
         \quad e_t / \sigma_t \sim t_\nu \text{ of unit variance}
 
-    The parameters are estimated once, by maximum likelihood on train and valid from several starting values, because
-    arch's optimiser reports success also where it is far from the maximum. Through the test range the variance alone is
-    updated: the forecast for ``t + 1`` uses the returns up to ``t``. The quantiles of valid are those of the fit.
+    The parameters are estimated once, by maximum likelihood on the training and validation sets from several starting
+    values, because arch's optimiser also reports success far from the maximum. In the test set only the variance is
+    updated: the forecast for ``t + 1`` uses the returns up to ``t``. The validation quantiles are those of the fit.
 
     References
     ----------
@@ -127,7 +128,7 @@ class Garch(Probabilistic):
             said = "; ".join(dict.fromkeys(fit.optimization_result.message for fit in fits))
             raise TrainingError(
                 f"GARCH of {key.ticker}: none of {len(fits)} starting values led to a fit (the optimiser: {said}); "
-                "leave out the ticker or the variant"
+                "drop the ticker or the variant"
             )
         best = max(usable, key=lambda fit: round(fit.loglikelihood, 2))  # the first of those as good
         mean, omega, alpha, beta, nu = best.params.to_numpy()
@@ -148,12 +149,12 @@ class Garch(Probabilistic):
 
 
 def _past(train: Samples, valid: Samples, key: Key) -> np.ndarray:
-    """Returns of train and valid; the last is that of the first test origin."""
+    """Concatenate the training and validation returns; the last is that of the first test origin."""
     past = np.concatenate([train.y, valid.y])
     if np.ptp(past) == 0:
         raise TrainingError(
-            f"the returns of {key.ticker} in train and valid are all {past[0]:g}: they have no distribution to learn; "
-            "leave out the ticker"
+            f"the training and validation returns of {key.ticker} are all {past[0]:g}: there is no distribution to "
+            "estimate; drop the ticker"
         )
     return past
 

@@ -1,4 +1,4 @@
-"""The doors: models, features, losses and splits of one's own, without a fork."""
+"""Plugins: custom models, features, losses and splits, without a fork."""
 
 from nextday.plugins.load import catalogs_of, load_plugins
 from nextday.plugins.marks import estimator, feature, loss, model, split

@@ -1,4 +1,4 @@
-"""Load the plugins that a study names. Their code runs here, and nowhere that merely reads results."""
+"""Load the plugins that a study names. Their code runs here, never when results are only read."""
 
 import hashlib
 import importlib
@@ -27,20 +27,20 @@ ROOMS = {"model": "models", "feature": "features", "loss": "losses", "split": "s
 def catalogs_of(
     plugins: Sequence[str] = (), *, models: Mapping[str, Any] | None = None, features: Mapping[str, Any] | None = None
 ) -> Catalogs:
-    """Join the guests of plugins, and those given in Python, to what the house has.
+    """Combine the objects of plugins, and those passed in Python, with the built-in ones.
 
     Parameters
     ----------
     plugins
         Paths of Python files, names of installed packages' entry points (group ``nextday.plugins``) or modules.
     models, features
-        Guests by name: classes of forecasters or finished ones; features, expressions or functions. A function has no
-        warm-up unless it was marked with one.
+        Objects by name: forecaster classes or instances; features, expressions or functions. A function has no warm-up
+        unless it was registered with one.
 
     Raises
     ------
     PluginError
-        If a plugin is not there, fails, registers nothing or a name that is taken; in one line that names it.
+        If a plugin is missing, fails, registers nothing or a reserved name; in one line that names it.
     """
     catalogs = load_plugins(plugins)
     given = [Mark("model", name, _model(name, value)) for name, value in (models or {}).items()]
@@ -49,14 +49,14 @@ def catalogs_of(
 
 
 def load_plugins(plugins: Sequence[str]) -> Catalogs:
-    """Run each plugin and join what it marks to what the house has."""
+    """Run each plugin and combine its registered objects with the built-in ones."""
     catalogs = HOUSE
     for name in plugins:
         module = _module(name)
         marks = list({(mark.kind, mark.name, id(mark.value)): mark for mark in _marks(module)}.values())
         if not marks:
             raise PluginError(
-                f"{name} registers nothing; mark a class with @nextday.model('name'), or a function with "
+                f"{name} registers nothing; decorate a class with @nextday.model('name'), or a function with "
                 "@nextday.feature('name', warmup=14)"
             )
         catalogs = _join(catalogs, marks, name)
@@ -76,7 +76,7 @@ def _join(catalogs: Catalogs, marks: Sequence[Mark], origin: str) -> Catalogs:
         known = getattr(catalogs, room)
         if mark.name in known or (mark.kind == "loss" and mark.name in LOSSES):
             owner = catalogs.origins.get(f"{mark.kind} {mark.name}", "nextday itself")
-            raise PluginError(f"{where}{mark.kind} {mark.name}: the name is taken by {owner}; choose another")
+            raise PluginError(f"{where}{mark.kind} {mark.name}: the name is already used by {owner}; choose another")
         value = replace(mark.value, source=origin) if isinstance(mark.value, Feature) else mark.value
         origins = {**catalogs.origins, f"{mark.kind} {mark.name}": origin}
         catalogs = replace(catalogs, origins=origins, **{room: {**known, mark.name: value}})
@@ -99,7 +99,7 @@ def _module(name: str) -> ModuleType:
             f"plugin {name} fails: {type(error).__name__}: {first_line(error)}{_line(error, name)}"
         ) from None
     if not isinstance(module, ModuleType):
-        raise PluginError(f"plugin {name}: its entry point is no module but {type(module).__name__}")
+        raise PluginError(f"plugin {name}: its entry point is a {type(module).__name__}, not a module")
     return module
 
 
@@ -130,7 +130,7 @@ def _run_file(path: Path) -> ModuleType:
 
 
 def _line(error: BaseException, name: str) -> str:
-    """Say in which line of the plugin an error arose."""
+    """Return the line of the plugin in which an error occurred."""
     trace, found = error.__traceback__, 0
     while trace:
         if Path(trace.tb_frame.f_code.co_filename).name == Path(name).name:

@@ -1,4 +1,4 @@
-"""What a plugin writes beside its classes and functions. A mark changes no state: the loader looks for marks."""
+"""Decorators of plugins. They only mark objects, without changing state; the loader collects the marks."""
 
 import inspect
 from collections.abc import Callable
@@ -19,7 +19,7 @@ MARK = "__nextday__"
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A guest: of what kind it is, the name a study gives it, and what it is."""
+    """A registered object: its kind, its name in studies, and the object."""
 
     kind: Kind
     name: str
@@ -27,22 +27,22 @@ class Mark:
 
 
 def model(name: str) -> Callable[[type[Marked]], type[Marked]]:
-    """Register a model class under a name that variants can give.
+    """Register a model class under a name for variants.
 
     Parameters
     ----------
     name
-        What stands under ``model`` in a variant.
+        Value of ``model`` in a variant.
 
     Returns
     -------
-    A decorator for a subclass of ``Forecaster`` or ``Network``. Annotated fields of the class become its options; it is
-    made a frozen dataclass if it is none.
+    A decorator for a subclass of ``Forecaster`` or ``Network``. Annotated fields of the class become its options; the
+    class becomes a frozen dataclass if it is not a dataclass.
 
     Raises
     ------
     PluginError
-        If it is not a class of a forecaster.
+        If it is not a forecaster class.
 
     Examples
     --------
@@ -73,20 +73,20 @@ def estimator(name: str, regressor: Any, *, window: Literal["last", "flat"] = "l
     Parameters
     ----------
     name
-        What stands under ``model`` in a variant.
+        Value of ``model`` in a variant.
     regressor
-        Anything with ``fit(x, y)`` and ``predict(x)`` that ``sklearn.base.clone`` can copy; each unit fits a copy.
+        Any object with ``fit(x, y)`` and ``predict(x)`` that ``sklearn.base.clone`` can copy; each unit fits a copy.
     window
-        ``last`` gives it the features of the origin, ``flat`` those of the whole window, one after the other.
+        ``last``: the features of the origin; ``flat``: those of the whole window, concatenated.
 
     Returns
     -------
-    A mark: leave it in a variable of the plugin, where the loader finds it.
+    A mark; assign it to a variable of the plugin, where the loader finds it.
 
     Raises
     ------
     PluginError
-        When a study that names it is run, if the name is taken.
+        When a study that names it is run, if the name is already used.
 
     Examples
     --------
@@ -104,17 +104,17 @@ def feature(name: str, *, warmup: int, formula: str = "") -> Callable[[Any], Any
     Parameters
     ----------
     name
-        What stands in a feature set.
+        Its name in feature sets.
     warmup
         Rows before its first value.
     formula
-        What readers see; the first line of the function's docstring unless given.
+        Formula for readers; default: the first line of the function's docstring.
 
     Returns
     -------
-    A decorator for a function without arguments that returns an expression, or for one that gets the bars of a ticker
-    (``date, ticker, open, high, low, close, adj_close, volume, market_adj_close``) and returns a column. An expression
-    can be handed to it, too.
+    A decorator for a function without arguments that returns an expression, or for one that receives the bars of a
+    ticker (``date, ticker, open, high, low, close, adj_close, volume, market_adj_close``) and returns a column. It also
+    accepts an expression.
 
     Raises
     ------
@@ -144,21 +144,21 @@ def feature(name: str, *, warmup: int, formula: str = "") -> Callable[[Any], Any
 def loss(name: str) -> Callable[[Marked], Marked]:
     """Register a loss that ``verdict.loss`` can name.
 
-    Losses are compared as shares of that of the study's ``verdict.benchmark``, which must be a variant.
+    Losses are compared relative to that of the study's ``verdict.benchmark``, which must be a variant.
 
     Parameters
     ----------
     name
-        What stands under ``verdict.loss``.
+        Value of ``verdict.loss``.
 
     Returns
     -------
-    A decorator for a function ``f(actual, predicted)`` of two arrays that returns one finite number a row.
+    A decorator for a function ``f(actual, predicted)`` of two arrays that returns one finite number per row.
 
     Raises
     ------
     PluginError
-        When a study that names it is run, if the name is taken or it returns anything else.
+        When a study that names it is run, if the name is already used or it returns anything else.
 
     Examples
     --------
@@ -178,17 +178,17 @@ def split(name: str) -> Callable[[Marked], Marked]:
     Parameters
     ----------
     name
-        What stands under ``split.scheme``.
+        Value of ``split.scheme``.
 
     Returns
     -------
     A decorator for a function ``f(samples, settings)`` of the number of samples and the study's ``split``; it returns a
-    list of ``Split``, train before valid before test, whose test ranges follow one another.
+    list of ``Split``, training before validation before test set, with consecutive test sets.
 
     Raises
     ------
     StudyError
-        When a study that names it is run, if a part reaches into what comes after it.
+        When a study that names it is run, if a set overlaps a later one.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""From scores, forecasts and the verdict to what a reader sees."""
+"""Tables, plots and the report of a study, from its scores, forecasts and verdict."""
 
 from nextday.reporting.html import render_report
 from nextday.reporting.plates import Exhibit, Plate, exhibit_table

@@ -1,4 +1,4 @@
-"""How the finding of a contrast is told and drawn: the same on the terminal, in plots and on the page."""
+"""Words, colours and order of the findings of contrasts: the same on the terminal, in plots and in the report."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -11,7 +11,8 @@ from nextday.evaluate.verdict import Verdict
 from nextday.evaluate.wording import the
 from nextday.reporting.style import COLOURS, GREY, Limits
 
-WORDS = {"better": "help", "worse": "hurt"}  # of features; "equal", "cannot tell", "withheld" are as for variants
+WORDS = {"better": "help", "worse": "hurt"}  # the effect of features
+OPEN = {"cannot tell": "inconclusive"}  # the finding as readers see it
 SHADES = {"better": 2, "worse": 1, "equal": 0}  # of COLOURS: green, vermilion, blue; all else is grey
 BETWEEN = "Between variants"
 FAR = 4.0  # times the extent of the lesser half of the contrasts, from where on an interval is cut
@@ -28,15 +29,15 @@ class Line:
     finding
         A key of ``FINDINGS``.
     word
-        The finding as a table has it: what features do, or how the first variant fares.
+        The finding as shown: the effect of features, or the result of the first variant.
     group
-        What it stands under: the model whose features are asked about, the benchmark, or other pairs.
+        Its heading: the model whose features are compared, the benchmark, or other pairs.
     alone
-        Whether the second is the benchmark, which the group names.
+        Whether the second is the benchmark, which the heading names.
     of_features
-        Whether both are one model that reads different features.
+        Whether both are the same model with different features.
     beside
-        Whether it is shown beside what is asked.
+        Whether it is shown in addition to the asked contrasts.
     """
 
     contrast: Contrast
@@ -49,20 +50,20 @@ class Line:
 
     @property
     def name(self) -> str:
-        """Both variants."""
+        """Names of both variants."""
         return f"{self.contrast.first} - {self.contrast.second}"
 
     @property
     def note(self) -> str:
-        """Why it is not judged, or what else explains it."""
+        """Why it is withheld, or an alternative explanation."""
         if self.contrast.withheld:
             return self.contrast.withheld
         swing = self.contrast.swing and self.finding in {"better", "worse"}
-        return "a slow swing explains it as well" if swing else ""
+        return "a temporary advantage lasting months would also explain it" if swing else ""
 
 
 def lines_of(contrasts: Iterable[Contrast], comparison: Comparison, verdict: Verdict | None = None) -> list[Line]:
-    """Tell each contrast, grouped by model, in the order in which the groups come; the verdict knows the models."""
+    """Return a line per contrast, grouped by model in order of appearance; the verdict supplies the models."""
     models = {(one.first, one.second): one.model for one in verdict.answers} if verdict else {}
     lines = [_line(one, comparison, models.get((one.first, one.second), "")) for one in contrasts]
     order = list(dict.fromkeys(line.group for line in lines))
@@ -71,7 +72,7 @@ def lines_of(contrasts: Iterable[Contrast], comparison: Comparison, verdict: Ver
 
 def _line(contrast: Contrast, comparison: Comparison, model: str) -> Line:
     finding, bench = finding_of(contrast), comparison.losses.benchmark
-    word = "identical" if contrast.identical and not contrast.withheld else finding
+    word = "identical" if contrast.identical and not contrast.withheld else OPEN.get(finding, finding)
     if model:
         return Line(contrast, finding, WORDS.get(finding, word), model, of_features=True)
     alone = contrast.second == bench
@@ -79,26 +80,27 @@ def _line(contrast: Contrast, comparison: Comparison, model: str) -> Line:
 
 
 def colour_of(finding: str) -> str:
-    """Give the colour of a finding."""
+    """Return the colour of a finding."""
     return COLOURS[SHADES[finding]] if finding in SHADES else GREY
 
 
 def exploratory(comparison: Comparison, most: int) -> list[Contrast]:
-    """Give the pairs that were not asked, at most so many: those with the smallest adjusted p, then alone."""
+    """Return at most ``most`` pairs that were not asked, those with the smallest adjusted p, then the smallest p."""
     return sorted(comparison.others, key=lambda one: (one.p_adjusted, one.p_value))[:most]
 
 
 def unit(comparison: Comparison) -> str:
-    """Say what a skill of 0.01 is called, with the benchmark's name."""
+    """Return the unit of skill, with the benchmark's name."""
     losses = comparison.losses
     return unit_of(losses).replace("the benchmark", the(losses.benchmark))
 
 
 def reach(contrasts: Sequence[Contrast]) -> Limits:
-    """Choose the limits of an axis of skill, in percent, so that a hopeless model does not squeeze all others.
+    """Choose the limits of an axis of skill, in percent, so that one very poor model does not compress all others.
 
-    Zero and the margin are always inside. A contrast whose estimate lies beyond four times the extent of the lesser
-    half of all intervals is left out; of the others an interval is cut at twice that. One alone is shown whole.
+    Zero and the margin are always inside. A contrast whose estimate exceeds four times the extent of the smaller half
+    of all intervals is left out; the intervals of the others are cut at twice that extent. A single contrast is shown
+    in full.
     """
     margin = max((one.margin for one in contrasts), default=0.0)
     known = [one for one in contrasts if math.isfinite(one.low) and math.isfinite(one.high)]

@@ -12,8 +12,8 @@ from nextday.reporting.interactive import Picture, _band, _clip, _height, _label
 from nextday.reporting.style import Limits
 
 KEYS = {
-    "better": "first is better, help", "worse": "first is worse, hurt", "equal": "equal within the margin",
-    "cannot tell": "cannot tell", "withheld": "withheld",
+    "better": "first better, features help", "worse": "first worse, features hurt", "equal": "equal within the margin",
+    "cannot tell": "inconclusive", "withheld": "withheld",
 }  # fmt: skip
 MOST_OTHERS = 40  # exploratory pairs that are drawn
 ARROWS = ("triangle-left", "triangle-right")
@@ -28,13 +28,13 @@ def draw_contrasts(comparison: Comparison, verdict: Verdict) -> Picture:
     ]
     equal, margin = 100 * (1 - 2 * comparison.alpha), 100 * comparison.margin
     reading = (
-        f"A thin line is the simultaneous {100 * (1 - comparison.alpha):g} % interval of a family: where it misses "
-        f"zero there is a difference; a thick line is the {equal:g} % interval for equivalence: where it lies inside "
-        f"the shaded margin of ±{margin:g}, the difference is too small to matter. Right of zero, the first is better: "
-        "its inputs help. Triangles point to what lies beyond the axis."
+        f"Thin line: simultaneous {100 * (1 - comparison.alpha):g} % CI of a family; if it excludes zero, the "
+        f"difference is significant. Thick line: {equal:g} % CI for equivalence; if it lies inside the shaded margin "
+        f"of ±{margin:g}, the two are equal. Right of zero the first is better, or its inputs help. Triangles: beyond "
+        "the axis."
     )
     return _forest(
-        "contrasts", "The asked contrasts, then all others with the benchmark", reading, [*asked, *rest], comparison
+        "contrasts", "Asked contrasts, then all others with the benchmark", reading, [*asked, *rest], comparison
     )
 
 
@@ -44,7 +44,7 @@ def draw_others(comparison: Comparison, verdict: Verdict) -> Picture | None:
     if not lines:
         return None
     few = f"the {len(lines)} of {len(comparison.others)} with the smallest adjusted p"
-    reading = "Read as above; a family of its own, exploratory: nothing in the verdict rests on it."
+    reading = "Lines as above. This family is exploratory; the verdict does not depend on it."
     drawn = f" Drawn: {few}." if len(lines) < len(comparison.others) else ""
     return _forest("others", "Other pairs of variants", reading + drawn, lines, comparison)
 

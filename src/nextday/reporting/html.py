@@ -20,6 +20,7 @@ from nextday.reporting.glossary import glossary
 from nextday.reporting.html_tables import NAMES, NOTHING, lay_out, number, share
 from nextday.reporting.plates import Exhibit, Printed
 from nextday.reporting.style import COLOURS
+from nextday.words import plural
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -38,15 +39,15 @@ def render_report(
     Parameters
     ----------
     comparison, verdict
-        What was compared, and what it says.
+        The contrasts, and the verdict on them.
     scores, history, folds
-        The tables of the study; history may be empty.
+        Tables of the study; history may be empty.
     aside
-        Tests that stand beside the verdict.
+        Supplementary tests.
     manifest
-        What was run; optional ``checks`` maps the name of a check that passed to what was checked.
+        The manifest of the run; optional ``checks`` maps the name of a passed check to its description.
     exhibits, plates
-        Tables and figures that analyses add.
+        Tables and figures of analyses.
     """
     numbers = break_down(comparison)
     drawn = _pictures(comparison, verdict, numbers, history)
@@ -66,7 +67,7 @@ def render_report(
 
 
 def environment() -> "Environment":
-    """Give what renders the templates: every value is escaped, and none may be missing."""
+    """Return the environment of the templates: every value is escaped, and none may be missing."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     made = Environment(
@@ -78,7 +79,7 @@ def environment() -> "Environment":
 
 
 def scripts(pictures: Mapping[str, figures.Picture]) -> dict[str, "Markup"]:
-    """Give what a page's script draws, and plotly.js, so that neither can end the script it stands in."""
+    """Return the data of a page's script and plotly.js, escaped so that neither can end the script element."""
     from markupsafe import Markup
     from plotly.offline import get_plotlyjs
 
@@ -95,7 +96,7 @@ def _embed(value: object) -> str:
 
 
 def _answers(comparison: Comparison, verdict: Verdict) -> list[tuple[str, str]]:
-    """Give one line per answer with its finding, in the order of the table; none where the headline says it all."""
+    """Return one line per answer with its finding, in the order of the table; none where the headline says it all."""
     known = {(one.first, one.second): one for one in verdict.answers}
     lines = [
         known.get((line.contrast.first, line.contrast.second))
@@ -123,7 +124,7 @@ def _pictures(
 
 
 def _texts(comparison: Comparison, scores: pl.DataFrame, folds: pl.DataFrame) -> dict[str, str]:
-    """Give the numbers that the template's sentences name."""
+    """Return the numbers that the template's sentences name."""
     first, last = (str(date) for date in comparison.losses.dates[[0, -1]].astype("datetime64[D]"))
     seeds = sorted({seed for seeds in comparison.losses.seeds for seed in seeds})
     change, loss = comparison.sensitivity, LOSSES.get(comparison.losses.loss)
@@ -135,9 +136,9 @@ def _texts(comparison: Comparison, scores: pl.DataFrame, folds: pl.DataFrame) ->
         "first": first, "last": last,
         "trained": f"{min(folds['train_from'])}" if len(folds) and "train_from" in folds.columns else NOTHING,
         "days": f"{len(comparison.losses.dates):,}",
-        "tickers": f"{len(comparison.losses.tickers)} ticker{'s' if len(comparison.losses.tickers) > 1 else ''}",
+        "tickers": plural(len(comparison.losses.tickers), "ticker"),
         "samples": f"{int((~np.isnan(comparison.losses.base)).sum()):,}",
-        "seeds": ", ".join(map(str, seeds)) or "none (no model is random)",
+        "seeds": ", ".join(map(str, seeds)) or "none (all models are deterministic)",
         "up": share(scores["AlwaysUp"].mean()),
         "zero_days": f"{int(scores['ZeroDays'].max() or 0):,}",  # type: ignore[arg-type]
         "block": f"{comparison.block:.1f}",
@@ -149,7 +150,7 @@ def _texts(comparison: Comparison, scores: pl.DataFrame, folds: pl.DataFrame) ->
 
 
 def _seen(comparison: Comparison, what: str) -> str:
-    """Write the range over what is asked and judged of what the study could have seen; nothing if nothing is."""
+    """Write the range of a value over the asked contrasts that are judged; nothing if none is."""
     known = [getattr(one, what) for one in comparison.asked if not (one.withheld or one.identical)]
     if not known:
         return NOTHING
@@ -158,11 +159,12 @@ def _seen(comparison: Comparison, what: str) -> str:
 
 
 def _survivors(comparison: Comparison) -> str:
-    """Say what the data show of companies that failed: tickers without samples at the end."""
+    """Describe survivorship in the data: tickers whose samples end early."""
     losses = comparison.losses
     end, known = losses.dates[-1], [np.flatnonzero(~np.isnan(row)) for row in losses.base]
     last = losses.dates[[days[-1] for days in known if len(days)]]
     gone, day = int((last < end - np.timedelta64(30, "D")).sum()), str(end.astype("datetime64[D]"))
     if gone:
-        return f"{gone} of the {len(losses.tickers)} tickers end{'s' if gone == 1 else ''} over 30 days before {day}."
+        ends = f"end{'s' if gone == 1 else ''} more than 30 days before {day}"
+        return f"{gone} of {plural(len(losses.tickers), 'ticker')} {ends}."
     return f"No ticker is delisted before {day}: results are subject to survivorship bias."

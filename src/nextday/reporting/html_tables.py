@@ -1,4 +1,4 @@
-"""The tables of the HTML report: what they show, and the numbers they are sorted by."""
+"""The tables of the HTML report: their texts, and the numbers by which they are sorted."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -19,15 +19,16 @@ from nextday.reporting.tables import spread
 
 NOTHING = "–"
 LONGEST = 24  # letters of a word that is not broken
-NAMES = {"squared": "squared error", "absolute": "absolute error", "miss": "share of days missed",
+NAMES = {"squared": "squared error", "absolute": "absolute error", "miss": "directional error",
     "pinball": "pinball loss",
 }  # fmt: skip
+PARTS = {"train": "training", "valid": "validation", "test": "test"}
 MOST_OTHERS = 100  # rows of exploratory pairs
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """What a table shows, and the number that it is sorted by; without one it is text. ``kind`` is a class of CSS."""
+    """Text of a cell, and the number by which it is sorted, if any. ``kind`` is a CSS class."""
 
     text: str
     value: float | None = None
@@ -35,7 +36,7 @@ class Cell:
 
     @property
     def words(self) -> tuple[tuple[str, bool], ...]:
-        """The words of a name, and whether each is short enough to be kept on one line."""
+        """Words of a name, and whether each is short enough to stay on one line."""
         return tuple((word, len(word) <= LONGEST) for word in self.text.split(" "))
 
     @property
@@ -46,7 +47,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A caption, names of columns, and rows; the first cell of a row names it."""
+    """A caption, column names, and rows; the first cell of a row is its name."""
 
     caption: str
     columns: tuple[str, ...]
@@ -54,7 +55,7 @@ class Table:
 
     @property
     def numeric(self) -> tuple[bool, ...]:
-        """Tell the columns that hold numbers."""
+        """Positions of the numeric columns."""
         return tuple(any(row[at].value is not None for row in self.rows) for at in range(len(self.columns)))
 
 
@@ -62,7 +63,7 @@ def lay_out(
     comparison: Comparison, verdict: Verdict, numbers: Breakdown, *, scores: pl.DataFrame, history: pl.DataFrame,
     folds: pl.DataFrame, manifest: dict[str, Any], aside: Beside | None,
 ) -> dict[str, Table]:  # fmt: skip
-    """Lay out every table; those that would be empty are left out."""
+    """Build all tables; empty ones are left out."""
     return (
         _aside(comparison, aside)
         | _contrasts(comparison, verdict)
@@ -113,8 +114,8 @@ def _family(caption: str, lines: Sequence[Line], comparison: Comparison) -> Tabl
         for c in [line.contrast]
     ]  # fmt: skip
     columns = (
-        "contrast", "finding", f"estimate,\u00a0{sign}", f"simultaneous {sure:g}\u00a0% interval",
-        f"equivalence, {equal:g}\u00a0% interval", "p", "p (adjusted)", *(["note"] if noted else []),
+        "contrast", "finding", f"estimate,\u00a0{sign}", f"simultaneous {sure:g}\u00a0% CI",
+        f"equivalence, {equal:g}\u00a0% CI", "p", "p (adjusted)", *(["note"] if noted else []),
     )  # fmt: skip
     return _table(caption, columns, rows)
 
@@ -129,7 +130,7 @@ def _parts(comparison: Comparison, parts: Sequence[Parts]) -> dict[str, Table]:
         )
         for one in parts
     ]  # fmt: skip
-    sure = f"{100 * (1 - comparison.alpha):g}\u00a0% interval, alone"
+    sure = f"{100 * (1 - comparison.alpha):g}\u00a0% CI, pointwise"
     columns = ("contrast", "penalty", sure, "signal", sure)
     return {"parts": _table(f"Penalty and signal, {unit(comparison)}", columns, rows)} if rows else {}
 
@@ -142,14 +143,14 @@ def _variants(comparison: Comparison, manifest: dict[str, Any]) -> Table:
         options = ", ".join(f"{key} {value}" for key, value in variant.get("options", {}).items())
         cells = (variant.get("model"), variant.get("features"), options, ", ".join(map(str, seeds)))
         rows.append((Cell(name), *(Cell(str(text) if text else NOTHING) for text in cells)))
-    return _table("The variants", ("variant", "model", "features", "options", "seeds"), rows)
+    return _table("Variants", ("variant", "model", "features", "options", "seeds"), rows)
 
 
 def _inputs(manifest: dict[str, Any]) -> dict[str, Table]:
     """List the features of every set that a variant reads."""
     sets = manifest.get("inputs", {})
     rows = [(Cell(name), Cell(one), Cell(formula)) for name, own in sets.items() for one, formula in own.items()]
-    return {"inputs": _table("The feature sets", ("set", "feature", "formula"), rows)} if rows else {}
+    return {"inputs": _table("Feature sets", ("set", "feature", "formula"), rows)} if rows else {}
 
 
 def _folds(folds: pl.DataFrame) -> Table:
@@ -164,8 +165,8 @@ def _folds(folds: pl.DataFrame) -> Table:
             for cell in (Cell(f"{start} to {end}"), _count(count))
         ]
         rows.append((_count(fold), _count(tickers), *spans))
-    columns = [name for part in parts for name in (f"{part} origins", f"{part} samples")]
-    return _table("How time was split: samples of all tickers together", ("fold", "tickers", *columns), rows)
+    columns = [f"{PARTS[part]} {what}" for part in parts for what in ("origins", "samples")]
+    return _table("Training, validation and test sets: samples of all tickers", ("fold", "tickers", *columns), rows)
 
 
 def _metrics(scores: pl.DataFrame, comparison: Comparison) -> Table:
@@ -206,8 +207,8 @@ def _robust(comparison: Comparison, numbers: Breakdown) -> Table:
                 _range(low, high, comparison),
             )
         )
-    columns = ("contrast", "skill", "tickers of the same sign", "range when one ticker is left out")
-    return _table("How much any one ticker matters", columns, rows)
+    columns = ("contrast", "skill", "tickers with the same sign", "range with one ticker left out")
+    return _table("Influence of single tickers", columns, rows)
 
 
 def _by_year(comparison: Comparison, numbers: Breakdown) -> Table:
@@ -220,7 +221,7 @@ def _by_year(comparison: Comparison, numbers: Breakdown) -> Table:
 
 
 def _trainings(history: pl.DataFrame) -> Table:
-    columns = ("variant", "trainings", "epochs, median", "kept epoch, median", "kept epoch, range")
+    columns = ("variant", "trainings", "epochs, median", "best epoch, median", "best epoch, range")
     if history.is_empty():
         return _table("Trainings", columns, [])
     kept = pl.col("epoch").filter("best").max().alias("kept")
@@ -255,7 +256,7 @@ def _by_seed(comparison: Comparison, numbers: Breakdown) -> Table:
             )
         )
     columns = ("variant", "mean", "standard deviation", *(f"seed {seed}" for seed in seeds))
-    return _table(f"Skill by seed, {unit(comparison)}; a variant without seeds is not random", columns, rows)
+    return _table(f"Skill by seed, {unit(comparison)}; variants without seeds are deterministic", columns, rows)
 
 
 def _detectable(comparison: Comparison, verdict: Verdict) -> Table:
@@ -265,10 +266,9 @@ def _detectable(comparison: Comparison, verdict: Verdict) -> Table:
         values = (c.detectable, c.equality, c.margin, c.standard_error, c.date_error, c.seed_error)
         rows.append((Cell(line.name), *(_percent(value, comparison, signed=False) for value in values)))
     columns = (
-        "contrast", "could see", "could show equality at", "margin", "standard error", "error from dates",
-        "error from seeds",
+        "contrast", "detectable difference", "equality margin", "margin", "standard error", "date error", "seed error",
     )  # fmt: skip
-    return _table(f"What this study could have seen, in four studies of five; {unit(comparison)}", columns, rows)
+    return _table(f"Minimum detectable difference and equality margin at 80 % power; {unit(comparison)}", columns, rows)
 
 
 def _table(caption: str, columns: Sequence[str], rows: Iterable[tuple[Cell, ...]]) -> Table:
@@ -280,7 +280,7 @@ def _name(contrast: Contrast) -> str:
 
 
 def number(value: float, comparison: Comparison, *, signed: bool = True) -> str:
-    """Write a skill in percent with three digits of the margin; nothing if it is not a number."""
+    """Write a skill in percent with three digits of the margin; nothing if it is not finite."""
     if not math.isfinite(value):
         return NOTHING
     digits = min(max(2 - math.floor(math.log10(100 * comparison.margin)), 2), 8) if comparison.margin > 0 else 3
@@ -323,7 +323,7 @@ def _finite(value: float) -> float | None:
 
 
 def _aside(comparison: Comparison, aside: Beside | None) -> dict[str, Table]:
-    """Lay out the tests that stand beside the verdict."""
+    """Build the tables of the supplementary tests."""
     if aside is None:
         return {}
     rows = [
@@ -335,7 +335,7 @@ def _aside(comparison: Comparison, aside: Beside | None) -> dict[str, Table]:
         )
         for name in comparison.losses.variants
     ]
-    columns = ("variant", "Clark-West", "p", "directions found", "confidence set, p")
+    columns = ("variant", "Clark-West", "p", "directions significant", "confidence set, p")
     asked = {frozenset((one.first, one.second)) for one in comparison.asked}
     others = [
         (Cell(f"{first} - {second}"), Cell(NAMES[loss]), Cell(f"{100 * value:+.2f}", value), Cell(f"{p:.3f}", p))
@@ -343,6 +343,6 @@ def _aside(comparison: Comparison, aside: Beside | None) -> dict[str, Table]:
         if frozenset((first, second)) in asked
     ]
     return {
-        "aside": _table("Is there any signal, and which variants may be the best", columns, rows),
-        "secondary": _table("What was asked, by other losses", ("contrast", "loss", "skill, %", "p (Holm)"), others),
+        "aside": _table("Signal, and variants that may be the best", columns, rows),
+        "secondary": _table("Asked contrasts by other losses", ("contrast", "loss", "skill, %", "p (Holm)"), others),
     }

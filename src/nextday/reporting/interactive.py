@@ -1,7 +1,6 @@
-"""The interactive plots of the HTML report, as the plain values that plotly.js takes.
+"""The interactive plots of the HTML report, as plain values for plotly.js.
 
-Colours are written ``@name`` or ``@name/opacity`` and looked up by the page's script: they follow
-light and dark.
+Colours are written ``@name`` or ``@name/opacity``; the page's script resolves them for light and dark mode.
 """
 
 import math
@@ -16,6 +15,7 @@ from nextday.evaluate.breakdown import Breakdown
 from nextday.evaluate.contrasts import Comparison
 from nextday.evaluate.losses import Losses, average, unit_of
 from nextday.reporting.style import COLOURS, Look, focus, looks, shorten
+from nextday.words import plural
 
 SYMBOLS = dict(zip("os^Dv", ("circle", "square", "triangle-up", "diamond", "triangle-down"), strict=True))
 DASHES = {"-": "solid", "--": "dash", ":": "dot"}
@@ -26,7 +26,7 @@ AROUND, ROW, LOW_ROW = 100, 46, 36  # pixels above and below all rows, and for e
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """An interactive plot, what it shows, and one sentence on how to read it."""
+    """An interactive plot with a title and one sentence on how to read it."""
 
     key: str
     title: str
@@ -43,11 +43,11 @@ def draw_saved(losses: Losses, numbers: Breakdown) -> Picture:
         _line(one) | {"x": dates, "y": _values(100 * saved), "hovertemplate": "%{x|%Y-%m-%d}: %{y:+.3f} %"}
         for one, saved in zip(_looks(losses).values(), numbers.saved, strict=True)
     ]
-    layout = _layout("", "loss saved so far (% of all)") | {"hovermode": "x"}
+    layout = _layout("", "cumulative loss saved (% of total)") | {"hovermode": "x"}
     layout["xaxis"] |= {"type": "date", "hoverformat": "%Y-%m-%d"}
     reading = (
-        f"Up is better: a line rises on days when the variant lost less than the {losses.benchmark} and falls when it "
-        "lost more; a lead that was made in a few days shows as a step."
+        f"Up is better: a line rises on days when the variant's loss is below that of the {losses.benchmark} and "
+        "falls when it is above; a gain made on a few days shows as a step."
     )
     return Picture("saved", "Cumulative loss saved against the benchmark", reading, _tall(420, losses), data, layout)
 
@@ -71,15 +71,15 @@ def draw_tickers(losses: Losses, numbers: Breakdown) -> Picture:
     reading = (
         "Above zero, the variant beats the benchmark on that ticker; tickers are ordered by their mean skill."
         if few
-        else "Each line runs from a variant's worst ticker to its best; left of where it crosses zero are the tickers "
-        "on which the benchmark is better."
+        else "Each line runs from a variant's worst ticker to its best; the benchmark is better on the tickers left "
+        "of its zero crossing."
     )
     return Picture("tickers", "Skill by ticker", reading + outside, _tall(420, losses), data, layout)
 
 
 def draw_years(losses: Losses, numbers: Breakdown) -> Picture:
     """Draw the skill of each variant by calendar year."""
-    names = [f"{year} ({days} days)" for year, days in zip(numbers.years, numbers.days, strict=True)]
+    names = [f"{year} ({plural(days, 'day')})" for year, days in zip(numbers.years, numbers.days, strict=True)]
     data = [
         {
             "type": "bar", "name": one.label, "marker": {"color": _shade(one), "pattern": {"shape": _pattern(one)}},
@@ -91,7 +91,7 @@ def draw_years(losses: Losses, numbers: Breakdown) -> Picture:
     layout["xaxis"] |= {"type": "category", "showgrid": False}
     outside = _focus(layout, 100 * numbers.by_year)
     reading = (
-        f"Bars above zero: the variant beat the benchmark in that year; years with few days scatter more.{outside}"
+        f"Bars above zero: the variant beats the benchmark in that year; years with few days are noisier.{outside}"
     )
     return Picture("years", "Skill by calendar year", reading, _tall(380, losses), data, layout)
 
@@ -117,13 +117,14 @@ def draw_seeds(comparison: Comparison, numbers: Breakdown) -> Picture:
         ]  # fmt: skip
     layout = _rows_layout(texts, f"skill ({unit_of(losses)})") | {"showlegend": False}
     reading = (
-        "Each marker is one training run of all tickers with one seed, the bar their mean; no random seed, one marker."
+        "Each marker is the training runs of all tickers with one seed, the bar the mean over seeds; a deterministic "
+        "model has one marker."
     )
     return Picture("seeds", "Skill by seed", reading, _height(texts), data, layout)
 
 
 def draw_curves(losses: Losses, history: pl.DataFrame) -> Picture | None:
-    """Draw the valid loss by epoch, each training relative to its own least; None if nothing was trained by epochs."""
+    """Draw the validation loss by epoch, each training relative to its minimum; None without training by epochs."""
     known = (
         history.filter(pl.col("valid_loss").is_finite() & (pl.col("valid_loss").min().over(UNIT) != 0))
         if len(history)
@@ -138,17 +139,17 @@ def draw_curves(losses: Losses, history: pl.DataFrame) -> Picture | None:
     for name, one in found.items():
         mine = above.filter(pl.col("variant") == name)
         data += _curve(mine, one, band=len(found) <= MOST_BANDS)
-    layout = _layout("epoch", "valid loss above its least (%)")
+    layout = _layout("epoch", "validation loss above its minimum (%)")
     later = above.filter(pl.col("epoch") > 1)
     layout["yaxis"] |= {"range": _limits([(later if len(later) else above)["above"].quantile(0.97) or 1.0], 0)}
     band = "the band the middle 80 %, " if len(found) <= MOST_BANDS else ""
     reading = (
-        f"The line is the median over trainings (of a ticker, fold and seed), {band}while nine in ten of them go on; "
-        "a curve that turns up early has begun to fit noise."
+        f"The line is the median over trainings (of a ticker, fold and seed), {band}while at least 90 % of them "
+        "continue; a curve that rises early indicates overfitting."
     )
     return Picture(
         "curves",
-        "Valid loss by epoch, relative to the least of the same training",
+        "Validation loss by epoch, relative to the minimum of the same training",
         reading,
         _tall(400, losses),
         data,
@@ -212,7 +213,7 @@ def _marks(one: Look, size: int) -> dict[str, Any]:
 
 
 def _values(values: np.ndarray) -> list[float | None]:
-    """Give numbers that JSON knows, of five digits."""
+    """Return numbers that JSON knows, of five digits."""
     return [float(f"{value:.5g}") if math.isfinite(value) else None for value in values]
 
 
@@ -221,12 +222,12 @@ def _limits(values: Sequence[float], anchor: float, times: float = np.inf) -> li
 
 
 def _focus(layout: dict[str, Any], values: np.ndarray) -> str:
-    """Keep a few far values from flattening the others, and say how many are left out."""
+    """Choose limits so that a few outliers do not flatten the others, and count the values outside."""
     finite = values[np.isfinite(values)]
     low, high = focus(finite.tolist(), [0.0], times=10)
     layout["yaxis"] |= {"range": [low, high]}
     outside = int(((finite < low) | (finite > high)).sum())
-    return f" {outside} far values are off the axis: a double click shows them." if outside else ""
+    return f" {plural(outside, 'value')} off the axis: double-click to show all." if outside else ""
 
 
 def _layout(across: str, upward: str) -> dict[str, Any]:

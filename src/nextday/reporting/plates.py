@@ -1,4 +1,4 @@
-"""What analyses add to a report: figures that are shown as they are, and tables."""
+"""Figures and tables that analyses add to a report."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Plate:
-    """A figure to be drawn, when its turn comes: only one is in memory.
+    """A figure, drawn on demand, so that only one is in memory.
 
     Attributes
     ----------
     suffix
-        What its file's name ends in.
+        End of its file name.
     title
-        What stands in its place where it cannot be seen.
+        Alternative text.
     draw
-        Makes the figure, which bears its caption.
+        Draws the figure, including its caption.
     """
 
     suffix: str
@@ -34,7 +34,7 @@ class Plate:
 
 @dataclass(frozen=True, slots=True)
 class Printed:
-    """A plate that is drawn, as PNG."""
+    """A drawn plate, as PNG."""
 
     title: str
     content: bytes
@@ -47,13 +47,13 @@ class Exhibit:
     Attributes
     ----------
     heading
-        Of its section in the report.
+        Heading of its section in the report.
     reading
-        How it is to be read.
+        Explanation for readers.
     note
-        The same in few words, for the terminal.
+        A short explanation for the terminal.
     table
-        What it shows.
+        Its values.
     """
 
     heading: str
@@ -63,7 +63,7 @@ class Exhibit:
 
 
 def exhibit_table(exhibit: Exhibit) -> rich.Table:
-    """Lay an exhibit out for the terminal."""
+    """Format an exhibit for the terminal."""
     title, (first, *others) = exhibit.table.caption, exhibit.table.columns
     table = rich.Table(
         title=title[:1].lower() + title[1:], title_justify="left", caption=exhibit.note, caption_justify="left"

@@ -1,4 +1,4 @@
-"""The plots of a study, each a figure made of the tables and nothing else."""
+"""The plots of a study, each drawn from its tables alone."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -13,6 +13,7 @@ from nextday.reporting.plates import Plate, Printed
 from nextday.reporting.style import Limits, Look, Row, focus, looks, new_figure, plain, shorten, upright
 from nextday.reporting.verdict_plot import draw_verdict
 from nextday.storage.files import write_atomically
+from nextday.words import plural
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 Write = Callable[[Path, bytes], None]
 
 LABELS = {"MAE": "MAE (log return)", "RMSE": "RMSE (log return)", "DirAcc": "DirAcc (%)"}
-LOSSES = ("train_loss", "valid_loss")
+LOSSES = {"train_loss": "training loss", "valid_loss": "validation loss"}
 Panel = tuple[str, np.ndarray, np.ndarray, Limits]  # label, values [ticker, variant], marks [ticker]
 UNIT = ["variant", "ticker", "fold", "seed"]
 MOST_TICKERS, MOST_LINES = 40, 15  # what can be told apart; beyond it a distribution is shown
@@ -32,22 +33,22 @@ def draw_plots(
     baselines: pl.DataFrame | None = None, comparison: Comparison | None = None, verdict: Verdict | None = None,
     question: str = "", plates: Sequence[Plate] = (), write: Write = write_atomically,
 ) -> tuple[Printed, ...]:  # fmt: skip
-    """Draw the plots of a study, and hand each to ``write`` as a PNG; return those that the report shows as they are.
+    """Draw the plots of a study, and pass each to ``write`` as a PNG; return those that the report includes.
 
     Parameters
     ----------
     out, name
-        Folder, and what the files' names begin with.
+        Folder, and prefix of the file names.
     forecasts, history, scores
         The tables of the study; without history no curves are drawn.
     baselines
-        The scores of Stage 1 on the same days; without them nothing is compared.
+        The scores of Stage 1 on the same days; without them there is no comparison plot.
     comparison, verdict, question
-        What the study asks, what the answer is, and the question in words; ``name`` unless given.
+        The contrasts, the verdict, and the question in words; default: ``name``.
     plates
-        What analyses add.
+        Figures of analyses.
     write
-        Takes a path and what shall be there.
+        Called with a path and the content.
     """
     import matplotlib as mpl
 
@@ -79,14 +80,14 @@ def _figures(
 
 
 def zero_forecast(forecasts: pl.DataFrame) -> pl.DataFrame:
-    """Score the forecast of zero, one row per ticker: its errors are the returns themselves."""
+    """Score the zero forecast, one row per ticker: its errors are the returns."""
     errors = {"MAE": pl.col("actual").abs().mean(), "RMSE": (pl.col("actual") ** 2).mean().sqrt()}
     units = forecasts.group_by("ticker", "variant", "seed").agg(**errors)  # the same days in all of them
     return units.group_by("ticker").agg(pl.col(*errors).mean()).sort("ticker")
 
 
 def ablation(scores: pl.DataFrame, zero: pl.DataFrame, look: Mapping[str, Look]) -> "Figure":
-    """Draw the mean over tickers of MAE, RMSE and DirAcc per variant, beside what needs no model."""
+    """Draw the mean over tickers of MAE, RMSE and DirAcc per variant, with reference values."""
     title = f"Errors and hit rate of each variant, {_tickers(scores, 'mean over ')}; the axes do not start at zero"
     details = f"{_seeds(scores, dots=True)} Numbers: MAE and RMSE against the zero forecast, and DirAcc."
     figure = new_figure(11, 1.3 + 0.34 * len(look), title, details)
@@ -98,7 +99,7 @@ def ablation(scores: pl.DataFrame, zero: pl.DataFrame, look: Mapping[str, Look])
 
 
 def per_ticker(scores: pl.DataFrame, zero: pl.DataFrame, look: Mapping[str, Look]) -> "Figure":
-    """Draw the RMSE by ticker, as it is, and relative to the zero forecast, as tickers differ more than variants."""
+    """Draw the RMSE by ticker, absolute and relative to the zero forecast, as tickers differ more than variants."""
     tickers, reference = list(zero["ticker"]), zero["RMSE"].to_numpy()
     rmse = _matrix(summarise(scores, by=["variant", "ticker"]), "RMSE", tickers, list(look))
     relative = 100 * (rmse / np.where(reference > 0, reference, np.nan)[:, None] - 1)
@@ -125,7 +126,7 @@ def _by_ticker(tickers: list[str], panels: Sequence[Panel], look: Mapping[str, L
 
 
 def _distribution(tickers: int, panels: Sequence[Panel], look: Mapping[str, Look], details: str) -> "Figure":
-    title = f"RMSE over {tickers} tickers: all of them (line), their middle half (bar), their median (marker)"
+    title = f"RMSE over {tickers} tickers: range (line), middle half (bar), median (marker)"
     figure = new_figure(10, 1.3 + 0.3 * len(look), title, details)
     for ax, (label, values, marks, limits) in zip(figure.subplots(1, 2, sharey=True), panels, strict=True):
         columns = zip(look.values(), values.T, strict=True)
@@ -135,19 +136,19 @@ def _distribution(tickers: int, panels: Sequence[Panel], look: Mapping[str, Look
 
 
 def curves(history: pl.DataFrame, look: Mapping[str, Look]) -> "Figure":
-    """Draw train and valid loss by epoch for each variant, relative to the least loss of the same training.
+    """Draw training and validation loss by epoch for each variant, relative to the minimum of the same training.
 
-    Tickers differ tenfold in variance and trainings in length: losses are not averaged as they are, and a median ends
-    with the first trainings, as it would else move by who is left.
+    Tickers differ tenfold in variance and trainings in length: raw losses are not averaged, and a median ends with the
+    first trainings, because otherwise it would change with the trainings that remain.
     """
     least = pl.col(*LOSSES).min().over(UNIT)  # negative for a likelihood
     losses = history.with_columns((pl.col(*LOSSES) - least) / least.abs() * 100)
     trainings = history.select(UNIT).unique()["variant"].value_counts()["count"].to_numpy().max()
     look = {variant: look[variant] for variant in history["variant"].unique(maintain_order=True)}
-    title = "Loss by epoch, each training (of a ticker, fold and seed) relative to its own least loss"
-    thin = "Thin: each training" if trainings <= MOST_LINES else f"Band: the middle 80 % of up to {trainings} trainings"
-    details = f"Bold: median, while nine in ten of them go on. {thin}. Dots: epochs kept, larger where more were."
-    details = f"{details} First epochs and the highest 1 % of the others may leave a panel."
+    title = "Loss by epoch, each training (of a ticker, fold and seed) relative to its minimum"
+    thin = "Thin: each training" if trainings <= MOST_LINES else f"Band: middle 80 % of up to {trainings} trainings"
+    details = f"Bold: median, while at least 90 % continue. {thin}. Dots: best epochs, larger for more trainings."
+    details = f"{details} First epochs and the highest 1 % of the others may be outside a panel."
     lines, columns = -(-len(look) // 4), min(len(look), 4)
     figure = new_figure(max(6.5, 2.9 * columns), 3.4 * lines, title, details)
     panels = figure.subplots(2 * lines, columns, sharex=True, squeeze=False)
@@ -159,7 +160,7 @@ def curves(history: pl.DataFrame, look: Mapping[str, Look]) -> "Figure":
             _curves(ax, losses.filter(pl.col("variant") == variant), loss, one.colour, each=trainings <= MOST_LINES)
             ax.set(ylim=_from_second(losses, loss), visible=True)
             ax.tick_params(labelleft=at % columns == 0, labelbottom=ax is pair[1] and at + columns >= len(look))
-            ax.set_ylabel("" if at % columns else f"{loss.replace('_', ' ')}\nabove its least (%)")
+            ax.set_ylabel("" if at % columns else f"{LOSSES[loss]}\nabove minimum (%)")
         pair[0].set_title(one.label)
         pair[1].set_xlabel("epoch")
     return figure
@@ -184,14 +185,14 @@ def _from_second(losses: pl.DataFrame, loss: str) -> Limits:
 
 
 def predictions(forecasts: pl.DataFrame, look: Mapping[str, Look]) -> "Figure":
-    """Draw what was forecast for the first ticker, over the returns that came, and on a scale of its own."""
+    """Draw the forecasts for the first ticker over the realised returns, and on their own scale."""
     first = pl.col("seed").eq_missing(pl.col("seed").min().over("variant"))
     rows = forecasts.filter(pl.col("ticker") == pl.col("ticker").min()).filter(first).sort("date")
     seeds = sorted(rows["seed"].drop_nulls().unique())
     title = f"Actual and predicted returns of {shorten([rows['ticker'][0]])[0]}"
     small = rows.filter(_common_size()) if (rows["predicted"] != 0).any() else rows
     left_out = [one.label for variant, one in look.items() if variant not in small["variant"]]
-    details = "Lower panel: the predictions alone, on a scale of their own"
+    details = "Lower panel: the predictions alone, on their own scale"
     details = f"{details}, without {', '.join(left_out)}." if left_out else f"{details}."
     figure = new_figure(11, 5, f"{title}, first seed only ({seeds[0]})" if seeds else title, details)
     top, bottom = figure.subplots(2, 1, sharex=True)
@@ -210,13 +211,13 @@ def predictions(forecasts: pl.DataFrame, look: Mapping[str, Look]) -> "Figure":
 
 
 def _common_size() -> pl.Expr:
-    """Tell the variants whose predictions are not far larger than most, as those of Persistence are."""
+    """Select variants whose predictions are not far larger than most, as those of Persistence are."""
     size = pl.col("predicted").abs().quantile(0.99).over("variant")
     return size <= 4 * size.filter(size > 0).median()
 
 
 def heatmap(scores: pl.DataFrame, look: Mapping[str, Look]) -> "Figure":
-    """Draw the DirAcc of each ticker and variant, and the mean over tickers, as colours about 50 %."""
+    """Draw the DirAcc of each ticker and variant, and the mean over tickers, as colours centred at 50 %."""
     table = summarise(scores, by=["variant", "ticker"]).with_columns(order=-pl.col("DirAcc").mean().over("ticker"))
     many = table["ticker"].n_unique() > MOST_TICKERS
     table = table.sort("order", "ticker", nulls_last=True) if many else table.sort("ticker")
@@ -225,14 +226,14 @@ def heatmap(scores: pl.DataFrame, look: Mapping[str, Look]) -> "Figure":
     mean = np.array([[row.mean for row in _rows(scores, "DirAcc", look)]], dtype=np.float64)
     noise = 100 / float(np.sqrt(max(np.median((scores["Days"] - scores["ZeroDays"]).to_numpy()), 1)))
     title = f"DirAcc of each variant by ticker ({_tickers(scores)}{', unnamed, the best on top' if many else ''})"
-    details = f"{_seeds(scores)} A coin tossed on the days of one ticker: 50 ± {noise:.1f} % (two standard errors)."
+    details = f"{_seeds(scores)} Coin tosses on the days of one ticker: 50 ± {noise:.1f} % (two standard errors)."
     rows, width = 22 if many else len(tickers), max(6.5, 2.5 + 0.7 * len(look))
     height = max(1.8, 0.6 + 0.24 * (rows + 1)) + upright(variants, (width - 2) / len(look))
     figure = new_figure(width, height, title, details)
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=[rows, 1])
     known = np.vstack([values, mean])
     away = max(1.5 * noise, float(np.max(np.abs(known[np.isfinite(known)] - 50), initial=0)))
-    style.cells(top, values, away, [f"{len(tickers)} tickers"] if many else shorten(tickers))
+    style.cells(top, values, away, [plural(len(tickers), "ticker")] if many else shorten(tickers))
     style.cells(bottom, mean, away, ["mean"])
     style.name_columns(bottom, variants, (width - 2) / len(look))
     figure.colorbar(top.images[0], ax=[top, bottom], label=LABELS["DirAcc"])
@@ -257,7 +258,7 @@ def comparison(name: str, scores: pl.DataFrame, baselines: pl.DataFrame, look: M
 
 
 def finite(scores: pl.DataFrame) -> pl.DataFrame:
-    """Read values that are not numbers as missing."""
+    """Replace values that are not finite by missing ones."""
     return scores.with_columns(pl.col(*METRICS).cast(pl.Float64).fill_nan(None))
 
 
@@ -288,27 +289,27 @@ def _matrix(table: pl.DataFrame, metric: str, tickers: Sequence[str], variants: 
 
 
 def _nothing(zero: pl.DataFrame, scores: pl.DataFrame, metric: str) -> dict[str, float]:
-    """Give the reference of an error: that of the zero forecast, over the tickers that have one."""
+    """Return the reference of an error: that of the zero forecast, over the tickers that have one."""
     known = zero.join(scores.drop_nulls(metric), on="ticker", how="semi")[metric].to_numpy()
     return {f"zero forecast {known.mean():.5f}": float(known.mean())} if len(known) else {}
 
 
 def _coin(scores: pl.DataFrame) -> dict[str, float]:
-    """Give the references of a hit rate, in percent: a coin, and that of an always-long forecast."""
+    """Return the references of a hit rate, in percent: a coin, and that of an always-long forecast."""
     up = scores.group_by("ticker").agg(pl.col("AlwaysUp").mean())["AlwaysUp"].drop_nulls().to_numpy()
     return {"50 %": 50.0} | ({f"always long {100 * up.mean():.1f} %": 100 * float(up.mean())} if len(up) else {})
 
 
 def _tickers(scores: pl.DataFrame, of_many: str = "") -> str:
     tickers = list(scores["ticker"].unique())
-    return shorten(tickers)[0] if len(tickers) == 1 else f"{of_many}{len(tickers)} tickers"
+    return shorten(tickers)[0] if len(tickers) == 1 else f"{of_many}{plural(len(tickers), 'ticker')}"
 
 
 def _seeds(scores: pl.DataFrame, *, dots: bool = False) -> str:
-    """Say what a value is the mean of, and what is not known."""
+    """Describe the seeds behind a mean, and missing values."""
     seeds = scores["seed"].drop_nulls().n_unique()
-    text = ("No random seed.", "One seed: the spread between seeds is not known.")[min(seeds, 1)]
+    text = ("All models are deterministic.", "One seed: seed variance is unknown.")[min(seeds, 1)]
     if seeds > 1:
         text = f"Mean of {seeds} seeds{' (small dots; bar: ± one standard deviation between them)' if dots else ''}."
     missing = scores.select(pl.col(*METRICS).is_null().any()).to_numpy().any()
-    return f"{text} Missing values are left out of means." if missing else text
+    return f"{text} Means exclude missing values." if missing else text

@@ -1,4 +1,4 @@
-"""How all plots of a report look: colours, texts, limits, and the kinds of panels they are made of."""
+"""Style of all plots of a report: colours, texts, limits, and kinds of panels."""
 
 import io
 import math
@@ -34,7 +34,7 @@ CHARACTER = 0.075  # inches, a character at 9 points
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """How a variant is drawn, the same in all plots of a study."""
+    """Label, colour and marker of a variant, the same in all plots of a study."""
 
     label: str
     colour: str
@@ -54,7 +54,7 @@ class Row:
 
     @property
     def values(self) -> tuple[float, ...]:
-        """All that the row shows."""
+        """All values of the row."""
         if self.mean is None:
             return ()
         deviation = self.deviation or 0.0
@@ -62,7 +62,7 @@ class Row:
 
 
 def looks(variants: Iterable[str]) -> dict[str, Look]:
-    """Give each variant a label, a colour, a marker and a line style."""
+    """Assign a label, a colour, a marker and a line style to each variant."""
     names, found = list(variants), {}
     for at, (name, label) in enumerate(zip(names, shorten(names), strict=True)):
         again = at // len(COLOURS) % 3
@@ -71,7 +71,7 @@ def looks(variants: Iterable[str]) -> dict[str, Look]:
 
 
 def shorten(names: Sequence[str]) -> list[str]:
-    """Make names fit to be drawn; long ones lose their middle, and what they share where they would then look alike."""
+    """Shorten names for plots; long ones lose their middle, and their common part if they would look alike."""
     short = [_clip(name) for name in names]
     twins = [name for name, text in zip(names, short, strict=True) if short.count(text) > 1]
     shared = len(os.path.commonprefix(twins))  # noqa: RUF071 - of names, by character
@@ -84,9 +84,9 @@ def _clip(name: str) -> str:
 
 
 def plain(text: str) -> str:
-    """Keep matplotlib from reading a name: no mathematics between dollars, no line breaks, no leading underscore.
+    """Escape a name for matplotlib: no mathematics between dollars, no line breaks, no leading underscore.
 
-    Legends before matplotlib 3.10 leave out what starts with an underscore.
+    Legends before matplotlib 3.10 omit names that start with an underscore.
     """
     printable = "".join(character if character.isprintable() else "·" for character in text).replace("$", r"\$")
     return f" {printable}" if printable.startswith("_") else printable
@@ -132,19 +132,19 @@ def handles(look: Mapping[str, Look], *, lines: bool = False) -> list["Artist"]:
 
 
 def upright(names: Sequence[str], inches: float) -> float:
-    """Give the height [inches] of names that are wider than their place and so must stand upright, or 0."""
+    """Return the height [inches] of names that are too wide for their place and are drawn upright, or 0."""
     longest = max(map(len, names)) * CHARACTER
     return longest if longest > inches else 0.0
 
 
 def name_columns(ax: "Axes", names: Sequence[str], inches: float) -> None:
-    """Name the positions 0, 1, ... of the horizontal axis, each of some inches."""
+    """Label the positions 0, 1, ... of the horizontal axis, each of a width in inches."""
     ax.set_xticks(range(len(names)), labels=names, rotation=90 if upright(names, inches) else 0)
     ax.tick_params(axis="x", length=0)
 
 
 def date_columns(ax: "Axes") -> None:
-    """Put dates on the horizontal axis, so few that they do not overlap however short the time is."""
+    """Label the horizontal axis with dates that do not overlap."""
     from matplotlib.dates import AutoDateFormatter, AutoDateLocator
 
     locator = AutoDateLocator(minticks=3, maxticks=8)
@@ -153,7 +153,7 @@ def date_columns(ax: "Axes") -> None:
 
 
 def name_rows(ax: "Axes", names: Sequence[str], bins: int) -> None:
-    """Name the positions 0, 1, ... of the vertical axis, from the top, with about so many ticks on the other axis."""
+    """Label the positions 0, 1, ... of the vertical axis, from the top, with about ``bins`` ticks on the other."""
     ax.set_ylim(len(names) - 0.5, -0.5)
     ax.set_yticks(range(len(names)), labels=names)
     ax.tick_params(axis="y", length=0, pad=8)
@@ -161,9 +161,9 @@ def name_rows(ax: "Axes", names: Sequence[str], bins: int) -> None:
 
 
 def focus(values: Iterable[float], anchors: Iterable[float] = (), *, times: float = 5) -> Limits:
-    """Choose the limits of an axis so that a few far values do not flatten the others.
+    """Choose the limits of an axis so that a few outliers do not flatten the others.
 
-    The anchors are always inside. A value is left out when it is further from them than ``times`` the median distance.
+    The anchors are always inside. A value is left out if it is further from them than ``times`` the median distance.
     """
     finite = np.array([value for value in values if math.isfinite(value)])
     fixed = np.array(list(anchors) or [np.median(finite) if len(finite) else 0.0])
@@ -175,9 +175,9 @@ def focus(values: Iterable[float], anchors: Iterable[float] = (), *, times: floa
 
 
 def dots(ax: "Axes", rows: Sequence[Row], references: Mapping[str, float], label: str) -> None:
-    """Draw one row of dots per entry, from the top, its note to the right; references are upright lines.
+    """Draw one row of dots per entry, from the top, with its note at the right; references are vertical lines.
 
-    A mean outside the limits is an arrow at the edge; its note says where it is.
+    A mean outside the limits is an arrow at the edge; its note gives the value.
     """
     limits = focus([value for row in rows for value in row.values], references.values())
     for (name, value), style in zip(references.items(), ("-", "--"), strict=False):
@@ -221,7 +221,7 @@ def _beyond(
 
 
 def spread(ax: "Axes", columns: Sequence[tuple[Look, np.ndarray]], limits: Limits, label: str) -> None:
-    """Draw one row per column of values: a line from the least to the largest, a bar for the middle half, a median."""
+    """Draw one row per column of values: a line for the range, a bar for the middle half, a marker for the median."""
     for at, (look, values) in enumerate(columns):
         if not (known := np.isfinite(values)).any():
             continue
@@ -236,7 +236,7 @@ def spread(ax: "Axes", columns: Sequence[tuple[Look, np.ndarray]], limits: Limit
 
 
 def beside(ax: "Axes", values: np.ndarray, marks: np.ndarray, look: Sequence[Look], limits: Limits) -> None:
-    """Draw values [place, variant] as markers, variants beside one another, and at each place a reference mark."""
+    """Draw values [place, variant] as markers, variants side by side, with a reference mark at each place."""
     places, step = np.arange(len(values)), 0.84 / len(look)
     ax.hlines(marks, places - 0.45, places + 0.45, color="black", lw=1, label="zero forecast", zorder=1)
     for at, one in enumerate(look):
@@ -266,7 +266,7 @@ def trails(ax: "Axes", lines: Sequence[np.ndarray], middle: np.ndarray, colour: 
 
 
 def cells(ax: "Axes", values: np.ndarray, away: float, names: Sequence[str]) -> None:
-    """Draw values [row, column] as colours up to so far from 50, with their numbers where every row has a name."""
+    """Draw values [row, column] as colours within ``away`` of 50, with numbers if every row has a name."""
     ax.imshow(values, cmap="RdBu", vmin=50 - away, vmax=50 + away, aspect="auto", interpolation="nearest")
     ax.set_facecolor("#CCCCCC")
     ax.tick_params(length=0)

@@ -1,4 +1,4 @@
-"""The files of a study, and the summary on the terminal."""
+"""Tables of a study as files and on the terminal."""
 
 import math
 from collections import Counter
@@ -14,6 +14,7 @@ from nextday.evaluate import Comparison, Verdict, summarise
 from nextday.evaluate.quantiles import levels_of
 from nextday.reporting.findings import Line, lines_of, unit
 from nextday.storage.files import write_atomically
+from nextday.words import plural
 
 MOST_ROWS = 30  # of asked contrasts: with headline and remarks, sixty lines of a terminal
 
@@ -41,7 +42,7 @@ def write_csv(out: Path, name: str, *, forecasts: pl.DataFrame, scores: pl.DataF
 
 
 def summary_table(scores: pl.DataFrame, title: str) -> Table:
-    """Lay out the mean over tickers per variant, with the spread between seeds where there is more than one."""
+    """Format the means over tickers of each variant, with standard deviations between seeds if there are several."""
     table = Table(
         title=title,
         title_justify="left",
@@ -66,7 +67,7 @@ def summary_table(scores: pl.DataFrame, title: str) -> Table:
 
 
 def spread(row: dict[str, Any], name: str, factor: float, digits: int, *, nothing: str = "-") -> str:
-    """Write a mean of a summary with its deviation between seeds, or ``nothing`` where there is no number."""
+    """Write a mean with its standard deviation between seeds, or ``nothing`` if it is not finite."""
     mean, deviation = row[name], row[f"{name}_sd"]
     if mean is None or not math.isfinite(mean):
         return nothing
@@ -75,18 +76,18 @@ def spread(row: dict[str, Any], name: str, factor: float, digits: int, *, nothin
 
 
 def contrasts_table(comparison: Comparison, verdict: Verdict | None = None, *, most: int = MOST_ROWS) -> Table:
-    """Lay out what is asked, one line each with the finding first; with the verdict, features help or hurt.
+    """Format the asked contrasts, one line each with the finding first; with the verdict, features help or hurt.
 
-    Of more than ``most`` contrasts those with the largest adjusted p are left out, and their findings counted.
+    Of more than ``most`` contrasts those with the largest adjusted p are left out and their findings counted.
     """
     sure = 100 * (1 - comparison.alpha)
-    title = f"skill, {unit(comparison)}; margin {100 * comparison.margin:g}; {sure:g} % simultaneous intervals"
+    title = f"skill, {unit(comparison)}; margin {100 * comparison.margin:g}; simultaneous {sure:g} % CI"
     table = Table(title=title, title_justify="left", caption_justify="left", box=None, padding=(0, 1, 0, 0))
     asked = comparison.asked
     order = sorted(range(len(asked)), key=lambda at: (asked[at].p_adjusted, asked[at].p_value))
     lines = lines_of([asked[at] for at in sorted(order[:most])], comparison, verdict)
     head, names = _short_names(lines)
-    headers = ("finding", "estimate", "interval", "p (adj.)", "could see")
+    headers = ("finding", "estimate", "interval", "p (adj.)", "detectable")
     rows = [_figures(line) for line in lines]
     taken = sum(max(len(cell) for cell in column) + 1 for column in zip(headers, *rows, strict=True))
     table.add_column(Text(head), overflow="fold", min_width=len(title) - taken)  # the title stays on one line
@@ -97,14 +98,14 @@ def contrasts_table(comparison: Comparison, verdict: Verdict | None = None, *, m
     left = Counter(line.word for line in lines_of([asked[at] for at in order[most:]], comparison, verdict))
     others = len(comparison.contrasts) - len(asked)
     more = [f"{sum(left.values())} more asked ({', '.join(f'{n} {word}' for word, n in left.items())})"] if left else []
-    more += [f"{others} other contrast{'s' if others > 1 else ''}, not asked"] if others else []
+    more += [f"{plural(others, 'other contrast')}, not asked"] if others else []
     if more:
         table.caption = "; ".join(more)
     return table
 
 
 def _figures(line: Line) -> tuple[str, ...]:
-    """Write the finding of a contrast, its estimate and interval, its adjusted p, what could have been seen."""
+    """Write the finding of a contrast, its estimate, interval, adjusted p and minimum detectable difference."""
     one = line.contrast
     chance = "< 0.001" if one.p_adjusted < 0.001 else f"{one.p_adjusted:.3f}"
     interval = f"({100 * one.low:+.2f} to {100 * one.high:+.2f})"
@@ -112,7 +113,7 @@ def _figures(line: Line) -> tuple[str, ...]:
 
 
 def _short_names(lines: Sequence[Line]) -> tuple[str, list[str]]:
-    """Give the head of the column of names, and the names without what all of them share."""
+    """Return the head of the column of names, and the names without what all of them share."""
     firsts = {line.contrast.first for line in lines}
     if all(line.alone for line in lines):
         return "variant", [line.contrast.first for line in lines]
@@ -122,7 +123,7 @@ def _short_names(lines: Sequence[Line]) -> tuple[str, list[str]]:
 
 
 def bars_table(bars: pl.DataFrame, title: str) -> Table:
-    """Lay out what bars there are, one row per ticker."""
+    """Format a summary of bars, one row per ticker."""
     move = (pl.col("adj_close") / pl.col("adj_close").shift(1)).log()
     rows = bars.group_by("ticker", maintain_order=True).agg(
         pl.len(), start=pl.col("date").first(), end=pl.col("date").last(), close=pl.col("close").last(),

@@ -1,4 +1,4 @@
-"""The verdict in one picture: what was asked, with both intervals, the margin, and the finding in words."""
+"""The verdict plot: asked contrasts with both intervals, the margin, and the finding in words."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -9,6 +9,7 @@ from nextday.evaluate.verdict import Verdict
 from nextday.evaluate.wording import sign_of
 from nextday.reporting.findings import BETWEEN, Line, colour_of, figures, interval_of, lines_of, reach, unit
 from nextday.reporting.style import GREY, Limits, plain, shorten
+from nextday.words import plural
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,7 +24,7 @@ Row = Line | str  # a contrast, or the head of a group
 
 
 def draw_verdict(comparison: Comparison, verdict: Verdict, question: str) -> "Figure":
-    """Draw the asked contrasts, grouped by model, under the study's question and the verdict's headline."""
+    """Draw the asked contrasts, grouped by model, below the study's question and the verdict's headline."""
     from matplotlib.figure import Figure
 
     lines = _chosen(comparison, verdict)
@@ -52,7 +53,7 @@ def draw_verdict(comparison: Comparison, verdict: Verdict, question: str) -> "Fi
 
 
 def _chosen(comparison: Comparison, verdict: Verdict) -> list[Line]:
-    """Give what is asked; of very many those with the smallest adjusted p."""
+    """Return what is asked; of very many those with the smallest adjusted p."""
     asked = comparison.asked
     kept = sorted(range(len(asked)), key=lambda at: (asked[at].p_adjusted, asked[at].p_value))[:MOST]
     return lines_of([asked[at] for at in sorted(kept)], comparison, verdict)
@@ -70,22 +71,21 @@ def _rows(lines: Sequence[Line]) -> list[Row]:
 
 
 def _details(comparison: Comparison, lines: Sequence[Line], limits: Limits) -> str:
-    """Say what the lines are, and what they rest on."""
+    """Describe the lines, and the data behind them."""
     losses, asked = comparison.losses, len(comparison.asked)
     sure, equal = 100 * (1 - comparison.alpha), 100 * (1 - 2 * comparison.alpha)
-    once = f"; the {asked} hold at once" if asked > 1 else ""
+    once = f", simultaneous over {asked} contrasts" if asked > 1 else ""
     margins = sorted({line.contrast.margin for line in lines})
     margin = f"±{100 * margins[0]:g} {sign_of(losses)}" if len(margins) == 1 else "of each contrast"
     few = f" Drawn: the {len(lines)} of {asked} with the smallest adjusted p." if len(lines) < asked else ""
     off = any(100 * line.contrast.low < limits[0] or 100 * line.contrast.high > limits[1] for line in lines)
     arrows = " Arrows: beyond the axis." if off else ""
     seeds = sorted({len(seeds) for seeds in losses.seeds if seeds})
-    many = f"{seeds[0]} to {seeds[-1]}" if len(seeds) > 1 else f"{seeds[0]}" if seeds else "no random"
-    tickers = f"{len(losses.tickers)} ticker{'s' if len(losses.tickers) > 1 else ''}"
+    many = f"{seeds[0]} to {seeds[-1]} seeds" if len(seeds) > 1 else plural(seeds[0], "seed") if seeds else "no seeds"
     return (
-        f"Thin: {sure:g} % interval{once}. Thick: {equal:g} % interval for equivalence. Shaded: the margin {margin}; "
-        f"smaller differences do not matter.{arrows}{few} "
-        f"{tickers}, {len(losses.dates):,} days, {many} seed{'' if many == '1' else 's'}."
+        f"Thin: {sure:g} % CI{once}. Thick: {equal:g} % CI for equivalence. Shaded: negligible differences, margin "
+        f"{margin}.{arrows}{few} "
+        f"{plural(len(losses.tickers), 'ticker')}, {plural(len(losses.dates), 'day')}, {many}."
     )
 
 
@@ -190,11 +190,11 @@ def _label(row: Row) -> str:
 
 
 def _columns(ax: "Axes", rows: Sequence[Row], comparison: Comparison, size: float) -> None:
-    """Write the finding and the figures at the right, each column under its head."""
+    """Write the finding and the figures at the right, each column below its header."""
     words = [row.word for row in rows if isinstance(row, Line)]
     start, letter = 14.0, 0.66 * size
     second = start + letter * max(map(len, [*words, "finding"])) + 10
-    head = f"estimate, {sign_of(comparison.losses)} ({100 * (1 - comparison.alpha):g} % interval)"
+    head = f"estimate, {sign_of(comparison.losses)} ({100 * (1 - comparison.alpha):g} % CI)"
     place = {"textcoords": "offset points", "va": "center", "fontsize": size, "annotation_clip": False}
     for offset, text in ((start, "finding"), (second, head)):
         ax.annotate(
@@ -212,7 +212,7 @@ def _columns(ax: "Axes", rows: Sequence[Row], comparison: Comparison, size: floa
 
 
 def _directions(ax: "Axes", lines: Sequence[Line], comparison: Comparison, size: float) -> None:
-    """Say which side of zero is which, and what is measured."""
+    """Label the two sides of zero, and the axis."""
     alone, features = (all(found) for found in zip(*((line.alone, line.of_features) for line in lines), strict=True))
     ways = ("hurt", "help") if features else ("worse", "better") if alone else ("first worse", "first better")
     for side, offset, text in zip(("right", "left"), (-5, 5), (f"←  {ways[0]}", f"{ways[1]}  →"), strict=True):

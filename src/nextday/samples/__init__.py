@@ -1,4 +1,4 @@
-"""From features to the samples of a fold: cut in time, windowed, scaled on what the training range shows."""
+"""From features to the samples of a fold: split in time, windowed, scaled on the training set."""
 
 from nextday.samples.folds import Fold, make_folds
 from nextday.samples.scale import Scaler, fit_scaler

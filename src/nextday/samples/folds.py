@@ -1,4 +1,4 @@
-"""The folds of a panel: which days each ticker learns from and is tested on, the same for every variant."""
+"""The folds of a panel: training, validation and test days of each ticker, the same for every variant."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,20 +13,21 @@ from nextday.errors import StudyError
 from nextday.samples.split import SPLITS, MakeSplits, Split, make_splits
 from nextday.samples.windows import across_gaps, make_origins, make_targets
 from nextday.study import SplitSettings
+from nextday.words import plural
 
 
 @dataclass(frozen=True, slots=True)
 class Fold:
-    """One cut of one ticker.
+    """One fold of one ticker.
 
     Attributes
     ----------
     ticker, split
-        Whose samples, and where they are cut.
+        Ticker of the samples, and their split.
     origins
         Positions of the origins in the panel's dates, shape [sample].
     y
-        Targets, shape [sample]; those of test stay with the pipeline.
+        Targets, shape [sample]; those of the test set stay in the pipeline.
     skipped
         Sessions skipped before each of the panel's dates, shape [date].
     """
@@ -38,12 +39,12 @@ class Fold:
     skipped: np.ndarray
 
     def truth(self, dates: np.ndarray, part: slice) -> pl.DataFrame:
-        """Origin, date of the target and realised return of each sample of a part."""
+        """Return origin, target date and realised return of each sample of a part."""
         at = self.origins[part]
         return pl.DataFrame({"origin": dates[at], "date": dates[at + 1], "actual": self.y[part]})
 
     def describe(self, dates: np.ndarray) -> dict[str, object]:
-        """Say the ranges by their origins, and the moments of the targets that benchmarks and loss scales need."""
+        """Return the ranges by origin, and the moments of the targets that benchmarks and loss scales need."""
         train = self.y[self.split.train]
         fitted = np.concatenate([train, self.y[self.split.valid]])
         ranges = {
@@ -64,7 +65,7 @@ def make_folds(
     panel: Panel, settings: SplitSettings, *, lookback: int, warmup: int, anew: int | None = None,
     schemes: Mapping[str, MakeSplits] = MappingProxyType(SPLITS),
 ) -> list[Fold]:  # fmt: skip
-    """Cut every ticker of a panel; all have the same origins, none of them across a gap.
+    """Split every ticker of a panel; all have the same origins, none of them across a gap.
 
     ``warmup`` sessions warm the features up at the start, and ``anew`` of them (all unless given) after a long gap.
 
@@ -114,7 +115,7 @@ def _origins(panel: Panel, *, lookback: int, warmup: int, anew: int) -> tuple[np
     if not lost.any():
         return origins, ""
     counts = [(int(targets.sum()), "target"), (int((windows & ~targets).sum()), "window")]
-    named = " and ".join(f"{count} {what}{'s' if count > 1 else ''}" for count, what in counts if count)
+    named = " and ".join(plural(count, what) for count, what in counts if count)
     verbs = "spans a gap is" if lost.sum() == 1 else "span gaps are"
     return origins[~lost], f"{describe_gaps(panel.gaps)}: {named} that {verbs} left out"
 

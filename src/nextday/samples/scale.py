@@ -1,4 +1,4 @@
-"""Standardise features by what the training windows show, and nothing later."""
+"""Standardise features by the training windows only."""
 
 from dataclasses import dataclass, replace
 
@@ -9,22 +9,22 @@ from nextday.samples.windows import Windows
 
 @dataclass(frozen=True, slots=True)
 class Scaler:
-    """Mean and standard deviation of each feature, shape [feature]; a deviation of 0 scales to 0, not to NaN."""
+    """Mean and standard deviation of each feature, shape [feature]; constant features are scaled to 0, not to NaN."""
 
     mean: np.ndarray
     deviation: np.ndarray
 
     def apply(self, windows: Windows) -> Windows:
-        """Scale the rows of some windows to float32."""
+        """Scale the rows of windows to float32."""
         safe = np.where(self.deviation > 0, self.deviation, 1.0)
         scaled = np.where(self.deviation > 0, (windows.rows - self.mean) / safe, 0.0)
         return replace(windows, rows=scaled.astype(np.float32))
 
 
 def fit_scaler(train: Windows) -> Scaler:
-    """Take the moments over all entries of the training windows, in float64.
+    """Compute the moments over all entries of the training windows, in float64.
 
-    A row counts once for each window that holds it, as it does for a network that trains on them.
+    A row counts once for each window that contains it, as in the training of a network.
     """
     x = train.x  # [sample, lookback, feature]
     constant = x.max(axis=(0, 1)) == x.min(axis=(0, 1))  # exact, as a computed deviation is not

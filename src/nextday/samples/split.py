@@ -1,4 +1,4 @@
-"""Cuts of the sample sequence into train, valid and test."""
+"""Splits of the sample sequence into training, validation and test sets."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 from nextday.errors import StudyError
 from nextday.study import SplitSettings
+from nextday.words import plural
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,8 +15,8 @@ class Split:
     """One fold, as half-open ranges over the samples of a ticker in time order.
 
     Sample ``i`` has its target one session after its origin, and sample ``i + 1`` has its origin there, or later where
-    sessions are missing: so a target of train lies before every origin's target of valid, and one of valid before those
-    of test, without a gap to leave out.
+    sessions are missing: targets of the training set therefore precede those of the validation set, and these precede
+    those of the test set, without a gap.
 
     Examples
     --------
@@ -30,7 +31,7 @@ class Split:
 
 
 def holdout(samples: int, *, train: float, valid: float) -> Split:
-    """Take the first share for training, the next for early stopping, the rest for the test.
+    """Use the first share for training, the next for early stopping, the rest as the test set.
 
     ::
 
@@ -45,7 +46,7 @@ def holdout(samples: int, *, train: float, valid: float) -> Split:
 
 
 def walk_forward(samples: int, *, train: float, valid: float, folds: int) -> list[Split]:
-    """Cut the rest after the first train and valid shares into test ranges; train grows, valid keeps its length.
+    """Split the rest after the first training and validation sets into test sets; the training set grows.
 
     ::
 
@@ -68,7 +69,7 @@ def walk_forward(samples: int, *, train: float, valid: float, folds: int) -> lis
 
 
 def rolling(samples: int, settings: SplitSettings) -> list[Split]:
-    """Walk forward on a training range of constant length: each fold forgets what the one before it began with.
+    """Walk forward with a training set of constant length: each fold drops the oldest samples of the previous one.
 
     ::
 
@@ -90,10 +91,10 @@ def rolling(samples: int, settings: SplitSettings) -> list[Split]:
 
 
 def purged(samples: int, settings: SplitSettings) -> list[Split]:
-    """Walk forward with ``gap`` samples left out before valid and before test, so that no window reaches both sides.
+    """Walk forward with ``gap`` samples dropped before the validation and test sets, so that no window overlaps both.
 
-    A model with a state (ARIMA, GARCH) goes on from the last sample before the gap. Lopez de Prado (2018), "Advances in
-    financial machine learning", chapter 7.
+    A model with a state (ARIMA, GARCH) continues from the last sample before the gap. Lopez de Prado (2018), "Advances
+    in financial machine learning", chapter 7.
 
     ::
 
@@ -115,7 +116,9 @@ def purged(samples: int, settings: SplitSettings) -> list[Split]:
         for one in splits
     ]
     if cut[0].train.stop < 1 or cut[0].valid.stop <= cut[0].valid.start:
-        raise StudyError(f"split.gap {gap} leaves nothing of a training or validation range; {samples} samples are cut")
+        raise StudyError(
+            f"split.gap {gap} leaves an empty training or validation set; {plural(samples, 'sample')} to split"
+        )
     return cut
 
 
@@ -125,8 +128,8 @@ def _starts(samples: int, *, train: float, valid: float, folds: int) -> tuple[in
     tested = samples - first - held
     if min(first, held) < 1 or tested < folds:
         raise StudyError(
-            f"the split needs at least one sample each of train, valid and every test range, but {samples} samples at "
-            f"{train} and {valid} give {first}, {held} and {tested} for {folds} test range{'s' if folds > 1 else ''}"
+            f"the training, validation and test sets need at least one sample each, but {plural(samples, 'sample')} at "
+            f"{train} and {valid} give {first}, {held} and {tested} for {plural(folds, 'test set')}"
         )
     return first, held, [samples - tested + tested * fold // folds for fold in range(folds + 1)]
 
@@ -144,12 +147,13 @@ SPLITS: dict[str, MakeSplits] = {"holdout": _walk, "walk_forward": _walk, "rolli
 def make_splits(
     samples: int, settings: SplitSettings, schemes: Mapping[str, MakeSplits] = MappingProxyType(SPLITS)
 ) -> list[Split]:
-    """Cut samples by the scheme that the settings name, and see that no part reaches into what comes after it.
+    """Split samples by the scheme in the settings, and check that no set overlaps a later one.
 
     Raises
     ------
     StudyError
-        If the scheme is unknown, or what it returns is not train before valid before test, within the samples.
+        If the scheme is unknown, or does not return training, validation and test sets in this order within the
+        samples.
     """
     if settings.scheme not in schemes:
         raise StudyError(f"split.scheme: unknown scheme {settings.scheme!r}; known: {', '.join(schemes)}")
@@ -160,10 +164,10 @@ def make_splits(
         in_order = bounds == sorted(bounds) and bounds[0] >= 0 and bounds[-1] <= samples
         if not (parts_grow and in_order and one.test.start >= end and one.fold == number):
             raise StudyError(
-                f"split.scheme {settings.scheme}: fold {number} is {one}; expected train before valid before test, "
-                f"each with a sample, within {samples} samples, and test ranges that follow one another"
+                f"split.scheme {settings.scheme}: fold {number} is {one}; expected training before validation before "
+                f"test set, each with a sample, within {plural(samples, 'sample')}, and consecutive test sets"
             )
         end = one.test.stop
     if not splits:
-        raise StudyError(f"split.scheme {settings.scheme} gives no fold")
+        raise StudyError(f"split.scheme {settings.scheme} returns no fold")
     return splits

@@ -1,4 +1,4 @@
-"""Lookback windows as views of one matrix, and the targets: the only place in nextday that looks a day ahead.
+"""Lookback windows as views of one matrix, and the targets: the only place in nextday that uses the next day.
 
 It is also the one that knows of gaps: where sessions are missing between two rows, samples are left out.
 """
@@ -30,7 +30,7 @@ class Breaks:
 
 @dataclass(frozen=True, slots=True)
 class Windows:
-    """The inputs of samples in the order of time, stored once and read as overlapping windows.
+    """Inputs of samples in the order of time, stored once and viewed as overlapping windows.
 
     Attributes
     ----------
@@ -110,7 +110,7 @@ class Windows:
         return [self.rows] if self.breaks is None else [self.rows, self.breaks.starts, self.breaks.apart]
 
     def split(self, values: np.ndarray) -> list[np.ndarray]:
-        """Split values per sample, shape [sample, ...], by ticker: here there is one."""
+        """Split values per sample, shape [sample, ...], by ticker; here there is one."""
         return [values]
 
     def repeat(self, values: np.ndarray) -> np.ndarray:
@@ -120,12 +120,12 @@ class Windows:
 
 @dataclass(frozen=True, slots=True)
 class Pool(Windows):
-    """The windows of several tickers, one ticker after the other: what one model of all tickers reads.
+    """The windows of several tickers, one ticker after another: the input of a pooled model.
 
     Attributes
     ----------
     parts
-        The windows of each ticker; ``rows`` are those of all, and no window runs on from one ticker to the next.
+        The windows of each ticker; ``rows`` are those of all, and no window extends from one ticker to the next.
     """
 
     parts: tuple[Windows, ...] = ()
@@ -178,7 +178,7 @@ class Pool(Windows):
 
 @dataclass(frozen=True, slots=True)
 class Samples:
-    """Windows with their targets: what a model learns from. The test range is handed to models as bare ``Windows``.
+    """Windows with their targets, the training input of a model. The test set is passed to models as ``Windows`` only.
 
     Examples
     --------
@@ -192,7 +192,7 @@ class Samples:
 
 
 def make_origins(dates: int, *, warmup: int, lookback: int) -> np.ndarray:
-    """Give the dates that have a full window before them and a next session after, as positions, shape [sample].
+    """Return the dates with a full window and a next session, as positions, shape [sample].
 
     Examples
     --------
@@ -233,7 +233,7 @@ def across_gaps(skipped: np.ndarray, origins: np.ndarray, *, reach: int) -> tupl
 
 
 def make_targets(adj_close: np.ndarray, origins: np.ndarray) -> np.ndarray:
-    """Give the log return from the close of each origin to the next, ``ln(p[t+1] / p[t])``, shape [sample]."""
+    """Return the log return from the close of each origin to the next, ``ln(p[t+1] / p[t])``, shape [sample]."""
     return np.log(adj_close[origins + 1] / adj_close[origins])
 
 

@@ -1,1 +1,1 @@
-"""Files, tables and folders: the only code that opens what a study wrote."""
+"""Files, tables and folders: the only code that opens the files of a study."""

@@ -1,4 +1,4 @@
-"""Writing files: whole or not at all."""
+"""Atomic writing of files."""
 
 import contextlib
 import io
@@ -18,9 +18,9 @@ STALE = 3600  # seconds; no file takes that long to write, so a temporary one th
 
 
 def open_folder(folder: Folder, *, option: str = "--out") -> Folder:
-    """Make a folder and see that it can be written to, before anything is fitted.
+    """Create a folder and check that it is writable, before anything is fitted.
 
-    ``option`` is what names another.
+    ``option`` is the option that sets another folder.
 
     Raises
     ------
@@ -34,7 +34,7 @@ def open_folder(folder: Folder, *, option: str = "--out") -> Folder:
 
 
 def sweep(folder: Path | RemotePath) -> None:
-    """Remove the temporary files that killed runs left. They are never taken for results, but they fill the disk."""
+    """Remove the temporary files of killed runs. They are never mistaken for results, but they fill the disk."""
     if isinstance(folder, RemotePath):
         return  # there are none
     for path in folder.glob(".*.*.*"):
@@ -44,12 +44,12 @@ def sweep(folder: Path | RemotePath) -> None:
 
 
 def write_atomically(path: Path | RemotePath, content: bytes, *, option: str = "--out") -> None:
-    """Write a file so that it is either whole or not there; behind a URL that is the service's to do.
+    """Write a file atomically; behind a URL the service guarantees it.
 
     Raises
     ------
     OutputError
-        If the disk is full or the folder cannot be written; nothing half-written is left behind.
+        If the disk is full or the folder is not writable; no partial file remains.
     """
     if isinstance(path, RemotePath):
         path.write_bytes(content)
@@ -74,7 +74,7 @@ def write_atomically(path: Path | RemotePath, content: bytes, *, option: str = "
 
 
 def write_parquet(path: Path, table: pl.DataFrame) -> None:
-    """Write a table as Parquet, whole or not at all."""
+    """Write a table as Parquet, atomically."""
     buffer = io.BytesIO()
     table.write_parquet(buffer)
     write_atomically(path, buffer.getvalue())

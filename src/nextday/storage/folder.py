@@ -1,7 +1,7 @@
-"""A study's folder: its manifest and its tables, written by one writer and read through one door.
+"""A study's folder: its manifest and its tables, with one writer and one reader.
 
-Reading runs no code, whoever wrote the folder. A study writes the tables that have rows; one that is not there is read
-as a table without rows, unless the study cannot be without it.
+Reading never runs code from the folder. A study writes the tables that have rows; a missing table is read as an empty
+one, unless it is required.
 """
 
 import json
@@ -23,14 +23,14 @@ GROUPS, TEXTS = ("study", "data", "units", "versions", "checks"), ("notes", "poo
 
 @dataclass(frozen=True, slots=True)
 class StudyFolder:
-    """The folder that holds what a study wrote.
+    """The folder of a study's files.
 
     Attributes
     ----------
     path
-        Where it is.
+        Path of the folder.
     purpose, way_out
-        What a refusal says beside the reason: what a finished study is wanted for, and what to do.
+        Parts of an error message: the purpose of the finished study, and what to do.
 
     Examples
     --------
@@ -49,22 +49,22 @@ class StudyFolder:
 
     @property
     def is_finished(self) -> bool:
-        """Whether a study was fitted here: its manifest is there, which is written after the tables."""
+        """Whether a study was fitted here: the manifest exists, which is written after the tables."""
         return (self.path / MANIFEST).is_file()
 
     @property
     def units(self) -> Path:
-        """Where a study keeps its finished units, unless it is told of another place."""
+        """Default folder of the study's finished units."""
         return self.path / "units"
 
     def beside(self, name: str) -> "StudyFolder":
-        """Return the folder of another study of the same results."""
+        """Return the folder of another study with the same results folder."""
         return StudyFolder(self.path.parent / name)
 
     def write(self, manifest: bytes, study: str, tables: Mapping[str, pl.DataFrame]) -> None:
-        """Write the tables that have rows, remove those of an earlier run that have none now, then the manifest.
+        """Write the nonempty tables, remove obsolete tables of an earlier run, then write the manifest.
 
-        Manifest and report of the earlier run go first, so that its words never stand beside other numbers.
+        Manifest and report of an earlier run are removed first, so that they are never combined with new numbers.
         """
         for name in (REPORT, MANIFEST):
             (self.path / name).unlink(missing_ok=True)
@@ -77,16 +77,16 @@ class StudyFolder:
         self.put(MANIFEST, manifest)
 
     def put(self, name: str, content: bytes | str) -> None:
-        """Write a file that follows from the tables."""
+        """Write a file derived from the tables."""
         write_atomically(self.path / name, content.encode() if isinstance(content, str) else content)
 
     def manifest(self) -> dict[str, Any]:
-        """Read the manifest, of the form that a report relies on.
+        """Read the manifest and check the keys that a report needs.
 
         Raises
         ------
         OutputError
-            If it is not there, is no JSON, or one of its parts is not of the form expected.
+            If it is missing, is not JSON, or has an unexpected structure.
         """
         try:
             found = json.loads((self.path / MANIFEST).read_text("utf-8"))
@@ -101,7 +101,7 @@ class StudyFolder:
         return dict(found)
 
     def has(self, name: str) -> bool:
-        """Tell whether a table was written."""
+        """Return whether a table was written."""
         return self._file(name).is_file()
 
     def tables(self, schemas: Mapping[str, Schema]) -> dict[str, pl.DataFrame]:
@@ -109,12 +109,12 @@ class StudyFolder:
         return {name: self.table(name, schema) for name, schema in schemas.items()}
 
     def table(self, name: str, schema: Schema) -> pl.DataFrame:
-        """Read a table, cut to the columns of ``schema``; without rows where the study wrote none.
+        """Read the columns of ``schema`` from a table; empty if the study did not write it.
 
         Raises
         ------
         OutputError
-            If it cannot be read, lacks a column, or a value is missing where none may be.
+            If it cannot be read, lacks a column, or has a missing value where none is allowed.
         """
         if not self.has(name) and name not in NEEDED:
             return pl.DataFrame(schema=schema)
@@ -134,7 +134,7 @@ class StudyFolder:
         Raises
         ------
         OutputError
-            If it is not there or is no JSON object.
+            If it is missing or is not a JSON object.
         """
         try:
             return dict(json.loads((self.path / VERDICT).read_text("utf-8")))
@@ -142,9 +142,11 @@ class StudyFolder:
             raise self.refusal(VERDICT, error) from None
 
     def refusal(self, file: str, error: Exception) -> OutputError:
-        """Say why the folder is no finished study, and the way out."""
-        why = "is not there" if isinstance(error, FileNotFoundError) else first_line(error)
-        return OutputError(f"{self.path} does not hold a finished study{self.purpose}: {file}: {why}; {self.way_out}")
+        """Return an error that states why the folder is not a finished study, and what to do."""
+        why = "is missing" if isinstance(error, FileNotFoundError) else first_line(error)
+        return OutputError(
+            f"{self.path} does not contain a finished study{self.purpose}: {file}: {why}; {self.way_out}"
+        )
 
     def _file(self, name: str) -> Path:
         return self.path / f"{name}.parquet"

@@ -1,4 +1,4 @@
-"""Where finished units lie: a folder of this machine, or a URL that fsspec opens, such as ``s3://bucket/units``."""
+"""Storage of finished units: a local folder, or a URL for fsspec such as ``s3://bucket/units``."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -17,10 +17,10 @@ Answer = TypeVar("Answer")
 
 @dataclass(frozen=True, slots=True)
 class RemotePath:
-    """A path on a file system of fsspec, with as much of ``pathlib.Path`` as finished units need.
+    """A path on an fsspec file system, with the part of ``pathlib.Path`` that finished units need.
 
-    What a service answers is an ``OutputError`` in one line: of all errors, only that a file is not there is passed
-    on, so that a unit is never taken for damaged because the network is down.
+    Errors of a service become an ``OutputError`` in one line; only a missing file is passed on, so that a unit is never
+    considered damaged because the network is down.
     """
 
     system: "AbstractFileSystem"
@@ -34,27 +34,27 @@ class RemotePath:
 
     @property
     def name(self) -> str:
-        """The last part."""
+        """Last part of the path."""
         return PurePosixPath(self.path).name
 
     @property
     def parent(self) -> "RemotePath":
-        """The folder that it lies in."""
+        """Parent folder."""
         return RemotePath(self.system, str(PurePosixPath(self.path).parent))
 
     def with_name(self, name: str) -> "RemotePath":
-        """Give the path of another file of the same folder."""
+        """Return the path of another file in the same folder."""
         return self.parent / name
 
     def is_file(self) -> bool:
-        """Tell whether there is a file; ``isfile`` of fsspec would also say no where the service does not answer."""
+        """Return whether the file exists; ``isfile`` of fsspec is also False if the service does not respond."""
         try:
             return bool(self._ask("read", lambda: self.system.info(self.path))["type"] == "file")
         except FileNotFoundError:
             return False
 
     def glob(self, pattern: str) -> Iterator["RemotePath"]:
-        """Give the files of this folder whose name is of a pattern; none where there is no folder."""
+        """Return the files of this folder that match a pattern; none if the folder does not exist."""
         try:
             found = self._ask("read", lambda: self.system.ls(self.path, detail=False))
         except FileNotFoundError:
@@ -66,11 +66,11 @@ class RemotePath:
         return self._ask("read", lambda: self.system.cat_file(self.path))
 
     def write_bytes(self, content: bytes) -> None:
-        """Write the file; an object storage shows it only when it is whole."""
+        """Write the file; object storage makes it visible only when complete."""
         self._ask("written", lambda: self.system.pipe_file(self.path, content))
 
     def replace(self, target: "RemotePath") -> None:
-        """Give the file another name."""
+        """Rename the file."""
         self._ask("moved", lambda: self.system.mv(self.path, target.path))
 
     def unlink(self, *, missing_ok: bool = False) -> None:
@@ -89,12 +89,12 @@ class RemotePath:
 
 
 def locate(where: Path | str) -> Path | RemotePath:
-    """Give the path that a user names, by a path or a URL; ``file://`` is a path as any other.
+    """Return the path for a local path or a URL; ``file://`` is a local path.
 
     Raises
     ------
     OutputError
-        If fsspec knows no such protocol, the package that speaks it is not installed, or the URL is none.
+        If fsspec does not know the protocol, its package is not installed, or the URL is invalid.
     """
     protocol, colon, _ = str(where).partition("://")
     if not colon:

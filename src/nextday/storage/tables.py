@@ -1,4 +1,4 @@
-"""The tables that every study has, and their columns; those of an analysis are declared in its room."""
+"""The tables of every study, and their columns; tables of an analysis are declared in its package."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -23,9 +23,9 @@ FOLDS = {
 
 
 def schemas(levels: Sequence[float], losses: Sequence[str] = ()) -> dict[str, Schema]:
-    """Give the tables of a study and their columns; forecasts have one more per level, ``q`` and the level.
+    """Return the tables of a study and their columns; forecasts have one more column per level, ``q`` and the level.
 
-    ``losses`` are columns of the forecasts with a loss per row, of plugins.
+    ``losses`` are columns of the forecasts with plugin losses per row.
     """
     forecasts = FORECASTS | {f"q{level}": pl.Float64 for level in levels}
     valid = {name: kind for name, kind in forecasts.items() if name not in ("predicted", "contaminated")}

@@ -121,13 +121,13 @@ def test_a_point_head_forecasts_no_quantiles():
         (
             {"head": "quantiles", "loss": "nll"},
             LEVELS,
-            "head quantiles is not trained by the loss nll; it is by pinball",
+            "head quantiles does not support the loss nll; supported: pinball",
         ),
-        ({"loss": "pinball"}, LEVELS, "head point is not trained by the loss pinball; it is by squared"),
+        ({"loss": "pinball"}, LEVELS, "head point does not support the loss pinball; supported: squared"),
         (
             {"head": "student", "loss": "pinball"},
             LEVELS,
-            "head student is not trained by the loss pinball; it is by nll",
+            "head student does not support the loss pinball; supported: nll",
         ),
         (
             {"head": "bimodal"},

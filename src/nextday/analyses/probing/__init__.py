@@ -1,4 +1,4 @@
-"""What the states of networks hold."""
+"""Probes of the hidden states of networks."""
 
 from nextday.analyses.probing.analysis import ANALYSIS
 

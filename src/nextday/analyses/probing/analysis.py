@@ -1,4 +1,4 @@
-"""Probes in a study's folder and report: the networks of other studies, looked into when its own units are fitted."""
+"""Probes in a study's folder and report: the networks of other studies are probed after its own units are fitted."""
 
 from pathlib import Path
 
@@ -21,18 +21,18 @@ NAME = "probing"
 
 
 class Asked(Settings):
-    """What a study sets: the studies whose networks are probed."""
+    """Settings: the studies whose networks are probed."""
 
     studies: Names = ()
 
 
 def asked_of(study: Study) -> tuple[str, ...]:
-    """Name the studies whose networks a study probes."""
+    """Return the studies whose networks a study probes."""
     return settings_of(study, NAME, Asked).studies
 
 
 def check(study: Study, panel: Panel, out: Path) -> None:
-    """Refuse studies that were not run, or cannot be compared, before anything is fitted."""
+    """Refuse studies that were not run or cannot be compared, before anything is fitted."""
     if asked := asked_of(study):
         find_probed(asked, panel, out, catalogs_of(study.plugins))
 
@@ -40,7 +40,7 @@ def check(study: Study, panel: Panel, out: Path) -> None:
 def fit(
     study: Study, panel: Panel, out: Path, store: Store, workers: Engine, *, watch: Watch, fresh: bool
 ) -> Tables:  # fmt: skip
-    """Probe the networks of the studies that are named, if any are."""
+    """Probe the networks of the named studies, if any."""
     asked = asked_of(study)
     if not asked:
         return {}
@@ -49,15 +49,15 @@ def fit(
 
 
 def show(finished: Finished) -> Shown:
-    """Say and draw what was found, where networks were probed."""
+    """Describe and draw the results of probes, if there are any."""
     found, days, alike = (finished.tables[name] for name in TABLES)
     if found.is_empty():
         return Shown()
     assessed, lesson = assess_probes(found, days), rediscovery(found, days)
     return Shown(
         plates=(
-            Plate("probes", "What the networks' states hold", lambda: probes(assessed)),
-            Plate("cka", "How alike the networks are", lambda: cka(alike)),
+            Plate("probes", "Features encoded in hidden states", lambda: probes(assessed)),
+            Plate("cka", "Similarity of the networks", lambda: cka(alike)),
         ),
         said={"probes": [*([f"{lesson.question} {lesson.sentence}"] if lesson else []), *sentences(assessed)]},
         findings={NAME: assessed},

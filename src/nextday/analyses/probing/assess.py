@@ -1,7 +1,7 @@
-"""What probes found: the share of a feature that trained states hold, and how much of it training has added.
+"""Results of probes: the share of a feature encoded in trained states, and how much of it training added.
 
-The interval of an R2 holds for other test days and other seeds of the same tickers, as everywhere in nextday; the
-training range, and the probes fitted on it, are as they are. ``Above`` says in how many of the tickers.
+As everywhere in nextday, the interval of an R2 covers other test days and other seeds of the same tickers; it is
+conditional on the training set and the probes fitted on it. ``Above`` counts the tickers with a gain.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,21 +15,21 @@ from nextday.evaluate.estimates import estimate
 SOURCES = ("trained", "untrained", "window", "shuffled")
 CONTROLS = ("untrained", "window")  # what a network must be beyond, to have learned a feature
 MARGIN = 0.02  # of R2; less than that is nothing to speak of
-VERDICTS = ("holds", "does not hold more than its control", "cannot tell")
-NAMES = {"untrained": "the same network untrained", "window": "the window itself", "mean": "the feature's mean"}
+VERDICTS = ("encoded", "not encoded beyond its control", "inconclusive")
+NAMES = {"untrained": "the untrained network", "window": "the input window", "mean": "the feature's mean"}
 
 
 def assess_probes(
     probes: pl.DataFrame, days: pl.DataFrame, *, alpha: float = 0.05, replicates: int = 1000, seed: int = 0
 ) -> pl.DataFrame:
-    """Average R2 over tickers and seeds, with intervals, and set trained states against each control, paired.
+    """Average R2 over tickers and seeds, with intervals, and compare trained states with each control, paired.
 
     Intervals are those of ``estimate`` over ``days``, in which a ratio's error is linear: dates in blocks, all tickers
-    of a date together, and the seeds of each ticker. Each interval stands on its own.
+    of a date together, and the seeds of each ticker. Each interval is pointwise.
     In 300 simulated worlds each of a feature as persistent as volatility, 627 days, 11 tickers and 3 seeds, 95 to 98 %
-    of the intervals at 95 % hold the true gain (``tests/evaluate/test_probes.py``). Of those of R2 itself 68 to 91 %
-    do, the less the longer the feature remembers: a test range shows a part of what it does, and R2 divides by that.
-    Trained and control divide by the same, which is why gains decide.
+    of the 95 % intervals contain the true gain (``tests/evaluate/test_probes.py``). Of those of R2 itself 68 to 91 %
+    do, fewer for more persistent features: a test set shows only part of the feature's variance, by which R2 divides.
+    Trained states and controls have the same divisor, so decisions are based on gains.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ def assess_probes(
         One row per variant, ticker, fold, seed, layer, source and feature, with ``given`` and ``r2``; a window has
         layer 0 and no seed.
     days
-        ``variant, source, feature, seed, date, r2``: what a day adds to the R2 of last layers and windows.
+        ``variant, source, feature, seed, date, r2``: contribution of a day to the R2 of last layers and windows.
     alpha
         Error rate of each interval.
     replicates, seed
@@ -46,8 +46,8 @@ def assess_probes(
     Returns
     -------
     One row per variant, feature and source: ``R2``, ``R2_low``, ``R2_high``; for ``untrained`` and ``window`` also
-    ``Gain``, ``Gain_low``, ``Gain_high``, how far the trained state is above it, and ``Above``, in how many of the
-    ``Tickers`` it is; ``Given`` where the feature is an input; ``Days``, ``Seeds``.
+    ``Gain``, ``Gain_low``, ``Gain_high``, the R2 of the trained state minus that of the control, and ``Above``, the
+    number of ``Tickers`` in which it is positive; ``Given`` where the feature is an input; ``Days``, ``Seeds``.
     """
     found = []
     for variant, feature in days.select("variant", "feature").unique(maintain_order=True).iter_rows():
@@ -81,7 +81,7 @@ def _wide(days: pl.DataFrame) -> pl.DataFrame:
 
 
 def _units(probes: pl.DataFrame, series: Sequence[pl.Expr]) -> np.ndarray:
-    """Give each series by seed and ticker, of the last layer, averaged over folds; shape [series, seed, ticker]."""
+    """Return each series by seed and ticker, of the last layer, averaged over folds; shape [series, seed, ticker]."""
     last = probes.filter((pl.col("layer") == pl.col("layer").max()) | (pl.col("source") == "window"))
     means = last.group_by("source", "seed", "ticker").agg(pl.col("r2").mean())
     table = _beside(means, ["seed", "ticker"]).sort("seed", "ticker")
@@ -97,20 +97,19 @@ def _beside(table: pl.DataFrame, index: list[str]) -> pl.DataFrame:
 
 
 def found(gains: Mapping[str, Sequence[float]], *, margin: float = MARGIN) -> tuple[str, str]:
-    """Say whether a trained state holds a feature, by the first rule that fits.
+    """Decide whether a trained state encodes a feature, by the first rule that applies.
 
-    1. No control is known to be further below than the margin: it does not hold more than that control.
-    2. It is above both, by intervals that do not hold 0: it holds the feature.
-    3. Else: cannot tell.
+    1. The gain over some control is below the margin: not encoded beyond that control. 2. The gains over both controls
+    exceed 0, by their intervals: encoded. 3. Otherwise: inconclusive.
 
-    Both have to be beaten, so the error rate of "holds" is at most that of one interval.
+    Both controls must be exceeded, so the error rate of "encoded" is at most that of one interval.
 
     Parameters
     ----------
     gains
-        Of each control, the ends of the interval of the gain.
+        Ends of the interval of the gain over each control.
     margin
-        Gains below it do not matter.
+        Gains below it are negligible.
 
     Returns
     -------
@@ -119,11 +118,11 @@ def found(gains: Mapping[str, Sequence[float]], *, margin: float = MARGIN) -> tu
     Examples
     --------
     >>> found({"untrained": (0.10, 0.30), "window": (0.40, 0.60)})
-    ('holds', '')
+    ('encoded', '')
     >>> found({"untrained": (-0.02, 0.01), "window": (0.40, 0.60)})
-    ('does not hold more than its control', 'untrained')
+    ('not encoded beyond its control', 'untrained')
     >>> found({"untrained": (-0.05, 0.30), "window": (0.40, 0.60)})
-    ('cannot tell', 'untrained')
+    ('inconclusive', 'untrained')
     """
     least = min(gains, key=lambda control: gains[control][1])
     if gains[least][1] < margin:
@@ -134,15 +133,15 @@ def found(gains: Mapping[str, Sequence[float]], *, margin: float = MARGIN) -> tu
 
 
 def conclude(rows: Mapping[str, Mapping[str, Any]], *, margin: float = MARGIN) -> tuple[str, str]:
-    """Give the verdict of ``found`` on one feature in one variant, and the control that decided it or came nearest.
+    """Return the verdict of ``found`` on one feature in one variant, and the decisive or closest control.
 
-    The feature's ``mean`` on train, against which R2 is measured, counts as a control: a state that knows less holds
-    nothing, however bad the others are.
+    The feature's training ``mean``, the reference of R2, counts as a control: a state with R2 below zero encodes
+    nothing, however poor the other controls are.
 
     Parameters
     ----------
     rows
-        Those of ``assess_probes``, by source.
+        Rows of ``assess_probes``, by source.
     margin
         As in ``found``.
     """
@@ -158,12 +157,12 @@ def written(row: Mapping[str, Any], name: str, sign: str = "") -> str:
 
 
 def sentences(assessed: pl.DataFrame, *, margin: float = MARGIN) -> list[str]:
-    """Say what was found in each variant of each feature that it is not given, one sentence each.
+    """Describe the result for each variant and each feature that is not among its inputs, one sentence each.
 
     Parameters
     ----------
     assessed
-        As ``assess_probes`` gives it.
+        As ``assess_probes`` returns it.
     margin
         As in ``found``.
     """
@@ -174,5 +173,5 @@ def sentences(assessed: pl.DataFrame, *, margin: float = MARGIN) -> list[str]:
         rows = {row["source"]: row for row in mine.iter_rows(named=True)}
         verdict, control = conclude(rows, margin=margin)
         gain = f", {written(rows[control], 'Gain', '+')} against {NAMES[control]}" if control in rows else ""
-        said.append(f"{variant} and {feature}: R2 {written(rows['trained'], 'R2')}{gain}: {verdict}")
+        said.append(f"{feature} in {variant}: {verdict}, R2 {written(rows['trained'], 'R2')}{gain}")
     return said

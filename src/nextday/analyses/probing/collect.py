@@ -1,4 +1,4 @@
-"""The tables of probes: what each found, what each day adds to it, and how alike networks are."""
+"""The tables of probes: R2 of each, contributions of days, and similarity of networks."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -29,10 +29,10 @@ Key = tuple[str, str, str, int | None, int]  # variant, source, feature, seed, f
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What was found in the networks of one ticker and fold.
+    """Results for the networks of one ticker and fold.
 
-    ``subjects`` are their variants and seeds, ``inputs`` the features that each reads, ``targets`` those looked for,
-    ``origins`` the dates of the test range.
+    ``subjects`` are their variants and seeds, ``inputs`` the features that each reads, ``targets`` the probed features,
+    ``origins`` the dates of the test set.
     """
 
     ticker: str
@@ -45,7 +45,7 @@ class Result:
 
 
 def collect_probes(results: Iterable[Result]) -> dict[str, pl.DataFrame]:
-    """Put results together, one after the other; the columns are those of ``TABLES``."""
+    """Concatenate results; the columns are those of ``TABLES``."""
     probes, cka, days = [pl.DataFrame(schema=PROBES)], [pl.DataFrame(schema=CKA)], _Days()
     for result in results:
         names = [_name(result, *row) for row in result.arrays["rows"].tolist()]

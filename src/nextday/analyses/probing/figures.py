@@ -1,4 +1,4 @@
-"""What probes found, as figures and as a file for readers."""
+"""Results of probes, as figures and as a CSV file."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -9,38 +9,39 @@ import polars as pl
 from nextday.analyses.probing.assess import MARGIN
 from nextday.reporting import style
 from nextday.reporting.style import Look, focus, looks, new_figure, shorten, upright
+from nextday.words import plural
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-CONTROLS = {"untrained": ("o", "untrained"), "window": ("s", "window itself"), "shuffled": ("x", "feature shuffled")}
+CONTROLS = {"untrained": ("o", "untrained"), "window": ("s", "input window"), "shuffled": ("x", "feature shuffled")}
 WORST = -0.5  # of R2; what is worse is an arrow
 LOWER = 0.2  # rows, by which controls are below the trained network
 
 
 def probes(assessed: pl.DataFrame, *, alpha: float = 0.05, margin: float = MARGIN) -> "Figure":
-    """Draw the R2 of each variant's trained state beside its controls, and what training added; a column per feature.
+    """Draw the R2 of each variant's trained state and of its controls, and their difference; a column per feature.
 
     Parameters
     ----------
     assessed
-        As ``assess_probes`` gives it.
+        As ``assess_probes`` returns it.
     alpha
-        What the intervals were made with.
+        Error rate of the intervals.
     margin
-        Gains below it do not matter.
+        Gains below it are negligible.
     """
     look = looks(assessed["variant"].unique(maintain_order=True))
     features = list(assessed["feature"].unique(maintain_order=True))
     row = assessed.row(0, named=True)
-    title = "What a ridge probe reads from the last state of each network: R2 on test days, against the mean on train"
+    title = "Ridge probes of the last state of each network: R2 on the test set, relative to the training mean"
     details = (
-        f"Filled: trained, with {100 * (1 - alpha):g} % intervals over days and seeds, each on its own (for days like "
-        "these). Hollow: what was there without training; a network has learned a feature where it is right of both. "
-        "Below: trained less untrained, shaded where too small to matter. Grey rows: the feature is an input. "
-        f"Mean over {_count(row['Tickers'], 'ticker')} and {_count(row['Seeds'], 'seed')}."
+        f"Filled: trained, with pointwise {100 * (1 - alpha):g} % CI over days and seeds. Hollow: controls; a network "
+        "has learned a feature if it lies right of both. Below: trained minus untrained, shaded: negligible. Grey "
+        "rows: the feature is an input. "
+        f"Mean over {plural(row['Tickers'], 'ticker')} and {plural(row['Seeds'], 'seed')}."
     )
     figure = new_figure(max(6.5, 2 + 2.4 * len(features)), 1.6 + 0.6 * len(look), title, details)
     panels = figure.subplots(2, len(features), sharex="row", sharey=True, squeeze=False)
@@ -54,7 +55,7 @@ def probes(assessed: pl.DataFrame, *, alpha: float = 0.05, margin: float = MARGI
         lower.axvspan(-margin, margin, color=style.GREY, alpha=0.25, lw=0)
         _gains(lower, gains.filter(feature=feature), look, reach)
         upper.set_title(name)
-    panels[0, 0].set_ylabel("R2 on test")
+    panels[0, 0].set_ylabel("R2 on the test set")
     panels[1, 0].set_ylabel("R2, trained − untrained")
     entries = [style.handle("trained", "black", "D")]
     style.key(figure, [*entries, *(_hollow(label, marker) for marker, label in CONTROLS.values())])
@@ -97,7 +98,7 @@ def _gains(ax: "Axes", gains: pl.DataFrame, look: Mapping[str, Look], limits: st
 
 
 def cka(table: pl.DataFrame) -> "Figure":
-    """Draw how alike the last states of variants are, trained beside untrained: means over tickers and pairs of seeds.
+    """Draw the similarity of the last states of variants, trained and untrained: means over tickers and pairs of seeds.
 
     Parameters
     ----------
@@ -107,10 +108,10 @@ def cka(table: pl.DataFrame) -> "Figure":
     both = pl.concat([table, table.rename({"first": "second", "second": "first"}).select(table.columns)])
     variants = list(table.select(pl.concat_list("first", "second").explode()).to_series().unique(maintain_order=True))
     names, means = shorten(variants), both.group_by("source", "first", "second").agg(pl.col("cka").mean())
-    title = "How alike the last states of networks are on the same test days (linear CKA without bias, 1: rotations)"
+    title = "Similarity of the networks' last states on the same test days (unbiased linear CKA, 1: rotations)"
     details = (
-        f"Mean over {_count(table['ticker'].n_unique(), 'ticker')} and pairs of seeds; on the diagonal, pairs of "
-        "different seeds of a variant. What untrained networks share comes from inputs and architecture."
+        f"Mean over {plural(table['ticker'].n_unique(), 'ticker')} and pairs of seeds; on the diagonal, pairs of "
+        "different seeds of a variant. Similarity of untrained networks comes from inputs and architecture."
     )
     width = max(7.0, 3 + 1.1 * len(variants))
     place = (width - 2.5) / 2 / len(variants)
@@ -147,10 +148,6 @@ def results(table: pl.DataFrame) -> bytes:
     keys |= {"Source": "source", "Feature": "feature"}
     means = table.group_by(list(keys.values()), maintain_order=True).agg(pl.col("r2").mean())
     return means.select(**keys, R2="r2").write_csv().encode()
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _hollow(label: str, marker: str) -> "Artist":

@@ -1,4 +1,4 @@
-"""What a worker does to probe the networks of one ticker and fold."""
+"""The job of a worker: probe the networks of one ticker and fold."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ States = list[np.ndarray]  # of train, valid and test, [sample, width] each
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A finished network: the job that made it, and its weights."""
+    """A finished network: the job that trained it, and its weights."""
 
     variant: str
     job: Job
@@ -26,11 +26,11 @@ class Subject:
 
     @property
     def parts(self) -> tuple[Windows, Windows, Windows]:
-        """What it reads: the windows of train, valid and test."""
+        """Its inputs: the windows of the training, validation and test sets."""
         return self.job.train.windows, self.job.valid.windows, self.job.test
 
     def states(self, *, trained: bool) -> list[States]:
-        """Give the states of each layer, with its weights or as it was before training."""
+        """Return the states of each layer, after or before training."""
         import torch
 
         from nextday.models.networks import training
@@ -47,16 +47,16 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class ProbeJob:
-    """All networks of one ticker and fold, and what to look for in them.
+    """All networks of one ticker and fold, and the features to probe.
 
     Attributes
     ----------
     subjects
-        The networks; those of a variant follow one another and read the same windows.
+        The networks; those of a variant are consecutive and read the same windows.
     targets
         Feature values at the origins, unscaled, shape [sample, feature].
     split
-        Which of them are train, valid and test.
+        Positions of the training, validation and test sets.
     """
 
     subjects: tuple[Subject, ...]
@@ -64,22 +64,23 @@ class ProbeJob:
     split: Split
 
     def run(self) -> dict[str, np.ndarray]:
-        """Probe every layer of every network, beside its controls, and compare the last layers with one another.
+        """Probe every layer of every network and its controls, and compare the last layers with one another.
 
-        A network's states are dropped before the next one's are made, but for those of the last layer on test.
+        A network's states are dropped before the next one's are computed, except those of the last layer on the test
+        set.
 
         Returns
         -------
         rows
-            Of each probe, shape [probe, 4]: its subject (for the window, the first of the variant), its layer (from 1;
-            0 is the window), its source as a position in ``SOURCES``, its feature.
+            For each probe, shape [probe, 4]: subject (for the window, the first of the variant), layer (from 1; 0 is
+            the window), source as a position in ``SOURCES``, feature.
         r2
-            R2 on test, shape [probe].
+            R2 on the test set, shape [probe].
         ends, days
-            Positions of the probes of last layers and windows, and what each test day adds to their R2, float32, shapes
-            [end] and [end, day].
+            Positions of the probes of last layers and windows, and the contributions of test days to their R2, float32,
+            shapes [end] and [end, day].
         cka
-            Of trained and of untrained networks, for each pair of subjects, shape [2, pair].
+            CKA of trained and of untrained networks, for each pair of subjects, shape [2, pair].
         """
         rows, r2, ends, days = [], [], [], []
         last: dict[str, States] = {"trained": [], "untrained": []}
@@ -101,7 +102,7 @@ class ProbeJob:
         }  # fmt: skip
 
     def _sources(self) -> Iterator[tuple[int, int, str, bool, States]]:
-        """Give subject, layer, source, whether it is a last layer or a window, and states."""
+        """Return subject, layer, source, whether it is a last layer or a window, and states."""
         for at, subject in enumerate(self.subjects):
             if at == 0 or subject.variant != self.subjects[at - 1].variant:
                 yield at, 0, "window", True, [windows.x.reshape(len(windows), -1) for windows in subject.parts]

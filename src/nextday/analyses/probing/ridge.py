@@ -1,4 +1,4 @@
-"""What can be read from some states by a straight line: ridge probes, and how alike two sets of states are."""
+"""Linear probes of hidden states: ridge regression, and similarity of two sets of states."""
 
 from dataclasses import dataclass
 
@@ -9,14 +9,14 @@ PENALTIES = 10.0 ** np.arange(-6, 3.5, 0.5)  # 1 halves a direction of average v
 
 @dataclass(frozen=True, slots=True)
 class Readout:
-    """A ridge regression of some features on standardised states.
+    """A ridge regression of features on standardised states.
 
     Attributes
     ----------
     mean, scale
-        Of each unit of the state on train; an infinite scale leaves a unit out that never moves. Shape [width].
+        Training mean and scale of each unit of the state; an infinite scale excludes a constant unit. Shape [width].
     weights, offset
-        Shapes [width, feature] and [feature]; ``offset`` is the mean of the features on train.
+        Shapes [width, feature] and [feature]; ``offset`` is the training mean of the features.
     penalty
         The penalty chosen for each feature, shape [feature].
     """
@@ -28,19 +28,19 @@ class Readout:
     penalty: np.ndarray
 
     def predict(self, states: np.ndarray) -> np.ndarray:
-        """Read the features from states [sample, width], shape [sample, feature]."""
+        """Predict the features from states [sample, width], shape [sample, feature]."""
         return (states - self.mean) / self.scale @ self.weights + self.offset
 
 
 def fit_readout(train: np.ndarray, y: np.ndarray, valid: np.ndarray, valid_y: np.ndarray) -> Readout:
-    r"""Fit a ridge probe on train; valid chooses its penalty, for each feature by itself.
+    r"""Fit a ridge probe on the training set; the validation set chooses the penalty of each feature.
 
     .. math:: \min_w \frac{1}{n} \lVert y - \bar y - X w \rVert^2 + \alpha \lVert w \rVert^2
 
-    States are standardised on train: a penalty asks what is large, and units of untrained networks, of trained ones and
-    inputs differ a hundredfold in size, which is no difference in what can be read from them. Penalties are chosen on
-    the days after train, not by leaving single days of train out: neighbouring windows share all but one day, so a day
-    left out is known from its neighbours, and the penalty comes out too small.
+    States are standardised on the training set: a penalty depends on scale, and the units of untrained networks,
+    trained ones and inputs differ a hundredfold in scale without a difference in information. Penalties are chosen on
+    the days after the training set, not by leave-one-out: neighbouring windows share all but one day, so an omitted day
+    is known from its neighbours, and the penalty would be too small.
 
     Alain and Bengio (2017), "Understanding intermediate layers using linear classifier probes", ICLR workshop.
 
@@ -49,7 +49,7 @@ def fit_readout(train: np.ndarray, y: np.ndarray, valid: np.ndarray, valid_y: np
     train, valid
         States, shape [sample, width].
     y, valid_y
-        What to read from them, shape [sample, feature].
+        Features to predict, shape [sample, feature].
     """
     train, valid = train.astype(np.float64), valid.astype(np.float64)
     mean, deviation = train.mean(axis=0), train.std(axis=0)
@@ -65,16 +65,16 @@ def fit_readout(train: np.ndarray, y: np.ndarray, valid: np.ndarray, valid_y: np
 
 
 def explained(y: np.ndarray, predicted: np.ndarray, reference: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    r"""Give the R2 of predictions against a constant, and what each day adds to it.
+    r"""Return the R2 of predictions relative to a constant, and the contribution of each day.
 
     .. math:: R^2 = 1 - \sum_t e_t^2 / \sum_t z_t^2, \quad e_t = y_t - \hat y_t, \quad z_t = y_t - c
 
-    The constant ``c`` is the mean on train, all that is known without the states: a probe that finds nothing is at 0,
-    whatever level the test range has. The mean of the test range would know the future, and would put it below 0.
+    The constant ``c`` is the training mean, the best prediction without the states: an uninformative probe has R2 0,
+    whatever the level of the test set. The mean of the test set would use the future and would give it a negative R2.
 
-    A day's part is the first-order change of the ratio with its weight (its influence), put so that the mean over days
-    is R2 itself: :math:`R^2 + (1 - R^2) z_t^2 / \overline{z^2} - e_t^2 / \overline{z^2}`. Resampling the days of a
-    ratio so becomes resampling a mean, and means over tickers need no ticker by itself.
+    The contribution of a day is the first-order change of the ratio with its weight (its influence), normalised so that
+    the mean over days is R2: :math:`R^2 + (1 - R^2) z_t^2 / \overline{z^2} - e_t^2 / \overline{z^2}`. Resampling the
+    days of a ratio thus becomes resampling a mean, and means over tickers can be resampled as well.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ def explained(y: np.ndarray, predicted: np.ndarray, reference: np.ndarray) -> tu
 
     Returns
     -------
-    R2 of shape [feature], and parts of shape [day, feature]; not a number where the feature is always at its reference.
+    R2 of shape [feature], and contributions of shape [day, feature]; NaN if the feature always equals its reference.
     """
     known, missed = (y - reference) ** 2, (y - predicted) ** 2
     size = known.mean(axis=0)
@@ -95,7 +95,7 @@ def explained(y: np.ndarray, predicted: np.ndarray, reference: np.ndarray) -> tu
 
 
 def shuffle_blocks(samples: int, block: int, seed: int) -> np.ndarray:
-    """Permute positions in blocks of neighbours, so that what is shuffled keeps its persistence.
+    """Permute positions in blocks, so that the shuffled series keeps its persistence.
 
     Examples
     --------
@@ -108,13 +108,13 @@ def shuffle_blocks(samples: int, block: int, seed: int) -> np.ndarray:
 
 
 def alike(first: np.ndarray, second: np.ndarray) -> float:
-    """Compare two sets of states of the same samples by linear centred kernel alignment, without its bias.
+    """Compare two sets of states of the same samples by unbiased linear centred kernel alignment (CKA).
 
-    1 for states that are rotations and multiples of one another, about 0 for unrelated ones. Kornblith and others
+    It is 1 for states that are rotations and multiples of one another, about 0 for unrelated ones. Kornblith and others
     (2019), "Similarity of neural network representations revisited", ICML, with the unbiased estimate of the
-    Hilbert-Schmidt independence criterion by Song and others (2012, JMLR 13), as Nguyen, Raghu and Kornblith (2021,
-    ICLR) take it: with 64 units and 600 samples the plain one gives unrelated states 0.1, with 60 samples 0.5.
-    The estimate takes samples as independent, which neighbouring windows are not: compare with untrained networks.
+    Hilbert-Schmidt independence criterion by Song and others (2012, JMLR 13), as in Nguyen, Raghu and Kornblith (2021,
+    ICLR): for unrelated states with 64 units the biased estimate is 0.1 with 600 samples and 0.5 with 60. The estimate
+    assumes independent samples, which neighbouring windows are not: compare with untrained networks.
 
     Parameters
     ----------
@@ -123,7 +123,7 @@ def alike(first: np.ndarray, second: np.ndarray) -> float:
 
     Returns
     -------
-    Not a number where one of them never moves, or there are fewer than four samples.
+    NaN if one of them is constant, or there are fewer than four samples.
     """
     x, y = (states.astype(np.float64) - states.mean(axis=0, dtype=np.float64) for states in (first, second))
     if len(x) < 4:

@@ -1,4 +1,4 @@
-"""Probe the networks of finished studies: find the engineered features that their states hold."""
+"""Probe the networks of finished studies for engineered features in their hidden states."""
 
 import hashlib
 import json
@@ -26,6 +26,7 @@ from nextday.progress import Watch
 from nextday.samples import Fold
 from nextday.storage.folder import MANIFEST, StudyFolder
 from nextday.study import Study
+from nextday.words import plural
 
 TARGETS = tuple(name for name in FEATURE_SETS["engineered"] if name not in FEATURE_SETS["raw"])
 CODE = ("job.py", "ridge.py")  # what decides a result, beside what decides the networks
@@ -33,7 +34,7 @@ CODE = ("job.py", "ridge.py")  # what decides a result, beside what decides the 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A finished network of a neighbour: where its weights are, under which key, and what makes its job."""
+    """A finished network of another study: the store of its weights, its key, and the factory of its job."""
 
     folder: Path
     plan: Plan
@@ -45,18 +46,18 @@ class Found:
         """Read its weights."""
         fitted = self.store.load(self.key)
         if isinstance(fitted, str):
-            raise _missing(self.folder, f"{self.unit}: {fitted or 'its file is gone'}")
+            raise _missing(self.folder, f"{self.unit}: {fitted or 'its file is missing'}")
         return Subject(self.unit.variant, self.plan.job(self.unit), fitted.weights)
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """Features it reads."""
+        """Names of its input features."""
         return self.plan.feature_sets[self.plan.study.variants[self.unit.variant].features]
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """The networks of one ticker and fold, and the features to look for, [sample, feature]; ``unit`` is its name."""
+    """The networks of one ticker and fold, and the features to probe, [sample, feature]; ``unit`` is its name."""
 
     unit: str
     fold: Fold
@@ -64,7 +65,7 @@ class Group:
     targets: np.ndarray
 
     def fingerprint(self) -> str:
-        """Name the job by its content, without reading weights: what made the networks decides them; 64 hex digits."""
+        """Return the job's fingerprint; weights are not read, as the networks' jobs determine them; 64 hex digits."""
         networks = [(one.unit.variant, one.unit.seed, one.key) for one in self.found]
         digest = hashlib.sha256(json.dumps([TARGETS, networks, repr(self.fold.split)]).encode())
         digest.update(_code_fingerprint())
@@ -72,7 +73,7 @@ class Group:
         return digest.hexdigest()
 
     def job(self) -> ProbeJob:
-        """Read the weights and make the job."""
+        """Read the weights and build the job."""
         return ProbeJob(tuple(one.load() for one in self.found), self.targets, self.fold.split)
 
     def result(self, store: Store, key: str, dates: np.ndarray) -> Result:
@@ -90,41 +91,41 @@ def run_probes(
     studies: Sequence[str], panel: Panel, out: Path, store: Store, workers: Engine, *,
     watch: Watch = lambda outcomes, _: outcomes, fresh: bool = False, catalogs: Catalogs = HOUSE,
 ) -> dict[str, pl.DataFrame]:  # fmt: skip
-    """Probe every network of some finished studies, on the same panel, but those of all tickers.
+    """Probe every network of finished studies on the same panel, except pooled ones.
 
     Parameters
     ----------
     studies, panel
-        Names of the studies, and the bars that their networks were trained on.
+        Names of the studies, and the bars on which their networks were trained.
     out
-        Folder of all studies' results; ``out/NAME/units`` holds the networks, or else the ``store``.
+        Folder of all studies' results; the networks are in ``out/NAME/units``, or else in the ``store``.
     store
-        Where this study keeps its own results: what is there is not computed again, unless ``fresh``.
+        Store of this study's own results: existing ones are not computed again, unless ``fresh``.
     workers, watch
         As in ``pipeline.run``; there is one job per ticker and fold.
     catalogs
-        What the studies may name: models of plugins take part only where this study names the plugin, too.
+        Available models and features: models of plugins are included only if this study names the plugin too.
 
     Returns
     -------
     probes
-        ``variant, ticker, fold, seed, layer, source, feature, given, r2``: R2 on test of a ridge probe from a state to
-        a feature at the origin, against the feature's mean on train. ``source`` is the ``trained`` network, or a
-        control: the same network ``untrained``; the trained one with the feature ``shuffled`` where a probe learns it;
-        the ``window`` that it reads, flattened (layer 0, no seed). ``given`` where the variant reads the feature.
+        ``variant, ticker, fold, seed, layer, source, feature, given, r2``: Test R2 of a ridge probe from a state to a
+        feature at the origin, relative to the feature's training mean. ``source`` is the ``trained`` network, or a
+        control: the same network ``untrained``; the trained one with the feature ``shuffled`` when fitting the probe;
+        the input ``window``, flattened (layer 0, no seed). ``given`` marks input features of the variant.
     probe_days
-        ``variant, source, feature, seed, date, r2``: what each origin of the test range adds to the R2 of last layers
-        and windows, averaged over tickers. The mean over days is the mean R2.
+        ``variant, source, feature, seed, date, r2``: contribution of each test origin to the R2 of last layers and
+        windows, averaged over tickers. The mean over days is the mean R2.
     cka
-        ``ticker, fold, first, first_seed, second, second_seed, source, cka`` of last layers on test, for each pair of
-        networks of a ticker, ``trained`` and ``untrained``.
+        ``ticker, fold, first, first_seed, second, second_seed, source, cka`` of last layers on the test set, for each
+        pair of networks of a ticker, ``trained`` and ``untrained``.
 
     Raises
     ------
     OutputError
-        If a study's networks are not there, or two studies cut the days differently.
+        If a study's networks are missing, or two studies split the days differently.
     StudyError
-        If two studies have a variant of the same name, or none has a network.
+        If two studies have a variant of the same name, or no study has a network.
     TrainingError
         If a job failed.
     """
@@ -136,7 +137,7 @@ def run_probes(
     if failed:
         raise TrainingError(
             f"the probes of {len(failed)} of {len(groups)} tickers and folds failed; {'; '.join(failed)}; "
-            "the others are kept: mend the cause and run again"
+            "the others are kept; fix the cause and rerun"
         )
     return collect_probes(group.result(store, keys[group.unit], panel.dates) for group in groups)
 
@@ -160,9 +161,9 @@ def _execute(
 
 
 def find_probed(studies: Sequence[str], panel: Panel, out: Path, catalogs: Catalogs = HOUSE) -> list[tuple[Plan, Path]]:
-    """Lay out the studies whose networks are probed, each as its own manifest says, on this panel.
+    """Plan the studies whose networks are probed, each by its own manifest, on this panel.
 
-    Raises what ``run_probes`` does of studies that are not there or differ, before anything is fitted.
+    Raises the errors of ``run_probes`` for missing or different studies, before anything is fitted.
     """
     found: list[tuple[Plan, Path]] = []
     for name in studies:
@@ -171,7 +172,7 @@ def find_probed(studies: Sequence[str], panel: Panel, out: Path, catalogs: Catal
             manifest = StudyFolder(folder).manifest()
             device = manifest["device"]
         except (OutputError, KeyError):
-            raise _missing(folder, "there is no finished study") from None
+            raise _missing(folder, "no finished study") from None
         named = Study.from_values(manifest["study"], where=str(folder / MANIFEST))
         plan = make_plan(named, panel, device=device, catalogs=catalogs)
         for other, _ in found:
@@ -208,7 +209,7 @@ def _groups(neighbours: Sequence[tuple[Plan, Path]], store: Store, panel: Panel)
             one = Found(folder, plan, kept or own, unit, key)
             found.setdefault((unit.ticker, unit.fold), []).append(one)
         if missing:
-            what = f"{len(missing)} of {len(units)} networks are not there for these bars, such as {missing[0]}"
+            what = f"{len(missing)} of {plural(len(units), 'network')} missing for these bars, such as {missing[0]}"
             raise _missing(folder, what)
     if not found:
         raise StudyError(f"probes: no network in {', '.join(plan.study.name for plan, _ in neighbours) or 'no study'}")

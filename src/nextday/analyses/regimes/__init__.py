@@ -1,4 +1,4 @@
-"""The latent space, and the regimes that are found in it."""
+"""The latent space of a variational autoencoder, and its regimes."""
 
 from nextday.analyses.regimes.analysis import ANALYSIS
 

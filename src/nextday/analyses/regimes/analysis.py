@@ -1,4 +1,4 @@
-"""The latent space in a study's folder and report: where windows lie, how it was learned, which regimes are in it."""
+"""The latent space in a study's folder and report: latent vectors, training, and regimes."""
 
 from collections.abc import Iterator, Sequence
 
@@ -26,13 +26,13 @@ TABLES: dict[str, Schema] = {
 
 
 class Asked(Settings):
-    """What a study sets: the studies whose losses are told by regime."""
+    """Settings: the studies whose losses are compared by regime."""
 
     studies: Names = ()
 
 
 def keep(done: Done) -> Tables:
-    """Lay out where a unit places the windows of its tickers, and the parts of its loss by epoch."""
+    """Return the latent vectors of a unit's windows, and the parts of its loss by epoch."""
     latent, parts = (done.fitted.extras.get(name) for name in ("latent", "parts"))
     found = {}
     if latent is not None:
@@ -46,7 +46,7 @@ def keep(done: Done) -> Tables:
 
 
 def _first(done: Done) -> Unit:
-    """Give the first unit of the variant: features are described once, by its fold."""
+    """Return the first unit of the variant: features are described once, by its fold."""
     return next(one for one in done.plan.units if one.variant == done.unit.variant)
 
 
@@ -64,7 +64,7 @@ def _places(done: Done, latent: np.ndarray) -> Iterator[pl.DataFrame]:
 
 
 def _profile(done: Done, fold: Fold) -> pl.DataFrame:
-    """Give the features of a variant at every origin of a ticker, in deviations of its training range."""
+    """Return the features of a variant at every origin of a ticker, in deviations of its training range."""
     names = done.plan.feature_sets[done.plan.study.variants[done.unit.variant].features]
     values = done.plan.features.of(fold.ticker, names)[fold.origins].astype(np.float64)
     train = values[fold.split.train]
@@ -74,7 +74,7 @@ def _profile(done: Done, fold: Fold) -> pl.DataFrame:
 
 
 def show(finished: Finished) -> Shown:
-    """Cluster the latent space, where a study has one, and draw what is found."""
+    """Cluster the latent space, if a study has one, and draw the regimes."""
     latents, learned = finished.tables["latents"], finished.tables["loss_parts"]
     if latents.is_empty():
         return Shown()
@@ -82,9 +82,9 @@ def show(finished: Finished) -> Shown:
     others, lookback = _losses(finished, asked.studies), finished.study.lookback
     found = find_regimes(latents, finished.tables["profile"], others, lookback=lookback)
     plates = [
-        Plate("latent_map", "The latent space", lambda: latent_map(latents, found)),
+        Plate("latent_map", "Latent space", lambda: latent_map(latents, found)),
         Plate("regimes", "Regimes through time", lambda: ribbons(found)),
-        Plate("profile", "What the regimes are", lambda: profile(found)),
+        Plate("profile", "Characteristics of the regimes", lambda: profile(found)),
     ]
     if not learned.is_empty():  # a folder of before these were a table of their own
         plates.append(Plate("training", "Reconstruction and divergence by epoch", lambda: training(learned)))

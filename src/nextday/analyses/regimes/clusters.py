@@ -1,4 +1,4 @@
-"""Regimes: clusters of the latent space, how firm they are, and whether they matter on days that nobody fitted."""
+"""Regimes: clusters of the latent space, their stability, and their effects on the test set."""
 
 import warnings
 from dataclasses import dataclass
@@ -11,6 +11,7 @@ from threadpoolctl import threadpool_limits
 
 from nextday.analyses.regimes.effects import differences
 from nextday.errors import VerdictError
+from nextday.words import plural
 
 if TYPE_CHECKING:
     from sklearn.mixture import GaussianMixture
@@ -26,28 +27,30 @@ MONTHS = 5  # length of the blocks that halves are made of, in lookbacks of 20 s
 
 @dataclass(frozen=True, slots=True)
 class Regimes:
-    """Regimes of one variant's latent space, numbered from 1, the calmest on train.
+    """Regimes of one variant's latent space, numbered from 1, the calmest on the training set.
 
     Attributes
     ----------
     labels
         ``ticker, fold, seed, part, origin, regime``: one row per row of the latents.
     criterion
-        ``fold, seed, k, bic, cautious, certainty, chosen``: the criterion of each number of regimes, the same where
-        tickers that move together are not counted in full, the mean probability that a train day belongs to the regime
-        it is labelled with, and whether ``k`` is the number taken, that of the least mean ``bic``.
+        ``fold, seed, k, bic, cautious, certainty, chosen``: the criterion of each number of regimes; the same with
+        correlated tickers discounted; the mean probability of a training day for its assigned regime; and whether ``k``
+        is the chosen number, which minimises the mean ``bic``.
     stability
-        ``kind, fold, seed, other, part, ari``: the adjusted Rand index of two labellings, 1 for the same partition and
-        0 on average for unrelated ones. ``kind`` is "seeds" (the trainings ``seed`` and ``other``) or "halves" (one
-        training, regimes fitted to two halves of train; ``other`` counts the splits). Empty where there is one regime.
+        ``kind, fold, seed, other, part, ari``: the adjusted Rand index of two labellings, 1 for identical partitions
+        and 0 on average for unrelated ones. ``kind`` is "seeds" (the trainings ``seed`` and ``other``) or "halves" (one
+        training, regimes fitted to two halves of the training set; ``other`` counts the splits). Empty if there is one
+        regime.
     transitions
         ``fold, seed, regime, next, days, share, sojourn``: pairs of consecutive origins of a ticker, their share of the
         pairs that start in ``regime``, and its mean sojourn in sessions, ``1 / (1 - share of staying)``; null if it was
-        never left. Windows that overlap make labels persist also where the market does not.
+        never left. Overlapping windows make labels persistent even if the market is not.
     profile
-        ``fold, seed, part, regime, feature, mean, days``: means of the features, in deviations of train.
+        ``fold, seed, part, regime, feature, mean, days``: means of the features, in standard deviations of the training
+        set.
     differences
-        What ``regime_effects.differences`` gives.
+        Returned by ``regime_effects.differences``.
     """
 
     labels: pl.DataFrame
@@ -59,12 +62,12 @@ class Regimes:
 
     @property
     def number(self) -> int:
-        """How many regimes there are; 1 says that the criterion finds none."""
+        """Number of regimes; 1 means that the criterion finds none."""
         return int(self.criterion.filter("chosen")["k"][0])
 
     @property
     def cautious(self) -> int:
-        """How many there would be if tickers that move together were not counted in full."""
+        """Number of regimes if correlated tickers are discounted."""
         return _number(self.criterion, "cautious")
 
 
@@ -72,50 +75,51 @@ def find_regimes(
     latents: pl.DataFrame, profile: pl.DataFrame, forecasts: pl.DataFrame | None = None, *, lookback: int = 20,
     most: int = 8, alpha: float = 0.05, replicates: int = 2000, seed: int = 0,
 ) -> Regimes:  # fmt: skip
-    r"""Cluster latent vectors by a Gaussian mixture, fitted on train, and describe what comes out.
+    r"""Cluster latent vectors by a Gaussian mixture fitted on the training set, and describe the clusters.
 
     .. math:: BIC = -2 \log L + p \log n
 
-    Each training of the network has a latent space, and so a mixture, of its own; all tickers share it. Covariances
-    are full. Mixture, criterion and the order of the regimes know the train range only.
+    Each training of the network has its own latent space and mixture, shared by all tickers. Covariances are full.
+    Mixture, criterion and order of the regimes use only the training set.
 
-    The criterion counts points as independent, and windows of consecutive origins share all rows but one: of all train
-    days, the likelihood of every bump is counted about ``lookback`` times. So mixtures are fitted to every
-    ``lookback``-th origin, whose windows share nothing, tickers in turn so that most dates are used. One Gaussian in
-    four dimensions, 11 tickers that share half of their variance, 2100 days seen through windows of 20: with all days
-    17 of 20 draws have 2 regimes or more, thinned none of 40; where the days themselves persist (0.98), all of 10 draws
-    have 6 or 8 of 8, thinned 2 of 40 have 2.
+    The criterion assumes independent points, but windows of consecutive origins share all rows but one, so that with
+    all training days each likelihood contribution counts about ``lookback`` times. Mixtures are therefore fitted to
+    every ``lookback``-th origin, whose windows do not overlap, with offsets between tickers so that most dates are
+    used. One Gaussian in four dimensions, 11 tickers that share half of their variance, 2100 days seen through windows
+    of 20: with all days 17 of 20 draws have 2 regimes or more, thinned none of 40; where the days themselves persist
+    (0.98), all of 10 draws have 6 or 8 of 8, thinned 2 of 40 have 2.
 
     Tickers of a date remain dependent: where they share 0.8 of a persistent variance, 36 of 40 draws have 2 regimes or
     more. ``cautious`` divides likelihood and number of points by Kish's design effect, the variance of a date's sum
-    over tickers relative to that of independent ones; there it has 1 in all of 16 draws. It errs to the low side, for
-    what tickers share is also the regimes: of 8 draws with 3 planted states it has 3 in 6, ``bic`` in all.
+    over tickers relative to that of independent ones; there it finds 1 in all of 16 draws. It is conservative, because
+    tickers also share the regimes: of 8 draws with 3 planted states it finds 3 in 6, ``bic`` in all.
 
-    The number of regimes is that of the least mean ``bic`` over seeds, on the train range of the first fold, which lies
-    before every other range: so regimes of all seeds and folds can be compared by number. 1 is among the candidates.
-    A mixture also approximates one skewed cloud by several Gaussians: the number is no proof that states exist;
-    ``certainty`` and ``stability`` say how far they are apart.
+    The number of regimes minimises the mean ``bic`` over seeds on the training set of the first fold, which precedes
+    all other sets: regimes of all seeds and folds can be compared by number. 1 is among the candidates. A mixture also
+    approximates one skewed cluster by several Gaussians, so the number does not prove that states exist; ``certainty``
+    and ``stability`` measure their separation.
 
-    Regimes are ordered by the mean squared return of the next session on train, in units of the ticker's own, so that
-    regime 2 of one seed is roughly that of another.
+    Regimes are ordered by the mean squared next-session return on the training set, relative to the ticker's mean, so
+    that regime 2 of one seed roughly corresponds to regime 2 of another.
 
     Parameters
     ----------
     latents
         One variant: ``variant, ticker, fold, seed, part, origin, date, actual, z``; ``part`` is train, valid or test.
     profile
-        ``ticker, origin, feature, value``, standardised on train.
+        ``ticker, origin, feature, value``, standardised on the training set.
     forecasts
         As in ``differences``.
     lookback
         Sessions of a window.
     most
-        Largest number of regimes to try. It is lowered until train has 15 points for each.
+        Largest number of regimes to try. It is lowered until the training set has 15 points for each.
 
     Raises
     ------
     VerdictError
-        If there are several variants, no train rows, a row twice, vectors of different length or not of numbers.
+        If there are several variants, no training rows, duplicate rows, or vectors of different length or with invalid
+        numbers.
 
     References
     ----------
@@ -158,7 +162,7 @@ def _checked(latents: pl.DataFrame) -> pl.DataFrame:
     """Sort the rows, and give each its squared return ``square`` in units of the ticker's own on train."""
     variants = latents["variant"].unique().to_list()
     if len(variants) != 1:
-        raise VerdictError(f"regimes are those of one variant's latent space; the table has {sorted(variants)}")
+        raise VerdictError(f"regimes need the latent space of one variant; the table has {sorted(variants)}")
     rows = latents.drop("variant").with_columns(pl.col(UNIT).cast(pl.Int64)).sort(KEYS)
     if (twice := rows.filter(pl.struct(KEYS).is_duplicated())).height:
         raise VerdictError(f"latents: {twice.height} rows share {', '.join(KEYS)}; first: {twice.select(KEYS).row(0)}")
@@ -167,13 +171,13 @@ def _checked(latents: pl.DataFrame) -> pl.DataFrame:
     wrong = rows.filter(~(numbers & (width > 0) & (width == width.first())).fill_null(value=False))
     if wrong.height:
         raise VerdictError(
-            f"latents: {wrong.height} rows have no vector of numbers; first: {wrong.select(KEYS).row(0)}"
+            f"latents: no numeric vector in {plural(wrong.height, 'row')}; first: {wrong.select(KEYS).row(0)}"
         )
     own = (pl.col("actual") ** 2).filter(pl.col("part") == "train").mean().over("fold", "seed", "ticker")
     rows = rows.with_columns(scale=pl.when(own > 0).then(own).otherwise(pl.when(own == 0).then(1.0)))
     if rows["scale"].null_count():
         first = rows.filter(pl.col("scale").is_null()).select(KEYS).row(0)
-        raise VerdictError(f"latents: no train rows to fit regimes on; first such: {first}")
+        raise VerdictError(f"latents: no training rows to fit regimes on; first such: {first}")
     return rows.with_columns(square=pl.col("actual") ** 2 / pl.col("scale"))
 
 
@@ -199,7 +203,7 @@ def _fit(points: np.ndarray, k: int, seed: int) -> "GaussianMixture":
 
 
 def _shared(rows: pl.DataFrame, points: np.ndarray) -> float:
-    """Give Kish's design effect of the tickers of a date on train: 1 if independent, their number if all the same."""
+    """Return Kish's design effect of the tickers of a date on train: 1 if independent, their number if all the same."""
     train = (rows["part"] == "train").to_numpy()
     off = points[train] - points[train].mean(axis=0)
     at = rows["origin"].to_numpy()[train].argsort(kind="stable")
@@ -209,7 +213,7 @@ def _shared(rows: pl.DataFrame, points: np.ndarray) -> float:
 
 
 def _cautious(mixture: "GaussianMixture", points: np.ndarray, shared: float) -> float:
-    """Give the criterion of as many points as would be as informative, were they independent (Kish, 1965)."""
+    """Return the criterion of as many points as would be as informative, were they independent (Kish, 1965)."""
     likelihood, count = mixture.score(points) * len(points), max(len(points) / shared, 1.0)
     free = (mixture.bic(points) + 2 * likelihood) / np.log(len(points))  # parameters
     return float(-2 * likelihood / shared + free * np.log(count))

@@ -1,4 +1,4 @@
-"""Whether regimes matter: next-day volatility and losses of forecasts by regime, on the test range."""
+"""Effects of regimes: next-day volatility and losses of forecasts by regime, on the test set."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -39,7 +39,7 @@ class _Days:
     base: int
 
     def ratio(self, above: np.ndarray, below: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Give a ratio of means over dates, shape [seed, regime], and what each date adds to it, of mean zero.
+        """Return a ratio of means over dates, shape [seed, regime], and what each date adds to it, of mean zero.
 
         Arguments have shape [seed, date, regime]; the second result too.
         """
@@ -52,29 +52,30 @@ def differences(
     rows: pl.DataFrame, forecasts: pl.DataFrame | None = None, *, alpha: float = 0.05, replicates: int = 2000,
     seed: int = 0,
 ) -> pl.DataFrame:  # fmt: skip
-    r"""Compare the regimes of the test range: next-day volatility, and losses of forecasts.
+    r"""Compare the regimes on the test set: next-day volatility, and losses of forecasts.
 
     .. math::
         V_r = \sqrt{\frac{\overline{y^2 \mid r}}{\overline{y^2 \mid 1}}}, \qquad
         L_r = \frac{\overline{(y - f)^2 \mid r}}{\overline{y^2 \mid r}}
 
-    Squares are in units of the ticker's mean squared return on train, so that a regime is not wild because of its
-    tickers. Regimes are known at the origin, returns come a session later, so volatility that differs was foreseen.
+    Squares are relative to the ticker's mean squared training return, so that a regime is not volatile because of its
+    tickers. Regimes are known at the origin and returns follow one session later, so differences of volatility are
+    predictions.
 
-    Errors: each ratio is taken apart into what every date adds to it (its influence function), all tickers of a date
-    together, and ``estimate`` resamples the dates in blocks and adds what another training of the network with the
-    latent space would change; for losses, also another training of the forecasting networks. Ratios of volatility
-    are symmetric on the logarithmic scale. Intervals are those of each row on its own. They say what these days tell
-    of days like them: of a regime that the test range visits once, they know one visit. In 600 test days, with regimes
-    of 45, 95 % of the 95 % intervals of volatility hold the truth, and 93 to 94 % where volatility persists besides;
-    where it persists and regimes are nothing to it, 87 %. So ``p_equal`` goes another way: it is below 0.05 in 6 % and
-    4 % of worlds where labels know nothing of volatility, without and with persistence (that of intervals in 16 %).
+    Errors: each ratio is decomposed into contributions of dates (its influence function), all tickers of a date
+    together; ``estimate`` resamples the dates in blocks and adds the seed variance of the network with the latent
+    space, and for losses that of the forecasting networks. Intervals of volatility ratios are symmetric on the
+    logarithmic scale. Intervals are pointwise and valid for periods like this one: for a regime that occurs once in the
+    test set they rest on one occurrence. In 600 test days with regimes of 45 days, 95 % of the 95 % intervals of
+    volatility contain the truth, and 93 to 94 % if volatility is persistent in addition; if it is persistent and
+    unrelated to regimes, 87 %. ``p_equal`` therefore uses another test: it is below 0.05 in 6 % and 4 % of worlds whose
+    labels are unrelated to volatility, without and with persistence (16 % by intervals).
 
     Parameters
     ----------
     rows
-        Labelled rows of all parts: ``fold, seed, ticker, part, origin, date, actual``, ``regime``, and ``scale``, the
-        ticker's mean squared return on train.
+        Labelled rows of all sets: ``fold, seed, ticker, part, origin, date, actual``, ``regime``, and ``scale``, the
+        ticker's mean squared training return.
     forecasts
         ``variant, ticker, seed, origin, actual, predicted``; test rows that it lacks are left out.
 
@@ -83,16 +84,16 @@ def differences(
     ``measure, variant, regime, value, low, high, p_equal, share, dates``; a row per measure, variant and regime.
 
     ``volatility``
-        ``V_r``: root mean squared return relative to that of the calmest regime the test range has, for which it is 1.
+        ``V_r``: root mean squared return relative to that of the calmest regime in the test set, for which it is 1.
     ``loss``
         ``L_r`` of each variant: mean squared error over that of the zero forecast; above 1 the zero forecast is better.
     ``loss difference``
-        ``L_r`` less that of the calmest regime.
+        ``L_r`` minus that of the calmest regime.
 
-    ``p_equal`` is that of all regimes having the same value: for volatility by labels moved around the calendar (see
-    ``_shifted``), for losses by the largest difference from the calmest in standard errors. ``share`` is that of the
-    test rows, the mean over seeds; ``dates`` those with the regime, the least over
-    seeds. Bounds are missing for a regime with fewer than 20 dates, values where a seed has none.
+    ``p_equal`` tests that all regimes have the same value: for volatility by circular shifts of the labels (see
+    ``_shifted``), for losses by the largest difference from the calmest regime in standard errors. ``share`` is the
+    share of test rows, the mean over seeds; ``dates`` the number of dates with the regime, the minimum over seeds.
+    Bounds are missing for a regime with fewer than 20 dates, values if a seed has none.
 
     Raises
     ------
@@ -139,7 +140,7 @@ def _volatility(
 
 
 def _shifted(test: pl.DataFrame, days: _Days, count: int) -> float | None:
-    """Give the p-value of labels that know nothing of volatility: how often labels of other days tell as much.
+    """Return the p-value of labels that know nothing of volatility: how often labels of other days tell as much.
 
     Labels are moved against returns around the calendar, all tickers and seeds together, by every number of sessions:
     both keep their persistence and lose each other. Statistic: the spread of the regimes' log mean squares, each
@@ -224,7 +225,7 @@ def _with_seeds(known: Estimates, values: np.ndarray, seed: int) -> Estimates:
 
 
 def _equal(known: Estimates, days: _Days) -> float | None:
-    """Give the p-value of no difference from the calmest regime, all regimes with dates enough together."""
+    """Return the p-value of no difference from the calmest regime, all regimes with dates enough together."""
     others = [at for at in days.firm if at != days.base and known.errors[at] > 0]
     if not others:
         return None

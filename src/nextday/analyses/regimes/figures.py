@@ -1,4 +1,4 @@
-"""Plots of the regimes of a latent space: through time, what they are, and whether they matter on test."""
+"""Plots of the regimes of a latent space: over time, characteristics, and effects on the test set."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -18,10 +18,10 @@ MOST_VARIANTS = 6  # with losses drawn
 
 
 def ribbons(regimes: Regimes) -> "Figure":
-    """Draw the regime of every day, a ribbon per ticker, and how often each regime follows each; of one training."""
+    """Draw the regime of every day, a ribbon per ticker, and the transition frequencies, for one training."""
     rows, k = one_training(regimes.labels), regimes.number
     tickers, days = sorted(rows["ticker"].unique()), rows["origin"].unique().sort()
-    title = _how_many(regimes) if regimes.number == 1 else f"{_how_many(regimes)}, through time"
+    title = _how_many(regimes) if regimes.number == 1 else f"{_how_many(regimes)}, over time"
     figure = new_figure(11, max(2.9, 1.3 + 0.26 * len(tickers)), title, f"{told(rows)} {_firmness(regimes)}")
     left, right = figure.subplots(1, 2, gridspec_kw={"width_ratios": [2.6, 1]})
     _ribbon(left, rows, tickers, days, shades(k))
@@ -71,7 +71,7 @@ def _matrix(ax: "Axes", table: pl.DataFrame, k: int) -> None:
     for row, stay in enumerate(sojourn):
         text = "never left" if stay is None else f"{stay:.3g}"
         ax.text(1.04, row, text, transform=ax.get_yaxis_transform(), va="center", fontsize=8.5)
-    ax.text(1.04, 1.02, "mean stay\n(sessions)", transform=ax.transAxes, va="bottom", fontsize=8)
+    ax.text(1.04, 1.02, "mean sojourn\n(sessions)", transform=ax.transAxes, va="bottom", fontsize=8)
     names = [str(at) for at in range(1, k + 1)]
     ax.set_xticks(range(k), labels=names)
     ax.set_yticks(range(k), labels=names)
@@ -81,7 +81,7 @@ def _matrix(ax: "Axes", table: pl.DataFrame, k: int) -> None:
 
 
 def profile(regimes: Regimes) -> "Figure":
-    """Draw what the regimes are on train, and how volatility and losses of forecasts differ between them on test."""
+    """Draw the regimes' features on the training set, and their volatility and losses of forecasts on the test set."""
     table, k = regimes.differences, regimes.number
     volatility = table.filter(pl.col("measure") == "volatility", pl.lit(value=k > 1))  # of one regime nothing to say
     losses = table.filter(measure="loss")
@@ -90,12 +90,12 @@ def profile(regimes: Regimes) -> "Figure":
     seeds = regimes.labels["seed"].n_unique()
     title = ". ".join(text for text in (_how_many(regimes), _verdict(volatility)) if text)
     details = (
-        "Left: mean of the features on train, in deviations of the ticker's own train days"
-        + (f"; small: the standard deviation between {seeds} seeds" if seeds > 1 else "")
-        + (". On test: next-day volatility relative to the calmest regime" if len(volatility) else "")
-        + (". Loss on test: squared error relative to the zero forecast, right of 1 zero is better" if variants else "")
-        + (". Bars: 95 % intervals, each on its own" if len(volatility) or variants else "")
-        + ("; open: no interval, the regime has fewer than 20 test dates." if table["low"].null_count() else ".")
+        "Left: mean of the features on the training set, in standard deviations of the ticker"
+        + (f"; small: standard deviation between {seeds} seeds" if seeds > 1 else "")
+        + (". Test set: next-day volatility relative to the calmest regime" if len(volatility) else "")
+        + (". Loss on the test set: squared error relative to zero forecast (below 1: better)" if variants else "")
+        + (". Bars: pointwise 95 % CI" if len(volatility) or variants else "")
+        + ("; open: no CI, fewer than 20 test dates." if table["low"].null_count() else ".")
         + (f" Not drawn: {', '.join(look[name].label for name in variants[MOST_VARIANTS:])}."
            if len(variants) > MOST_VARIANTS else "")
     )  # fmt: skip
@@ -109,11 +109,11 @@ def profile(regimes: Regimes) -> "Figure":
     _shares(panels[1], regimes)
     if len(volatility):
         _intervals(panels[2], {"": volatility}, {"": style.Look("", "black", "o")}, 1.0)
-        panels[2].set(title="volatility on test", xlabel="times the calmest")
+        panels[2].set(title="volatility, test set", xlabel="times the calmest")
     if shown:
         own = {name: losses.filter(variant=name) for name in shown}
         _intervals(panels[-1], own, look, 1.0)
-        panels[-1].set(title="loss on test", xlabel="times the zero forecast")
+        panels[-1].set(title="loss, test set", xlabel="times the zero forecast")
         style.key(figure, style.handles({name: look[name] for name in shown}))
     return figure
 
@@ -141,7 +141,7 @@ def _heat(ax: "Axes", regimes: Regimes) -> None:
     style.name_rows(ax, named(k), 8)
     ax.set_ylabel("regime")
     style.name_columns(ax, shorten(features), 4.2 / max(len(features), 1))
-    ax.set_title("features on train")
+    ax.set_title("features, training set")
     ax.spines[:].set_visible(False)
 
 
@@ -154,7 +154,7 @@ def _shares(ax: "Axes", regimes: Regimes) -> None:
             share = 100 * float((own == at + 1).mean())
             ax.barh(at + off, share, 0.3, color=colour)
             ax.text(share, at + off, f" {share:.0f}", va="center", fontsize=7.5)
-    ax.set(xlim=(0, 130), xticks=[], title="share of days (%)", xlabel="light train,\ndark test")
+    ax.set(xlim=(0, 130), xticks=[], title="share of days (%)", xlabel="light: training,\ndark: test")
     ax.tick_params(axis="y", length=0)
     ax.spines[["bottom"]].set_visible(False)
 
@@ -183,7 +183,7 @@ def _intervals(
 
 
 def one_training(labels: pl.DataFrame) -> pl.DataFrame:
-    """Keep the training that single pictures show: the last fold, the smallest seed."""
+    """Select the training that single plots show: the last fold, the smallest seed."""
     last = labels.filter(pl.col("fold") == pl.col("fold").max())
     return last.filter(pl.col("seed") == pl.col("seed").min()).select(
         "ticker", "fold", "seed", "part", "origin", "regime"
@@ -191,13 +191,13 @@ def one_training(labels: pl.DataFrame) -> pl.DataFrame:
 
 
 def told(rows: pl.DataFrame) -> str:
-    """Say which training it is."""
+    """Describe the training."""
     fold = f", fold {rows['fold'][0]}" if rows["fold"][0] else ""
     return f"Seed {rows['seed'][0]}{fold}."
 
 
 def shades(number: int) -> list[str]:
-    """Give regimes colours from calm to wild, light to dark."""
+    """Assign colours to the regimes, from calm (light) to wild (dark)."""
     from matplotlib import colormaps
     from matplotlib.colors import to_hex
 
@@ -205,41 +205,41 @@ def shades(number: int) -> list[str]:
 
 
 def named(number: int) -> list[str]:
-    """Name the regimes, the first and the last by what they are."""
+    """Name the regimes, the first and the last by their volatility."""
     ends = {1: "1, calmest", number: f"{number}, wildest"} if number > 1 else {1: "1, the only"}
     return [ends.get(at, f"{at}") for at in range(1, number + 1)]
 
 
 def _how_many(regimes: Regimes) -> str:
-    """Say how many regimes there are, and what a cautious count has."""
+    """Describe the number of regimes, and the conservative number."""
     k, tried = regimes.number, int(regimes.criterion["k"].to_numpy().max())
     if k == 1:
-        return "No regimes: one cloud describes the latent space best"
-    most = ", the most allowed" if k == tried else ""
+        return "No regimes: a single Gaussian describes the latent space best"
+    most = ", the maximum allowed" if k == tried else ""
     fewer = f"{regimes.cautious}" if regimes.cautious > 1 else "none"
-    return f"{k} regimes by BIC{most}" + (f" ({fewer} by a cautious count)" if regimes.cautious != k else "")
+    return f"{k} regimes by BIC{most}" + (f" ({fewer} by a conservative count)" if regimes.cautious != k else "")
 
 
 def _firmness(regimes: Regimes) -> str:
-    """Say how well labels agree, by the adjusted Rand index on test."""
+    """Describe the agreement of labels, by the adjusted Rand index on the test set."""
     if regimes.number == 1:
         return ""
     agreement = []
-    for kind, between in (("seeds", "between seeds"), ("halves", "between halves of train")):
+    for kind, between in (("seeds", "between seeds"), ("halves", "between halves of the training set")):
         index = regimes.stability.filter(kind=kind, part="test")["ari"].to_numpy()
         if len(index):
             ends = f" ({index.min():.2f} to {index.max():.2f})" if len(index) > 1 else ""
             agreement.append(f"{between} {np.median(index):.2f}{ends}".replace("-", "−"))
-    lasting = "Neighbouring windows share all days but one, so a regime lasts also where the market does not."
-    known = "Agreement of labels on test (adjusted Rand index, 1 the same, 0 chance; median and range)"
+    lasting = "Neighbouring windows share all days but one, so regimes are persistent even if the market is not."
+    known = "Agreement of labels on the test set (adjusted Rand index, 1: identical, 0: chance; median and range)"
     return f"{lasting} {known}: {', '.join(agreement)}." if agreement else lasting
 
 
 def _verdict(volatility: pl.DataFrame) -> str:
-    """Say what the test says of volatility."""
+    """Describe the test of equal volatility."""
     p_value = volatility["p_equal"][0] if len(volatility) else None
     if p_value is None:
         return ""
     size = "p < 0.001" if p_value < 0.001 else f"p = {p_value:.3f}"
-    word = "differs" if p_value < 0.05 else "is not seen to differ"
-    return f"Next-day volatility on test {word} between them ({size})"
+    word = "differs" if p_value < 0.05 else "does not differ significantly"
+    return f"Next-day volatility {word} between them on the test set ({size})"

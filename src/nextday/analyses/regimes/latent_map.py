@@ -1,4 +1,4 @@
-"""Plots of a latent space: a map of it, and how the network was trained."""
+"""Plots of a latent space: a map, and the training of the network."""
 
 import importlib
 import importlib.util
@@ -28,10 +28,10 @@ MOST_TICKERS = 12  # with a colour of their own
 def latent_map(latents: pl.DataFrame, regimes: Regimes, *, seed: int = 0) -> "Figure":
     """Draw the latent vectors of one training in two dimensions, by UMAP and by principal components.
 
-    Not more than 2000 points, drawn at random. The axes of the principal components are those of train. UMAP lays out
-    all points that are drawn, test days too: it places a new point among known ones, so a map made from train could
-    not show a test day that is unlike any of train. It is a picture, nothing is computed from it. Without the package
-    umap-learn there are principal components alone, and the caption says so.
+    At most 2000 points are drawn at random. The principal components are those of the training set. UMAP is fitted to
+    all drawn points, including test days, because a map fitted to the training set places a new point among known ones
+    and could not show a test day unlike all of them. The map is for display only. Without the package umap-learn only
+    principal components are drawn, and the caption notes it.
 
     References
     ----------
@@ -46,11 +46,11 @@ def latent_map(latents: pl.DataFrame, regimes: Regimes, *, seed: int = 0) -> "Fi
     drawn = drawn if laid is None else {"UMAP": laid, **drawn}
     count = f"all {every}" if every <= POINTS else f"{len(rows)} of {every}"
     details = (
-        f"A point is the window of a ticker that ends on a day; {count} windows. {told(rows)} "
-        + (_WITHOUT if laid is None else "UMAP: neighbours stay neighbours; axes and wide distances mean nothing. ")
-        + "Principal components: seen from where the train days differ most."
+        f"Each point is a window of a ticker; {count} windows. {told(rows)} "
+        + (_WITHOUT if laid is None else "UMAP preserves neighbourhoods; axes and large distances have no meaning. ")
+        + "Principal components: directions of largest variance on the training set."
     )  # fmt: skip
-    title = f"What the {shorten([rows['variant'][0]])[0]} makes of its windows, by ticker, year and regime"
+    title = f"Latent space of {shorten([rows['variant'][0]])[0]} by ticker, year and regime"
     figure = new_figure(11, 0.9 + 3.3 * len(drawn), title, details)
     grid = figure.add_gridspec(len(drawn) + 1, 3, height_ratios=[1.0] * len(drawn) + [0.32])
     keys = [figure.add_subplot(grid[-1, at]) for at in range(3)]
@@ -98,7 +98,7 @@ def _by_ticker(ax: "Axes", rows: pl.DataFrame) -> list[str]:
 
 
 def _qualitative(count: int) -> list[str]:
-    """Give colours to names: six, the same six darker, and grey."""
+    """Return colours to names: six, the same six darker, and grey."""
     from matplotlib.colors import to_hex, to_rgb
 
     dark = [to_hex(tuple(0.5 * part for part in to_rgb(colour))) for colour in COLOURS]
@@ -135,12 +135,12 @@ def _legend(ax: "Axes", entries: "Sequence[Artist]") -> None:
 
 
 def training(history: pl.DataFrame) -> "Figure":
-    """Draw the reconstruction error and the divergence from the prior on valid by epoch, a line per training."""
+    """Draw reconstruction error and KL divergence on the validation set by epoch, a line per training."""
     folds = history["fold"].n_unique()
-    title = "How the latent space was learned: what is lost of a window, and what is kept about it"
+    title = "Training of the latent space: reconstruction error and KL divergence"
     details = (
-        f"On valid, a line per training{' (seed and fold)' if folds > 1 else ''}; the dot is the epoch whose weights "
-        "are used. KL: how far the latent code is from the prior, which knows no window; at 0 it says nothing."
+        f"Validation set, a line per training{' (seed and fold)' if folds > 1 else ''}; dot: the epoch whose weights "
+        "are used. KL: divergence of the latent code from the prior; at 0 the code carries no information."
     )
     figure = new_figure(9, 2.9, title, details)
     look = looks([f"seed {seed}" for seed in sorted(history["seed"].unique())])

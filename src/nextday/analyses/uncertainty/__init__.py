@@ -1,4 +1,4 @@
-"""How far quantile forecasts can be trusted."""
+"""Evaluation of quantile forecasts."""
 
 from nextday.analyses.uncertainty.analysis import ANALYSIS
 

@@ -1,4 +1,4 @@
-"""Quantile forecasts in a study's report: scores, coverage and tests as a table, and what they look like as figures."""
+"""Quantile forecasts in a study's report: a table of scores, coverage and tests, and figures."""
 
 from nextday.analyses.base import Analysis, Finished, Shown
 from nextday.analyses.uncertainty.assess import assess, coverage_sentences
@@ -7,7 +7,7 @@ from nextday.analyses.uncertainty.table import lay_out
 
 
 def show(finished: Finished) -> Shown:
-    """Assess the variants with quantiles, where there are any."""
+    """Assess the variants with quantiles, if there are any."""
     forecasts = finished.tables["forecasts"]
     assessed = assess(forecasts, finished.scores, alpha=finished.study.verdict.alpha)
     if assessed.is_empty():

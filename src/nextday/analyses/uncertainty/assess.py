@@ -1,4 +1,4 @@
-"""How far quantile forecasts can be trusted, one row per variant: scores, coverage with its error, tests."""
+"""Assess quantile forecasts, one row per variant: scores, coverage with interval, tests."""
 
 from typing import Any
 
@@ -11,24 +11,24 @@ TESTS = ("kupiec", "independence")
 
 
 def assess(forecasts: pl.DataFrame, scores: pl.DataFrame, *, alpha: float = 0.05) -> pl.DataFrame:
-    """Gather what a risk manager asks of every variant with quantiles; no rows where there is none.
+    """Compute scores, coverage and value-at-risk tests of every variant with quantiles; no rows without quantiles.
 
     Parameters
     ----------
     forecasts
         The forecasts table.
     scores
-        Its scores, as ``score`` gives them.
+        Its scores, as ``score`` returns them.
     alpha
         Error rate of the intervals and of the single tests.
 
     Returns
     -------
     One row per variant: ``variant``; ``Pinball, CRPS, IntervalScore, Width``, means over tickers and seeds; ``Nominal``
-    and ``Coverage`` with ``_low`` and ``_high``, of the interval that ``scores`` hold; ``Level``, the lowest,
-    ``Fallen``, the share of days below that quantile, and of ``Tests``, one per ticker, fold and seed, how many reject
-    (``kupiec``: the wrong share; ``independence``: they cluster); ``PIT``, the p-value of uniformity.
-    Intervals are missing where no two levels mirror each other, tests where no level is below one half.
+    and ``Coverage`` with ``_low`` and ``_high``, of the interval in ``scores``; ``Level``, the lowest, ``Fallen``, the
+    share of days below that quantile, and the number of rejections among ``Tests``, one per ticker, fold and seed
+    (``kupiec``: wrong share; ``independence``: clustering); ``PIT``, the p-value of uniformity. Intervals are missing
+    if no two levels are complements, tests if no level is below one half.
     """
     if not has_quantiles(forecasts):
         return pl.DataFrame()
@@ -50,9 +50,9 @@ def assess(forecasts: pl.DataFrame, scores: pl.DataFrame, *, alpha: float = 0.05
 
 
 def coverage_sentences(assessed: pl.DataFrame) -> list[str]:
-    """Say of each variant whether its interval covers the share of days that it should; for the interval of ``assess``.
+    """Compare the empirical coverage of each variant's interval with the nominal coverage; for ``assess``'s interval.
 
-    Each interval of a coverage stands alone, at the confidence of ``assess``.
+    Each confidence interval of a coverage is pointwise, at the confidence of ``assess``.
     """
     rows = assessed.filter(pl.col("Nominal").is_not_null()).iter_rows(named=True)
     return [_covers(row) for row in rows]
@@ -60,9 +60,9 @@ def coverage_sentences(assessed: pl.DataFrame) -> list[str]:
 
 def _covers(row: dict[str, Any]) -> str:
     low, high = row["Coverage_low"], row["Coverage_high"]
-    word = "too few" if high < row["Nominal"] else "too many" if low > row["Nominal"] else "as it should"
-    interval = f"({100 * low:.1f} to {100 * high:.1f} %)"
+    found = "below nominal" if high < row["Nominal"] else "above nominal" if low > row["Nominal"] else ""
+    held = f"{100 * row['Coverage']:.1f} % (CI {100 * low:.1f} to {100 * high:.1f} %)"
     return (
-        f"The {100 * row['Nominal']:g} % interval of {row['variant']} covers {100 * row['Coverage']:.1f} % of days "
-        f"{interval}: {word}"
+        f"Empirical coverage of the nominal {100 * row['Nominal']:g} % interval of {row['variant']}: "
+        f"{held}, {found or 'consistent with nominal'}"
     )

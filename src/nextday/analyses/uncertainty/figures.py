@@ -1,4 +1,4 @@
-"""Plots of forecasts with quantiles: what they say of single days, and whether they are right on average."""
+"""Plots of quantile forecasts: single days, and calibration."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -11,6 +11,7 @@ from nextday.evaluate.quantiles import Interval, has_quantiles, intervals_of, qu
 from nextday.reporting import style
 from nextday.reporting.plates import Plate
 from nextday.reporting.style import Look, looks, new_figure, shorten
+from nextday.words import plural
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,21 +24,21 @@ POINT = "#444444"
 
 
 def draw(forecasts: pl.DataFrame) -> Iterator[Plate]:
-    """Give the figures that the forecasts table allows: none where no variant has quantiles.
+    """Return the figures that the forecasts table allows: none if no variant has quantiles.
 
-    Coverage is followed through time where there is a central interval, and days for a window.
+    Rolling coverage needs a central interval and enough days for a window.
     """
     if not has_quantiles(forecasts):
         return
     look = looks(forecasts["variant"].cast(pl.String).unique(maintain_order=True))
-    yield Plate("fan", "Intervals of the last test days", lambda: fan(forecasts, look))
-    frequency = "Observed against nominal frequency"
+    yield Plate("fan", "Intervals on the last test days", lambda: fan(forecasts, look))
+    frequency = "Observed and nominal frequency"
     yield Plate("reliability", frequency, lambda: reliability(calibration.reliability(forecasts), look))
     yield Plate("pit", "Probability integral transform", lambda: pit(calibration.pit_bins(forecasts), look))
     rows, levels = quantile_rows(forecasts)
     window = window_of(int(rows.group_by("variant").agg(pl.col("date").n_unique())["date"].to_numpy().max()))
     if window and intervals_of(levels):
-        yield Plate("coverage", "Coverage through time", lambda: _through_time(forecasts, look, window))
+        yield Plate("coverage", "Coverage over time", lambda: _through_time(forecasts, look, window))
 
 
 def _through_time(forecasts: pl.DataFrame, look: Mapping[str, Look], window: int) -> "Figure":
@@ -45,13 +46,13 @@ def _through_time(forecasts: pl.DataFrame, look: Mapping[str, Look], window: int
 
 
 def window_of(days: int) -> int:
-    """Choose the sessions of a window: 250, or a quarter of the days where two do not fit; 0 if that is too few."""
+    """Choose the length of a window: 250 sessions, or a quarter of the days if two do not fit; 0 if that is too few."""
     window = WINDOW if days >= 2 * WINDOW else max(days // 4, SHORTEST)
     return window if window < days else 0
 
 
 def fan(forecasts: pl.DataFrame, look: Mapping[str, Look] | None = None, *, days: int = 100) -> "Figure":
-    """Draw the intervals that variants forecast for the last days of the first ticker, and the returns that came."""
+    """Draw the forecast intervals for the last days of the first ticker, and the realised returns."""
     rows, levels = quantile_rows(forecasts)
     look, _ = _drawn(rows, look)
     rows = rows.filter(ticker=rows["ticker"][0]).sort("date")
@@ -65,10 +66,10 @@ def fan(forecasts: pl.DataFrame, look: Mapping[str, Look] | None = None, *, days
     details = [
         *([f"Shaded: {_central(intervals)}."] if intervals else []),
         *([f"Dotted: quantile {', '.join(dotted)}."] if dotted else []),
-        *([f"Models that depend on a seed: seed {', '.join(map(str, seeds))} only."] if seeds else []),
+        *([f"Models with seeds: only seed {', '.join(map(str, seeds))}."] if seeds else []),
     ]
     ticker, count = shorten([rows["ticker"][0]])[0], rows["date"].n_unique()
-    title = f"Returns of {ticker} on the last {count} days, and what was forecast for them the day before"
+    title = f"Returns of {ticker} on the last {plural(count, 'day')}, and their forecasts of the day before"
     figure = new_figure(11, 0.9 + 1.25 * len(shown), title, " ".join(details) + _absent(look, shown))
     panels = figure.subplots(len(shown), 1, sharex=True, sharey=True, squeeze=False)[:, 0]
     for ax, variant in zip(panels, shown, strict=True):
@@ -109,19 +110,19 @@ def _returns(ax: "Axes", rows: pl.DataFrame, widest: Sequence[Interval]) -> str:
 
 
 def reliability(table: pl.DataFrame, look: Mapping[str, Look] | None = None, *, alpha: float = 0.05) -> "Figure":
-    """Draw ``calibration.reliability``, observed less nominal, with its intervals at ``1 - alpha``.
+    """Draw ``calibration.reliability``, observed minus nominal, with intervals at ``1 - alpha``.
 
-    Few levels have a panel each, with variants below one another; of many, each variant has a panel.
+    With few levels each has a panel; with many, each variant has one.
     """
     look, shown = _drawn(table, look)
     values = ((pl.col(name) - pl.col("Level")) * 100 for name in ("Observed", "Observed_low", "Observed_high"))
     off = table.select("variant", "Level", *values, share=pl.col("Observed") * 100)
     few, chance = off["Level"].n_unique() <= MOST_LEVELS, max(round(alpha * len(off)), 1)
     side, draw_panels = ("right of", _by_level) if few else ("above", _by_variant)
-    title = f"Share of returns at or below each quantile, less its level: {side} zero the quantile lies too high"
+    title = f"Share of returns at or below each quantile minus its level; {side} zero the quantile is too high"
     details = (
-        f"Bars: {100 * (1 - alpha):g} % intervals, each on its own: of {len(off)}, chance alone makes about {chance} "
-        f"miss zero. Filled marker: the bar misses zero. {_rests(table)}{_absent(look, shown)}"
+        f"Bars: pointwise {100 * (1 - alpha):g} % CI; of {len(off)}, about {chance} exclude zero by chance. Filled "
+        f"marker: the CI excludes zero. {_rests(table)}{_absent(look, shown)}"
     )
     return draw_panels(off, {name: look[name] for name in shown}, title, details)
 
@@ -139,7 +140,7 @@ def _by_level(off: pl.DataFrame, look: Mapping[str, Look], title: str, details: 
                 ax.plot(value, at, one.marker, ms=6, color=one.colour, mfc=fill)
                 ax.text(1.02, at, f"{share:.1f} %", transform=ax.get_yaxis_transform(), va="center", fontsize=8)
         style.name_rows(ax, [one.label for one in look.values()], 6)
-        ax.set(title=f"quantile {level:g}: should be {100 * level:g} %", xlabel="difference (percentage points)")
+        ax.set(title=f"quantile {level:g}, nominal {100 * level:g} %", xlabel="difference (percentage points)")
         ax.grid(axis="x")
     return figure
 
@@ -163,13 +164,13 @@ def _by_variant(off: pl.DataFrame, look: Mapping[str, Look], title: str, details
 def pit(table: pl.DataFrame, look: Mapping[str, Look] | None = None, *, alpha: float = 0.05) -> "Figure":
     """Draw ``calibration.pit_bins``, densities with intervals at ``1 - alpha``, a panel per variant."""
     look, shown = _drawn(table, look)
-    title = "How many returns fall between neighbouring quantiles, relative to how many should: 1 everywhere is right"
+    title = "PIT histogram: share of returns between neighbouring quantiles, relative to nominal (1: calibrated)"
     details = (
-        "Tall at both ends: intervals too narrow; tall in the middle: too wide; falling or rising: forecasts too high "
-        f"or too low. Bars: {100 * (1 - alpha):g} % intervals, each on its own. p: how often chance strays as far "
-        f"from 1, all columns together. {_rests(table)}{_absent(look, shown)}"
+        "High at both ends: intervals too narrow; high in the middle: too wide; falling or rising: forecasts too "
+        f"high or too low. Bars: pointwise {100 * (1 - alpha):g} % CI. p: test of uniformity. "
+        f"{_rests(table)}{_absent(look, shown)}"
     )
-    figure, panels = _multiples(len(shown), title, details, "share over what\nit should be")
+    figure, panels = _multiples(len(shown), title, details, "share relative\nto nominal")
     density = [pl.col(name) / pl.col("Nominal") for name in ("Share", "Share_low", "Share_high")]
     for ax, variant in zip(panels, shown, strict=False):
         mine, colour = table.filter(variant=variant).sort("Low"), look[variant].colour
@@ -180,7 +181,7 @@ def pit(table: pl.DataFrame, look: Mapping[str, Look] | None = None, *, alpha: f
         p_value = mine["p_uniform"][0]
         ax.set_title(f"{look[variant].label}\np {'< 0.001' if p_value < 0.001 else f'= {p_value:.3f}'}")
     panels[0].set(xlim=(-2, 102), xticks=[10, 30, 50, 70, 90], ylim=(0, None))
-    figure.supxlabel("level of the return in its forecast (%)", fontsize=9)
+    figure.supxlabel("probability integral transform (%)", fontsize=9)
     return figure
 
 
@@ -191,9 +192,9 @@ def coverage(rolling: pl.DataFrame, look: Mapping[str, Look] | None = None, *, w
     widest = rolling.filter(Nominal=share).sort("date").partition_by("variant", as_dict=True)
     lines = {name: (mine["date"].to_numpy(), 100 * mine["Coverage"].to_numpy()) for (name,), mine in widest.items()}
     nominal, noise = 100 * share, 200 * np.sqrt(share * (1 - share) / window)
-    title = f"Share of returns inside the {nominal:g} % interval, over the {window} sessions that end on each date"
+    title = f"Empirical coverage of the nominal {nominal:g} % interval, rolling over {plural(window, 'session')}"
     details = (
-        "Mean over tickers and seeds; below the names the least and the most. Dashed: what it should be. Shaded: ±"
+        "Mean over tickers and seeds; below the names: range. Dashed: nominal. Shaded: ±"
         f"{noise:.1f}, two standard errors for one ticker with independent days."
         f"{' Grey: the other variants.' if len(shown) > 1 else ''}{_absent(look, shown)}"
     )
@@ -228,14 +229,14 @@ def _multiples(count: int, title: str, details: str, label: str) -> tuple["Figur
 
 
 def _drawn(table: pl.DataFrame, look: Mapping[str, Look] | None) -> tuple[Mapping[str, Look], list[str]]:
-    """Give the looks, and the variants that the table has, in their order."""
+    """Return the looks, and the variants that the table has, in their order."""
     known = list(table["variant"].unique(maintain_order=True))
     look = look or looks(known)
     return look, [variant for variant in look if variant in known]
 
 
 def _rests(table: pl.DataFrame) -> str:
-    """Say what the shares of a table are means over."""
+    """Describe the days behind a table of shares."""
     days = table["Days"].to_numpy()
     return f"Mean over tickers, seeds and {' to '.join(f'{day}' for day in np.unique([days.min(), days.max()]))} days."
 

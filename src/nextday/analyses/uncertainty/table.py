@@ -1,4 +1,4 @@
-"""The table of quantile forecasts, for the report and the terminal."""
+"""Table of quantile forecasts, for the report and the terminal."""
 
 from typing import Any
 
@@ -9,19 +9,19 @@ from nextday.reporting.plates import Exhibit
 
 SORTED_BY = ("Pinball", "CRPS", "Coverage", "Width", "Fallen", "kupiec", "independence", "PIT")  # of ``assess``
 READING = (
-    "Coverage is the share of days that fell inside the interval, to be read beside its width: a wide interval covers "
-    "easily. Kupiec counts the tickers, folds and seeds where the share of days below the lowest quantile is wrong at "
-    "5 %, clusters those where such days follow one another; one in twenty is found by chance. PIT p is small where "
-    "the quantiles do not divide the days as they should."
+    "Coverage is the share of returns inside the interval; compare it together with the width, because wide "
+    "intervals cover easily. “Kupiec” counts the tickers, folds and seeds whose share of returns below the lowest "
+    "quantile differs from its level at 5 %, “clusters” those whose violations are dependent; one in twenty rejects "
+    "by chance. “PIT p” is the p-value of uniformity of the probability integral transform."
 )
 NOTE = (
-    "coverage with its 95 % interval; Kupiec, clusters: tickers, folds and seeds whose test rejects at 5 %, one in "
-    "twenty by chance; PIT p: uniformity"
+    "coverage with 95 % CI; Kupiec, clusters: tickers, folds and seeds whose test rejects at 5 %, one in twenty by "
+    "chance; PIT p: uniformity"
 )
 
 
 def lay_out(assessed: pl.DataFrame) -> Exhibit:
-    """Lay out scores of quantiles, coverage beside width, and the tests of the lowest quantile."""
+    """Build the table of quantile scores, coverage, width, and tests of the lowest quantile."""
     rows = [
         (Cell(row["variant"]), *(Cell(text, row.get(name)) for name, text in zip(SORTED_BY, _cells(row), strict=True)))
         for row in assessed.iter_rows(named=True)

@@ -19,7 +19,7 @@ def round_into(values: Array, out: Array, first: int) -> None:
 
 @compiled("void(u2[:, ::1], u4[:, ::1])")
 def pair_rows(values: Array, out: Array) -> None:
-    """Lay values [row, column] out as [row / 2, column], each row beside the next, a last odd one beside zeros."""
+    """Arrange values [row, column] as [row / 2, column], each row paired with the next, an odd last one with zeros."""
     for i in range(len(out)):
         first, target = values[2 * i], out[i].view(np.uint16)
         if 2 * i + 1 < len(values):

@@ -1,10 +1,10 @@
-"""One encoder layer, forward and backward, compiled: what a Transformer's training step spends its time in.
+"""A compiled encoder layer, forward and backward: the dominant cost of a Transformer's training step.
 
-The meaning is that of ``torch.nn.TransformerEncoderLayer`` (float32, ReLU, normalised after each block). Arrays are
-flat; rows are days, sample after sample. A few samples at a time go through all of it, and stay in the cache.
+It is equivalent to ``torch.nn.TransformerEncoderLayer`` (float32, ReLU, normalised after each block). Arrays are
+flat; rows are days, sample after sample. A few samples at a time pass through all steps, and stay in the cache.
 
 Attention holds its weights transposed, [sample, head, from, to], each row filled up to whole panels: so softmax runs
-over rows, one lane a day, and every product of a head finds its matrices as they lie.
+over rows, one lane per day, and every product of a head reads its matrices in memory order.
 """
 
 import math
@@ -148,11 +148,11 @@ def _attend_back(
 def forward(
     x: Array, parameters: tuple[Array, ...], bits: tuple[Array, ...], threshold: int, times: int, heads: int, keep: bool
 ) -> tuple[Array, tuple[Array, ...]]:
-    """Run the layer; return its output and what ``backward`` needs.
+    """Run the layer; return its output and the inputs of ``backward``.
 
     ``parameters``: weight and bias of query, key and value in one, of the layer after attention, of the two of the
     network for each day, and of the two normalisations. ``bits``: the masks of attention's weights [sample, head, from,
-    to], after attention, within the network, after it. Without ``keep`` only the output is of use.
+    to], after attention, within the network, after it. Without ``keep`` only the output is valid.
     """
     joint_w, joint_b, combine_w, combine_b, expand_w, expand_b, shrink_w, shrink_b, gain1, shift1, gain2, shift2 = (
         parameters
@@ -205,7 +205,7 @@ def backward(
     d_out: Array, x: Array, parameters: tuple[Array, ...], kept: tuple[Array, ...], bits: tuple[Array, ...],
     threshold: int, times: int, heads: int,
 ) -> tuple[Array, tuple[Array, ...]]:  # fmt: skip
-    """Return the gradients of x and of the parameters, given that of the output; x has room of ``PANEL`` behind it."""
+    """Return the gradients of x and of the parameters, given that of the output; x is followed by room of ``PANEL``."""
     joint_w, joint_b, combine_w, combine_b, expand_w, expand_b, shrink_w, shrink_b, gain1, shift1, gain2, shift2 = (
         parameters
     )

@@ -1,9 +1,10 @@
-"""One LSTM layer, forward and backward, compiled: the step that training spends its time in.
+"""A compiled LSTM layer, forward and backward: the dominant cost of training.
 
-The meaning is that of ``torch.nn.LSTM`` (float32, one layer, one direction, states that begin at zero). Arrays are
+It is equivalent to ``torch.nn.LSTM`` (float32, one layer, one direction, states that begin at zero). Arrays are
 time-major: x [time, sample, feature], h and c [time, sample, unit], gates [time, 4 * sample * unit], gate after gate in
-PyTorch's order: input, forget, cell, output. What enters a day's gates stands in one array, ``inputs`` [time, sample,
-unit + feature + 1]: the state of the day before, x, and a one for the bias. So a gate is one product, its gradient two.
+PyTorch's order: input, forget, cell, output. The inputs of a day's gates are one array, ``inputs`` [time, sample,
+unit + feature + 1]: the state of the day before, x, and a one for the bias. Each gate is therefore one product, its
+gradient two.
 """
 
 import numpy as np
@@ -183,9 +184,9 @@ def _stacked(gradients: Array, first: int, last: int) -> Array:
     "(f4[:, :, ::1], f4[:, ::1], f4[:, ::1], f4[::1], b1)"
 )
 def forward(x: Array, w_x: Array, w_h: Array, bias: Array, keep: bool) -> tuple[Array, Array, Array, Array]:
-    """Run the layer; return h and what ``backward`` needs: inputs, c, the gates after their activation.
+    """Run the layer; return h and the inputs of ``backward``: inputs, c, the gates after their activation.
 
-    ``w_x`` [4 * unit, feature], ``w_h`` [4 * unit, unit], ``bias`` [4 * unit]. Without ``keep`` only h is of use.
+    ``w_x`` [4 * unit, feature], ``w_h`` [4 * unit, unit], ``bias`` [4 * unit]. Without ``keep`` only h is valid.
     """
     times, samples, features = x.shape
     units = w_h.shape[1]

@@ -1,12 +1,12 @@
-"""The LSTM layer of ``recurrence`` with the operands of its products in bfloat16, and all else in float32.
+"""The LSTM layer of ``recurrence`` with bfloat16 operands of products, and everything else in float32.
 
-What enters a product is rounded: a day's inputs (the state before, x, a one), the weights, the gradients of the gates.
-What comes out is not: sums, activations, states, gradients. Micikevicius and others (2018), "Mixed precision training",
-ICLR; Kalamkar and others (2019), "A study of bfloat16 for deep learning training", arXiv:1905.12322.
+Operands are rounded: a day's inputs (the previous state, x, a one), the weights, the gradients of the gates. Results
+are not: sums, activations, states, gradients. Micikevicius and others (2018), "Mixed precision training", ICLR;
+Kalamkar and others (2019), "A study of bfloat16 for deep learning training", arXiv:1905.12322.
 
 A product takes pairs of numbers that follow each other in depth (``tiles``), and its left side as rows or as columns.
-So rounded inputs are pairs as they lie for the gates, where depth runs along a row, and rows of gradients for what they
-give back. Only for the weights' gradients, where depth is the samples, rows are put side by side.
+Rounded inputs are therefore pairs in memory order for the gates, where depth runs along a row, and so are rows of
+gradients for the backward products. Only for the weights' gradients, where depth is the samples, rows are interleaved.
 """
 
 import numpy as np
@@ -75,7 +75,7 @@ def _stacked(gradients: Array, units: int, first: int, last: int) -> Array:
     "(f4[:, :, ::1], f4[:, ::1], f4[:, ::1], f4[::1], b1)"
 )
 def forward(x: Array, w_x: Array, w_h: Array, bias: Array, keep: bool) -> tuple[Array, Array, Array, Array]:
-    """Run the layer, as ``recurrence.forward`` does; ``inputs`` are rounded, [time, sample, wide], zeros at the end."""
+    """Run the layer like ``recurrence.forward``; ``inputs`` are rounded, [time, sample, wide], zeros at the end."""
     times, samples, features = x.shape
     units = w_h.shape[1]
     size, width = samples * units, units + features + 1

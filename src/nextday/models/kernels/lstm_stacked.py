@@ -1,9 +1,9 @@
-"""One LSTM layer of many networks at once, forward and backward, out of PyTorch's own operations.
+"""The LSTM layers of many networks at once, forward and backward, in PyTorch operations.
 
-``torch.func.vmap`` knows no ``nn.LSTM``. Here every tensor has the networks in front: x [unit, time, sample, feature],
-weights [unit, 4 * hidden, ...]. The product of the inputs is hoisted out of the loop over days, and the gradients of
-the weights are three large products after it (Appleyard and others, 2016, "Optimizing performance of recurrent neural
-networks on GPUs"); what is left for a day is one product and the pointwise cell.
+``torch.func.vmap`` does not support ``nn.LSTM``. Here the first axis of every tensor is the network: x [unit, time,
+sample, feature], weights [unit, 4 * hidden, ...]. The product of the inputs is hoisted out of the loop over days, and
+the gradients of the weights are three large products after it (Appleyard and others, 2016, "Optimizing performance of
+recurrent neural networks on GPUs"); a day then needs one product and the pointwise cell.
 """
 
 from functools import cache
@@ -16,26 +16,26 @@ State = tuple[torch.Tensor, torch.Tensor, torch.Tensor]  # h, c, and the gates a
 
 
 class StackedLstm(torch.autograd.Function):
-    """Hidden states of an LSTM layer that begins at zero, with PyTorch's order of gates: input, forget, cell, output.
+    """Compute the hidden states of an LSTM layer from zero states, with PyTorch's order of gates.
 
     For one network: x [time, sample, feature], w_x [4 * hidden, feature], w_h [4 * hidden, hidden], bias [4 * hidden];
-    only under ``vmap``, which puts the networks in front.
+    only under ``vmap``, which adds the network axis in front.
     """
 
     @staticmethod
     def forward(x: torch.Tensor, w_x: torch.Tensor, w_h: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:  # noqa: ARG004
-        """Refuse what is no stack; ``vmap`` comes here instead of this."""
+        """Refuse calls outside ``vmap``, which replaces this function."""
         raise RuntimeError("a stacked layer runs under torch.func.vmap")
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:  # noqa: ANN401
-        """Keep nothing; ``_Layer`` has a context of its own."""
+        """Store nothing; ``_Layer`` has its own context."""
 
     @staticmethod
     def vmap(
         info: Any, in_dims: tuple[int | None, ...], *arguments: torch.Tensor  # noqa: ANN401
     ) -> tuple[torch.Tensor, int]:  # fmt: skip
-        """Bring the networks to the front and run the layers of all of them."""
+        """Move the network axis to the front and run all layers."""
         stacked = (
             value.expand(info.batch_size, *value.shape) if dim is None else value.movedim(dim, 0)
             for value, dim in zip(arguments, in_dims, strict=True)
@@ -123,7 +123,7 @@ def _fused_back(
 
 @cache
 def _can_fuse(device: str, dtype: torch.dtype) -> bool:
-    """Tell whether the fused cell is there and agrees with the plain one: PyTorch promises neither."""
+    """Return whether the fused cell is there and agrees with the plain one: PyTorch promises neither."""
     if device != "cuda":
         return False
     stream = torch.Generator().manual_seed(0)

@@ -1,7 +1,8 @@
-"""What an encoder layer does value by value, compiled: dropout, normalisation, softmax, each with its way back.
+"""Compiled pointwise operations of an encoder layer: dropout, normalisation, softmax, each with its gradient.
 
-Arrays are flat, a few at a time: LLVM then finds them apart and uses its vectors. A mask is 16 random bits per value; a
-value stays, scaled, where they are not below a threshold. Without dropout the threshold is 0, and no bits are read.
+Arrays are flat and few, so that LLVM detects that they do not overlap and vectorises. A mask is 16 random bits per
+value; a value is kept, scaled, if they are not below a threshold. Without dropout the threshold is 0, and no bits are
+read.
 """
 
 import numpy as np
@@ -21,7 +22,7 @@ def _scale(threshold: int) -> np.float32:
 
 @compiled("void(f4[::1], u2[::1], i8, f4[::1])", **VALUES)
 def drop(values: Array, bits: Array, threshold: int, out: Array) -> None:
-    """Set ``out`` to what dropout leaves of the values."""
+    """Apply dropout to the values and write to ``out``."""
     scale, zero = _scale(threshold), np.float32(0)
     if threshold == 0:
         out[:] = values[: len(out)]
@@ -32,7 +33,7 @@ def drop(values: Array, bits: Array, threshold: int, out: Array) -> None:
 
 @compiled("void(f4[::1], u2[::1], i8, f4[::1], i8)", **VALUES)
 def drop_rows(values: Array, bits: Array, threshold: int, out: Array, columns: int) -> None:
-    """Do so for the first columns of values [row, width], which alone have bits; there are as many rows."""
+    """Apply dropout to the first columns of values [row, width], which alone have bits; there are as many rows."""
     if threshold == 0:
         out[:] = values[: len(out)]
         return
@@ -50,7 +51,7 @@ def drop_rows(values: Array, bits: Array, threshold: int, out: Array, columns: i
 
 @compiled("void(f4[::1], f4[::1], u2[::1], i8, f4[::1])", **VALUES)
 def add_dropped(a: Array, b: Array, bits: Array, threshold: int, out: Array) -> None:
-    """Set ``out`` to ``a`` plus what dropout leaves of ``b``."""
+    """Set ``out`` to ``a`` plus ``b`` after dropout."""
     scale, zero = _scale(threshold), np.float32(0)
     if threshold == 0:
         for j in range(len(out)):
@@ -62,7 +63,7 @@ def add_dropped(a: Array, b: Array, bits: Array, threshold: int, out: Array) -> 
 
 @compiled("void(f4[::1], u2[::1], i8)", **VALUES)
 def rectify(values: Array, bits: Array, threshold: int) -> None:
-    """Set negative values to zero, then drop."""
+    """Set negative values to zero, then apply dropout."""
     scale, zero = _scale(threshold), np.float32(0)
     if threshold == 0:
         for j in range(len(values)):
@@ -74,7 +75,7 @@ def rectify(values: Array, bits: Array, threshold: int) -> None:
 
 @compiled("void(f4[::1], f4[::1], i8)", **VALUES)
 def rectify_back(d: Array, values: Array, threshold: int) -> None:
-    """Take a gradient back through ``rectify``; what it left above zero is what was neither negative nor dropped."""
+    """Propagate a gradient back through ``rectify``: its positive outputs were neither negative nor dropped."""
     scale, zero = _scale(threshold), np.float32(0)
     for j in range(len(d)):
         d[j] *= scale if values[j] > zero else zero
@@ -98,7 +99,7 @@ def add_rows(values: Array, total: Array) -> None:
 
 @compiled("void(f4[::1], f4[::1], f4[::1], f4[::1], f4[::1])", **SUMS)
 def normalise(values: Array, gain: Array, shift: Array, inverse: Array, out: Array) -> None:
-    """Bring each row to mean 0 and variance 1 in place, and to gain and shift in ``out``.
+    """Standardise each row in place, and write the result with gain and shift to ``out``.
 
     ``inverse`` [row] becomes one over the standard deviation.
     """
@@ -121,7 +122,7 @@ def normalise(values: Array, gain: Array, shift: Array, inverse: Array, out: Arr
 
 @compiled("void(f4[::1], f4[::1], f4[::1], f4[::1], f4[::1], f4[::1])", **SUMS)
 def normalise_back(d: Array, normal: Array, inverse: Array, gain: Array, d_gain: Array, d_shift: Array) -> None:
-    """Take a gradient back through ``normalise`` in place; ``normal`` is what it left in its values."""
+    """Propagate a gradient back through ``normalise`` in place; ``normal`` are its standardised values."""
     width = len(gain)
     for i in range(len(inverse)):
         row, values = d[i * width : (i + 1) * width], normal[i * width : (i + 1) * width]
@@ -166,7 +167,7 @@ def _highest(values: Array, out: Array) -> None:
 
 @compiled("void(f4[:, ::1], f4[::1])", **VALUES)
 def softmax(values: Array, scratch: Array) -> None:
-    """Give the columns of the values [row, column] their softmax in place; ``scratch`` has one value a column."""
+    """Replace the columns of the values [row, column] by their softmax; ``scratch`` has one value per column."""
     rows, columns = values.shape
     _highest(values, scratch)
     for i in range(rows):
@@ -185,7 +186,7 @@ def softmax(values: Array, scratch: Array) -> None:
 
 @compiled("void(f4[:, ::1], f4[:, ::1], f4[::1], f4)", **VALUES)
 def softmax_back(d: Array, weights: Array, scratch: Array, factor: np.float32) -> None:
-    """Take a gradient back through ``softmax`` in place, times a factor."""
+    """Propagate a gradient back through ``softmax`` in place, times a factor."""
     rows, columns = d.shape
     scratch[:] = 0
     for i in range(rows):

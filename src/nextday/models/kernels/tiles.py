@@ -1,8 +1,8 @@
-"""Products of the small matrices of a recurrent step, of float32 or bfloat16, summed in float32, on one core.
+"""Products of the small matrices of a recurrent step, float32 or bfloat16, summed in float32, on one core.
 
-The product is cut into tiles that stay in the vector registers for its whole depth. Numba cannot say "this array is a
-register", so the tile is written as LLVM instructions; all around it is plain Numba. Vector width and tile follow the
-processor. At 64 x 64 x 256 this takes 10 us where PyTorch's product takes 25 (AMD with AVX-512).
+The product is cut into tiles that stay in the vector registers for its whole depth. Numba cannot keep an array in
+registers, so the tile is written in LLVM instructions; everything else is plain Numba. Vector width and tile follow the
+processor. At 64 x 64 x 256 it takes 10 us, PyTorch's product 25 us (AMD with AVX-512).
 
 Goto and van de Geijn (2008), "Anatomy of high-performance matrix multiplication", ACM Transactions on Mathematical
 Software 34(3).
@@ -27,7 +27,7 @@ PAIRED = WIDTH == 16 and "+avx512bf16" in _FEATURES.split(",")  # whether one in
 
 
 def compiled(signature: str | list[str], **options: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Compile a function with Numba, once per machine where there is a folder to keep the result in."""
+    """Compile a function with Numba, once per machine if there is a folder for the cache."""
 
     def compile_(function: Callable[..., Any]) -> Callable[..., Any]:
         try:
@@ -196,7 +196,7 @@ def product(
     """Set ``c`` [rows, columns] to the product of ``a`` [rows, depth] and ``b`` [depth, columns], or add it to ``c``.
 
     All are flat. ``a`` has steps ``a_row`` from row to row and ``a_step`` within a row, the others are contiguous.
-    Behind the values of ``b``, ``PANEL`` more must be readable.
+    ``PANEL`` more values must be readable after those of ``b``.
     """
     whole = columns // PANEL * PANEL
     for first in range(0, whole, PANEL):
@@ -216,7 +216,7 @@ def panels(
 ) -> None:
     """Set ``c`` [rows, c_row], a whole number of panels wide, to the product of ``a`` [rows, depth] and ``b``.
 
-    The rows of ``b`` lie ``b_row`` apart. Columns beyond those that are wanted hold whatever follows in memory.
+    The rows of ``b`` lie ``b_row`` apart. Additional columns contain whatever follows in memory.
     """
     for first in range(0, c_row, PANEL):
         _panel(a, a_row, a_step, b, first, b_row, c, first, c_row, rows, depth, False)

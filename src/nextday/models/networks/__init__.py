@@ -1,1 +1,1 @@
-"""Networks: settings that any process reads, modules that only who trains imports."""
+"""Networks: settings for every process, modules that only training processes import."""

@@ -1,4 +1,4 @@
-"""Networks as forecasters: settings here, PyTorch only in the process that trains."""
+"""Networks as forecasters: settings here; PyTorch is imported only in the training process."""
 
 from abc import abstractmethod
 from collections.abc import Callable
@@ -25,13 +25,12 @@ LOSSES = {"point": ("squared",), "quantiles": ("pinball",), "gaussian": ("nll", 
 
 @dataclass(frozen=True, slots=True)
 class Network(Forecaster):
-    """A neural network: its training, levels and device are the study's, its architecture the subclass's.
+    """A neural network; the study sets training, levels and device, the subclass the architecture.
 
-    ``head`` says what it forecasts, ``loss`` what that is trained by; the first that fits the head unless given.
-    ``pooled``: one network learns from all tickers, each in units of its own training deviation.
-    ``lookback`` is that of the study.
-    With ``training.precision`` bf16 what enters the products of LSTM layers is rounded, in training and ever after; all
-    else is float32.
+    ``head`` sets the kind of forecast, ``loss`` its training loss; default: the first loss of the head. ``pooled``: one
+    network is trained on all tickers, each in units of its own training standard deviation. ``lookback`` is set by the
+    study. With ``training.precision`` bf16 the operands of LSTM matrix products are rounded to bfloat16, in training
+    and forecasting; everything else is float32.
     """
 
     seeded: ClassVar[bool] = True
@@ -48,14 +47,14 @@ class Network(Forecaster):
     def __post_init__(self) -> None:
         if self.loss and self.loss not in LOSSES[self.head]:
             fit = " or ".join(LOSSES[self.head])
-            raise StudyError(f"head {self.head} is not trained by the loss {self.loss}; it is by {fit}")
+            raise StudyError(f"head {self.head} does not support the loss {self.loss}; supported: {fit}")
         if self.head != "point" and not self.levels:
             raise StudyError(f"head {self.head} needs the study's levels, such as levels: [0.05, 0.5, 0.95]")
         if self.training.precision != "float32" and self.device == "cuda":
             raise StudyError(NO_BF16)
 
     def make_head(self) -> "Callable[[int], Head]":
-        """Give what makes the head for a state of some width."""
+        """Return the factory of the head for a state of a given width."""
         from nextday.models.networks import heads
 
         if self.head == "point":
@@ -66,14 +65,14 @@ class Network(Forecaster):
 
     @abstractmethod
     def build(self, features: int) -> "nn.Module":
-        """Make the module for inputs of ``features`` features.
+        """Build the module for inputs of ``features`` features.
 
-        Either a whole network that ends in a head (``Headed``), as those of the house do, or any module that maps
-        windows [sample, lookback, feature] to states [sample, width]; nextday puts the head behind it.
+        Either a network that ends in a head (``Headed``), like the built-in ones, or any module that maps windows
+        [sample, lookback, feature] to states [sample, width]; nextday appends the head.
         """
 
     def assemble(self, features: int) -> "Headed":
-        """Make the module with its head."""
+        """Build the module with its head."""
         from nextday.models.networks.guest import Guest
         from nextday.models.networks.heads import Headed
 
@@ -83,7 +82,7 @@ class Network(Forecaster):
         return Guest(built, self.make_head(), lookback=self.lookback, features=features)
 
     def stacks(self, features: int) -> bool:
-        """Tell whether many such networks can train as one stack."""
+        """Return whether many such networks can train as one stack."""
         if not self.stackable:
             return False
         from nextday.models.networks.guest import can_stack
@@ -91,7 +90,7 @@ class Network(Forecaster):
         return can_stack(self.assemble(features))
 
     def scales(self, train: Samples) -> np.ndarray:
-        """Give what the targets of each ticker are divided by, shape [ticker]: its deviation in a pool, alone one."""
+        """Return the divisor of each ticker's targets, shape [ticker]: its standard deviation if pooled, else 1."""
         return np.array([y.std() if self.pooled else 1.0 for y in train.windows.split(train.y)])
 
     def fit_predict(self, train: Samples, valid: Samples, test: Windows, *, key: Key) -> Fitted:
@@ -141,7 +140,7 @@ class Network(Forecaster):
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """A network before it is trained, what it is trained on, and what it has to show so far."""
+    """A network before training, its training data, and its results before training."""
 
     network: "Headed"
     train: Samples

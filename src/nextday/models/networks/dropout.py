@@ -1,4 +1,4 @@
-"""Dropout whose masks come from the unit's own stream, not from the process-wide generator."""
+"""Dropout with masks from the unit's own random stream instead of the process-wide generator."""
 
 import numpy as np
 import torch
@@ -11,10 +11,10 @@ class Dropout(nn.Module):
     """Zero a share ``p`` of the values while training, and scale the others by ``1 / (1 - p)``.
 
     Masks are drawn as 16 random bits per value, which takes a quarter of the time of ``nn.Dropout`` on a CPU; ``p`` is
-    so rounded to a multiple of 1/65536. Srivastava and others (2014), "Dropout", JMLR 15.
+    thereby rounded to a multiple of 1/65536. Srivastava and others (2014), "Dropout", JMLR 15.
 
-    In a stack of networks (``stacked``) the bits are a hash of ``key``, which is another at every step: so a unit's
-    masks are where its values are, and the same whatever else is in the stack.
+    In a stack of networks (``stacked``) the bits are a hash of ``key``, which differs at every step: a unit's masks are
+    computed on its device and do not depend on the rest of the stack.
     """
 
     stacked = False
@@ -38,15 +38,15 @@ class Dropout(nn.Module):
         return x * keep.mul_(65536 / (65536 - self.threshold))
 
     def bits(self, count: int) -> np.ndarray:
-        """Draw the bits of a mask, uint16; a value stays where they are not below ``threshold``."""
+        """Draw the bits of a mask, uint16; a value is kept if they are not below ``threshold``."""
         if self.stream is None:
-            raise RuntimeError("dropout needs its stream: call seed_dropout first")
+            raise RuntimeError("dropout has no random stream: call seed_dropout first")
         raw: np.ndarray = self.stream.random_raw(-(-count // 4))
         return raw.view(np.uint16)[:count]
 
 
 def seed_dropout(network: nn.Module, key: Key) -> None:
-    """Give every dropout of a network a stream of its own, named after the module."""
+    """Assign an own random stream to every dropout of a network, named after the module."""
     for name, module in network.named_modules():
         if isinstance(module, Dropout):
             module.stream = np.random.SFC64(key.stream(f"dropout {name}"))

@@ -1,4 +1,4 @@
-"""The networks a study can name: settings here, PyTorch only in the process that trains."""
+"""The networks that a study can name: settings here; PyTorch is imported only in the training process."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
@@ -21,7 +21,7 @@ class Lstm(Network):
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
 
     def build(self, features: int) -> "Headed":
-        """Make the network."""
+        """Build the network."""
         from nextday.models.networks.lstm import LstmNetwork
 
         return LstmNetwork(
@@ -46,7 +46,7 @@ class Transformer(Network):
             raise StudyError(f"model transformer: width {self.width} is not a multiple of 2 x heads, {2 * self.heads}")
 
     def build(self, features: int) -> "Headed":
-        """Make the network."""
+        """Build the network."""
         from nextday.models.networks.transformer import TransformerNetwork
 
         return TransformerNetwork(

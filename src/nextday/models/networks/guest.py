@@ -1,4 +1,4 @@
-"""A module of somebody else's as a network of nextday's: with a head, and with randomness that is the unit's own."""
+"""A user's module as a network of nextday: with a head, and with the unit's own random streams."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,10 +14,10 @@ from nextday.models.networks.lstm import LstmLayer
 
 
 class Guest(Headed):
-    """Any module that maps windows [sample, lookback, feature] to states [sample, width], and a head behind it.
+    """Any module that maps windows [sample, lookback, feature] to states [sample, width], followed by a head.
 
-    Its ``nn.Dropout`` become nextday's own, whose masks come from the unit's key; what else it draws from PyTorch's
-    generator while it trains comes from that key, too (see ``seeded``).
+    Its ``nn.Dropout`` layers are replaced by nextday's, whose masks come from the unit's key; other draws from
+    PyTorch's generator during training come from that key too (see ``seeded``).
     """
 
     def __init__(self, body: nn.Module, head: Callable[[int], Head], *, lookback: int, features: int) -> None:
@@ -26,24 +26,24 @@ class Guest(Headed):
         self.head = head(_width(self.body, lookback, features))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Map windows [sample, lookback, feature] to what the head makes of them."""
+        """Map windows [sample, lookback, feature] to the outputs of the head."""
         return self.head(self.body(x))
 
     def states(self, x: torch.Tensor) -> list[torch.Tensor]:
-        """Return the state that the head gets, [sample, width]."""
+        """Return the input of the head, [sample, width]."""
         return [self.body(x)]
 
 
 @contextmanager
 def seeded(key: Key, name: str, device: str = "cpu") -> Iterator[None]:
-    """Let PyTorch's process-wide generator be a stream of the unit's, and leave it afterwards as it was."""
+    """Seed PyTorch's process-wide generator from the unit's key, and restore it afterwards."""
     with torch.random.fork_rng(devices=[] if device == "cpu" else None):
         torch.manual_seed(key.stream(name))
         yield
 
 
 def can_stack(network: nn.Module) -> bool:
-    """Tell whether many such networks can train as one: ``vmap`` knows no recurrent layer and no running statistics."""
+    """Return whether such networks can be stacked: ``vmap`` supports no recurrent layers or running statistics."""
     return not any(_resists(module) for module in network.modules())
 
 
@@ -70,6 +70,6 @@ def _width(body: nn.Module, lookback: int, features: int) -> int:
     if len(shape) != 2 or shape[0] != 2:
         raise TrainingError(
             f"{name} maps windows of shape (2, {lookback}, {features}) to {shape or type(states).__name__}; expected "
-            "states of shape (2, width): nextday puts a head of its own behind them"
+            "states of shape (2, width): nextday appends its own head"
         )
     return int(shape[1])

@@ -1,7 +1,7 @@
-"""From a network's last state to a forecast: a point, quantiles that cannot cross, or the parameters of a density.
+"""Heads: from a network's last state to a point forecast, quantiles without crossing, or parameters of a density.
 
-A head owns what its numbers mean: the loss they are trained by, and the forecast they stand for. Where targets have a
-scale of their own, it is that of the training targets, so a network starts from their normal quantiles.
+A head defines its outputs: the training loss, and the forecast. Outputs are scaled by the training targets, so that a
+network starts from their normal quantiles.
 """
 
 import math
@@ -36,15 +36,15 @@ class Head(nn.Sequential):
         return x
 
     def start(self, y: torch.Tensor) -> None:
-        """Take the scale from the training targets."""
+        """Set the scale from the training targets."""
         self.scale.copy_(y.std())
 
     def loss(self, output: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        """Give the mean loss of some outputs [sample, ...] at targets [sample]."""
+        """Return the mean loss of outputs [sample, ...] at targets [sample]."""
         raise NotImplementedError
 
     def forecast(self, output: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Give the point forecast [sample] and the quantiles [sample, level], float64."""
+        """Return the point forecast [sample] and the quantiles [sample, level], float64."""
         raise NotImplementedError
 
 
@@ -58,12 +58,12 @@ class Headed(nn.Module):
         raise NotImplementedError
 
     def show(self, windows: Windows, device: str) -> dict[str, np.ndarray]:  # noqa: ARG002
-        """Give what there is to see of some windows, by name; asked before training and after it, dropout off."""
+        """Return further results for some windows, by name; called before and after training, without dropout."""
         return {}
 
 
 class PointHead(Head):
-    """One number, by squared error: the conditional mean. Targets are not scaled."""
+    """Point forecast by squared error: the conditional mean. Targets are not scaled."""
 
     def __init__(self, hidden: int) -> None:
         super().__init__(hidden, 1)
@@ -76,18 +76,18 @@ class PointHead(Head):
         return super().forward(x).squeeze(-1)
 
     def loss(self, output: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        """Give the mean squared error."""
+        """Return the mean squared error."""
         return mse_loss(output, y)
 
     def forecast(self, output: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Give the output itself, and no quantiles."""
+        """Return the output itself, and no quantiles."""
         return output.double(), output.new_empty((len(output), 0), dtype=torch.float64)
 
 
 class QuantileHead(Head):
-    """Quantiles by pinball loss: a median, and from it positive steps outwards, so that they cannot cross.
+    """Quantiles by pinball loss: a median and positive steps outwards, so that they cannot cross.
 
-    The median is learned even where it is not among the levels: it is the point forecast. Koenker and Bassett (1978),
+    The median is the point forecast and is learned even if it is not among the levels. Koenker and Bassett (1978),
     "Regression quantiles", Econometrica 46(1).
     """
 
@@ -112,17 +112,17 @@ class QuantileHead(Head):
         return self.scale * torch.cat([lower, median, median + above.cumsum(1)], dim=1)
 
     def loss(self, output: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        """Give the pinball loss, averaged over levels."""
+        """Return the pinball loss, averaged over levels."""
         return pinball(output, y, self.learned)
 
     def forecast(self, output: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Give the median and the quantiles."""
+        """Return the median and the quantiles."""
         ordered = output.double().cummax(dim=1).values  # rounding on a GPU
         return ordered[:, self.middle], ordered[:, self.kept]
 
 
 class GaussianHead(Head):
-    """Mean and deviation of a normal distribution, by negative log-likelihood or by pinball loss of its quantiles.
+    """Mean and standard deviation of a normal distribution, by negative log-likelihood or by pinball loss.
 
     Nix and Weigend (1994), "Estimating the mean and variance of the target probability distribution", ICNN.
     """
@@ -143,14 +143,14 @@ class GaussianHead(Head):
         return torch.stack([self.scale * location, self.scale * (LEAST + softplus(spread + ONE)), *more], dim=1)
 
     def loss(self, output: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        """Give the negative log-likelihood, or the pinball loss averaged over levels."""
+        """Return the negative log-likelihood, or the pinball loss averaged over levels."""
         if self.by_pinball:
             return pinball(output[:, :1] + output[:, 1:] * self.normal, y, self.asked)
         location, spread = output.unbind(1)
         return -torch.distributions.Normal(location, spread, validate_args=False).log_prob(y).mean()
 
     def forecast(self, output: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Give the mean and the quantiles."""
+        """Return the mean and the quantiles."""
         location, spread = output.double().split(1, dim=1)
         return location[:, 0], location + spread * self.normal
 
@@ -162,12 +162,12 @@ class StudentHead(GaussianHead):
         super().__init__(hidden, levels, outputs=3)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Map states [sample, hidden] to location, scale, degrees of freedom [sample, 3]; 8 of them at the start."""
+        """Map states [sample, hidden] to location, scale, degrees of freedom [sample, 3], which start at 8."""
         location, spread, raw = super().forward(x).unbind(1)
         return torch.stack([location, spread, 2 + LEAST + 6 * softplus(raw + ONE)], dim=1)
 
     def loss(self, output: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        """Give the negative log-likelihood."""
+        """Return the negative log-likelihood."""
         location, spread, freedom = output.unbind(1)  # torch.distributions copies from the host, no CUDA graph can
         half = (freedom + 1) / 2
         tail = half * torch.log1p(((y - location) / spread) ** 2 / freedom)
@@ -175,7 +175,7 @@ class StudentHead(GaussianHead):
         return (tail - norm).mean()
 
     def forecast(self, output: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Give the location and the quantiles."""
+        """Return the location and the quantiles."""
         location, spread, freedom = output.double().split(1, dim=1)
         standard = torch.from_numpy(stdtrit(freedom.detach().cpu().numpy(), self.levels)).to(output.device)
         return location[:, 0], location + spread * standard

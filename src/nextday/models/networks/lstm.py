@@ -39,7 +39,7 @@ class LstmNetwork(Headed):
         return self.head(self.states(x)[-1])
 
     def states(self, x: torch.Tensor) -> list[torch.Tensor]:
-        """Give the last hidden state of each layer, [sample, hidden]; the head gets the last of them."""
+        """Return the last hidden state of each layer, [sample, hidden]; the head gets the last of them."""
         x, found = x.transpose(0, 1), []
         for depth, layer in enumerate(self.layers):
             x = layer(self.dropout(x) if depth else x)
@@ -48,9 +48,9 @@ class LstmNetwork(Headed):
 
 
 class LstmLayer(nn.LSTM):
-    """One layer of ``nn.LSTM``: its parameters, its meaning; on a CPU, in float32, a compiled kernel computes it.
+    """One layer equivalent to ``nn.LSTM``, with the same parameters; on a CPU a compiled kernel computes it in float32.
 
-    With precision ``bf16`` that kernel rounds the operands of its products to bfloat16.
+    With precision ``bf16`` the kernel rounds the operands of its products to bfloat16.
     """
 
     stacked = False
@@ -73,7 +73,7 @@ class LstmLayer(nn.LSTM):
 
 
 def _kernel(precision: str) -> ModuleType:
-    """Give the code of a precision; compiling it for the first time takes seconds."""
+    """Return the code of a precision; compiling it for the first time takes seconds."""
     if precision == "float32":
         return recurrence
     from nextday.models.kernels import lstm_bf16 as recurrence_bf16

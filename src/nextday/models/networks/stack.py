@@ -1,8 +1,8 @@
-"""Many networks of one shape, trained as one: the loop of ``training``, a stack of units at a time.
+"""Many networks of one shape, trained as a stack: the loop of ``training`` for many units at once.
 
-Every tensor has the units in front. A unit keeps what is its own: initial weights, shuffles, masks, the norm of its
-gradient, Adam's step count, its stopping. What it comes to does not depend on what else is in the stack. When it has
-finished it leaves, and a waiting one takes its place; waiting units hold no memory on the device.
+The first axis of every tensor is the unit. Each unit has its own initial weights, shuffles, masks, gradient norm, Adam
+step count and stopping rule. Its result does not depend on the rest of the stack. A finished unit is replaced by a
+waiting one; waiting units use no memory on the device.
 
 On CUDA a training step is one graph, captured once and replayed. The units of a stack are the outer ``vmap`` of
 ``torch.func`` (Frostig and others, 2018, "Compiling machine learning programs via high-level tracing").
@@ -34,7 +34,7 @@ CHANGED = ("now", "mean", "square", "steps", "total")  # by a step
 
 @dataclass(slots=True)
 class Member:
-    """A unit in the stack, or on its way there: what ``training.train`` is given, and what it has come to."""
+    """A unit in the stack or waiting for it: the arguments of ``training.train``, and its results so far."""
 
     network: Headed  # initialised, on the CPU; it is left with the weights of its best epoch
     train: Samples
@@ -49,7 +49,7 @@ class Member:
         self.shuffle = torch.Generator().manual_seed(self.key.stream("shuffle"))
 
     def note(self, train_loss: float, valid_loss: float) -> bool:
-        """Keep the losses of an epoch, given as sums over samples, and tell whether it was the best."""
+        """Store the losses of an epoch, given as sums over samples, and return whether it was the best."""
         try:
             return self.progress.note(train_loss / len(self.train.y), valid_loss / len(self.valid.y))
         except TrainingError as error:
@@ -60,18 +60,18 @@ class Member:
 def train_stack(
     model: Network, members: Iterator[Member], *, features: int, slots: int, device: str
 ) -> Iterator[Member]:  # fmt: skip
-    """Train units as ``training.train`` trains one; give each as it finishes, its network in place as there.
+    """Train units like ``training.train``; yield each when it finishes, with its network trained in place.
 
     Parameters
     ----------
     model
-        Whose networks they are.
+        The model of the networks.
     members
-        The units, of one lookback; one is asked for when there is a place for it.
+        The units, with the same lookback; the next one is requested when a slot is free.
     features
-        Of the widest unit; the inputs of the others are filled up with zeros.
+        Features of the widest unit; the inputs of the others are padded with zeros.
     slots
-        Most units at once.
+        Maximum number of units at once.
     device
         ``cpu`` or ``cuda``.
     """
@@ -81,7 +81,7 @@ def train_stack(
 
 
 def room(model: Network, *, features: int, lookback: int, device: str) -> int:
-    """Say how many units of a model a device has memory for, by a step of a few; at least one."""
+    """Estimate how many units of a model fit in a device's memory, from a step of a few; at least one."""
     if device != "cuda":
         return ON_CPU
     few, batch = 8, model.training.batch_size
@@ -125,7 +125,7 @@ class _Stack:
         self.state = {name: value.to(self.device) for name, value in (weights | keys | buffers | own).items()}
 
     def fill(self, members: Iterator[Member]) -> int:
-        """Give free places to waiting units, and up the places that nobody waits for; return how many are taken."""
+        """Return free places to waiting units, and up the places that nobody waits for; return how many are taken."""
         for slot, place in enumerate(self.members):
             if place is None and (member := next(members, None)) is not None:
                 self._enter(slot, member)
@@ -253,7 +253,7 @@ class _Stack:
         return rows.flatten(0, 1)[days], self.state["y"].gather(1, at), here
 
     def _losses(self, weights: torch.Tensor, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        """Give the loss of every sample of every unit, [unit, sample]."""
+        """Return the loss of every sample of every unit, [unit, sample]."""
         parts = zip(self.shapes.items(), weights.split(self.sizes, dim=1), strict=True)
         values = {name: part.view(-1, *shape) for (name, shape), part in parts}
         for name, value in self.state.items():

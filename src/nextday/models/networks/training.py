@@ -1,4 +1,4 @@
-"""The one training loop of nextday: Adam, early stopping on valid, the best weights copied and restored."""
+"""The training loop of nextday: Adam, early stopping on the validation set, restoring the best weights."""
 
 from dataclasses import dataclass, field
 
@@ -17,7 +17,7 @@ from nextday.study import Training
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """Loss per epoch, and the epoch whose weights the network was left with (from 1)."""
+    """Loss per epoch, and the epoch whose weights are used (from 1)."""
 
     train_loss: np.ndarray
     valid_loss: np.ndarray
@@ -26,7 +26,7 @@ class Trained:
 
 @dataclass(slots=True)
 class Progress:
-    """The epochs of a unit so far, and the rule by which they end."""
+    """The epochs of a unit so far, and the stopping rule."""
 
     settings: Training
     train_loss: list[float] = field(default_factory=list)
@@ -35,12 +35,12 @@ class Progress:
 
     @property
     def goes_on(self) -> bool:
-        """Whether there is another epoch."""
+        """Whether training continues."""
         epochs = len(self.valid_loss)
         return epochs < self.settings.max_epochs and epochs - self.best_epoch < self.settings.patience
 
     def note(self, train_loss: float, valid_loss: float) -> bool:
-        """Keep the losses of an epoch, and tell whether it was the best."""
+        """Store the losses of an epoch, and return whether it was the best."""
         self.train_loss.append(train_loss)
         self.valid_loss.append(valid_loss)
         epochs = len(self.valid_loss)
@@ -53,23 +53,23 @@ class Progress:
 
     @property
     def trained(self) -> Trained:
-        """What it came to."""
+        """Result of the training."""
         return Trained(np.array(self.train_loss), np.array(self.valid_loss), self.best_epoch)
 
 
 def train(network: Headed, train: Samples, valid: Samples, *, settings: Training, key: Key, device: str) -> Trained:
-    """Train a network in place by the loss of its head, and leave it with the weights of its best epoch on ``valid``.
+    """Train a network in place by the loss of its head, and restore the weights of its best epoch on ``valid``.
 
     Parameters
     ----------
     network
-        Maps windows [sample, lookback, feature] to what its ``head`` makes of them; already initialised.
+        Maps windows [sample, lookback, feature] to the outputs of its ``head``; already initialised.
     train, valid
-        What to learn from, and what to stop by.
+        Training set, and validation set for early stopping.
     settings
-        Batch size, learning rate, gradient clipping, patience, most epochs.
+        Batch size, learning rate, gradient clipping, patience, maximum number of epochs.
     key
-        Gives the shuffles and the dropout masks.
+        Source of the shuffles and the dropout masks.
     device
         ``cpu`` or ``cuda``.
 
@@ -96,7 +96,7 @@ def train(network: Headed, train: Samples, valid: Samples, *, settings: Training
 
 
 def predict(network: Headed, windows: Windows, *, device: str) -> tuple[np.ndarray, np.ndarray]:
-    """Forecast some windows, dropout off: points [sample] and quantiles [sample, level]."""
+    """Forecast windows without dropout: points [sample] and quantiles [sample, level]."""
     network.eval()
     with torch.inference_mode():
         points, quantiles = network.head.forecast(network(as_tensor(windows).to(device)))
@@ -104,16 +104,16 @@ def predict(network: Headed, windows: Windows, *, device: str) -> tuple[np.ndarr
 
 
 def show(network: Headed, windows: Windows, *, device: str) -> dict[str, np.ndarray]:
-    """Give what a network has to show of some windows, dropout off; nothing for most."""
+    """Return a network's further results for windows, without dropout; none for most networks."""
     network.eval()
     with torch.inference_mode():
         return network.show(windows, device)
 
 
 def states(network: Headed, windows: Windows) -> list[np.ndarray]:
-    """Give what each layer makes of some windows, dropout off, on the CPU; float32, shape [sample, width] each.
+    """Return the states of each layer for windows, without dropout, on the CPU; float32, shape [sample, width] each.
 
-    The last is what the head gets.
+    The last one is the input of the head.
     """
     network.eval()
     with torch.inference_mode():
@@ -122,10 +122,11 @@ def states(network: Headed, windows: Windows) -> list[np.ndarray]:
 
 
 def initialise(network: nn.Module, key: Key) -> None:
-    """Draw every parameter from a stream of its own: of linear and recurrent layers uniform within PyTorch's bounds.
+    """Draw every parameter from its own stream, for linear and recurrent layers uniform within PyTorch's bounds.
 
-    Other layers draw as they do, each from a stream of its own; a parameter that no layer resets was drawn where the
-    network was built. Networks whose inputs differ in width so start from equal weights wherever their shapes agree.
+    Other layers use their own initialisation, each from its own stream; a parameter that no layer resets was drawn when
+    the network was built. Networks whose inputs differ in width therefore start from equal weights wherever their
+    shapes agree.
     """
     for prefix, module in network.named_modules():
         if isinstance(module, nn.RNNBase | nn.Linear):

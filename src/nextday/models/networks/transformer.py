@@ -37,7 +37,7 @@ class TransformerNetwork(Headed):
         return self.head(self.states(x)[-1])
 
     def states(self, x: torch.Tensor) -> list[torch.Tensor]:
-        """Give the mean over time after each layer, [sample, width]; the head gets the last of them."""
+        """Return the mean over time after each layer, [sample, width]; the last one is the input of the head."""
         x, found = self.embed(x), []
         x = self.dropout(x + positions(x.shape[1], x.shape[2], x.device).to(x.dtype))
         for layer in self.layers:
@@ -46,7 +46,7 @@ class TransformerNetwork(Headed):
         return found
 
     def attention(self, x: torch.Tensor) -> torch.Tensor:
-        """Give how much each day attends to each other, [layer, sample, head, to, from]; rows sum to one."""
+        """Return the attention weights between days, [layer, sample, head, to, from]; rows sum to one."""
         x = self.embed(x)
         x, found = x + positions(x.shape[1], x.shape[2], x.device).to(x.dtype), []
         for layer in self.layers:
@@ -63,9 +63,9 @@ class TransformerNetwork(Headed):
 
 
 class EncoderLayer(nn.Module):
-    """Attention over the window and a network for each day, each with dropout, a shortcut and a normalisation.
+    """Attention over the window and a feed-forward network per day, each with dropout, residual and normalisation.
 
-    On a CPU, in float32, a compiled kernel computes it; not so in a stack of networks.
+    On a CPU a compiled kernel computes it in float32, except in a stack of networks.
     """
 
     stacked = False
@@ -120,7 +120,7 @@ class Attention(nn.Module):
         return self.combine(mixed.transpose(1, 2).flatten(2))
 
     def weights(self, x: torch.Tensor) -> torch.Tensor:
-        """Give the weights alone, [sample, head, to, from]."""
+        """Return only the weights, [sample, head, to, from]."""
         query, key, _ = self._split(x)
         return self._weights(query, key)
 
@@ -157,7 +157,7 @@ class _Kernel(torch.autograd.Function):
 
 
 def positions(times: int, width: int, device: torch.device | None = None) -> torch.Tensor:
-    """Give the sinusoidal code of each day of a window, [time, width]; ``width`` is even."""
+    """Return the sinusoidal encoding of each day of a window, [time, width]; ``width`` is even."""
     rates = torch.exp(torch.arange(0, width, 2, device=device) * (-math.log(10000) / width))
     angles = torch.arange(times, device=device)[:, None] * rates
     return torch.stack([torch.sin(angles), torch.cos(angles)], dim=-1).flatten(1)

@@ -1,4 +1,4 @@
-"""The variational autoencoder of Stage 6: windows to a few latent numbers and back."""
+"""The variational autoencoder of Stage 6: windows to a few latent variables and back."""
 
 import numpy as np
 import torch
@@ -11,9 +11,9 @@ from nextday.samples import Windows
 
 
 class VaeNetwork(Headed):
-    """LSTM encoder, normal latent variables, LSTM decoder; trained to rebuild its windows.
+    """LSTM encoder, normal latent variables, LSTM decoder; trained to reconstruct its windows.
 
-    It is its own head: the loss looks at the window, not at the target. Kingma and Welling (2014), "Auto-encoding
+    It is its own head: the loss depends on the window, not on the target. Kingma and Welling (2014), "Auto-encoding
     variational Bayes", ICLR; Higgins and others (2017), "beta-VAE", ICLR, for ``beta``.
     """
 
@@ -37,7 +37,7 @@ class VaeNetwork(Headed):
         return self
 
     def start(self, y: torch.Tensor) -> None:
-        """Do nothing: windows are scaled as they come."""
+        """Do nothing: windows are already scaled."""
 
     def latent(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Map windows [sample, lookback, feature] to means and log variances [sample, dimension]."""
@@ -57,7 +57,7 @@ class VaeNetwork(Headed):
         return 0.5 * ((x - rebuilt) ** 2).sum(dim=(1, 2)), divergence
 
     def loss(self, output: tuple[torch.Tensor, torch.Tensor], y: torch.Tensor) -> torch.Tensor:  # noqa: ARG002
-        """Give the negative evidence lower bound, less its constant; a valid pass leaves its two parts."""
+        """Return the negative evidence lower bound without its constant; a validation pass stores its two parts."""
         reconstruction, divergence = (part.mean() for part in output)
         if not self.training:
             self.parts.append((float(reconstruction), float(divergence)))
@@ -65,12 +65,12 @@ class VaeNetwork(Headed):
 
     def _draw(self, like: torch.Tensor) -> torch.Tensor:
         if self.noise is None:
-            raise RuntimeError("a variational network needs its noise before it trains")
+            raise RuntimeError("a variational network needs its noise before training")
         return torch.from_numpy(self.noise.standard_normal(like.shape, np.float32)).to(like.device)
 
 
 def place(network: VaeNetwork, windows: Windows, *, device: str) -> np.ndarray:
-    """Give the latent means of some windows, shape [sample, dimension]."""
+    """Return the latent means of some windows, shape [sample, dimension]."""
     network.eval()
     with torch.inference_mode():
         parts = as_tensor(windows).to(device).split(4096)

@@ -1,4 +1,4 @@
-"""A variational autoencoder as a forecaster: what its latent numbers know of the next return, and where days lie."""
+"""A variational autoencoder as a forecaster: regression on its latent means, and the latent space."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 class Vae(Network):
     """Variational autoencoder of the windows of all tickers; a regression on its latent means forecasts the return.
 
-    Fitted on train, stopped by valid; the regression is one of each ticker, on train and valid as for other baselines.
+    It is fitted on the training set with early stopping; each ticker has its own regression, fitted on the training and
+    validation sets like other baselines.
     """
 
     stackable: ClassVar[bool] = False  # its noise is drawn by the process
@@ -39,7 +40,7 @@ class Vae(Network):
         )  # fmt: skip
 
     def fit_predict(self, train: Samples, valid: Samples, test: Windows, *, key: Key) -> Fitted:
-        """Train by the evidence lower bound, place every sample, regress the targets on the places."""
+        """Train by the evidence lower bound, encode every sample, regress the targets on the latent means."""
         from nextday.models.networks import training
         from nextday.models.networks.vae import place
 
