@@ -112,7 +112,7 @@ def test_a_column_of_the_users_own_is_a_feature_and_its_gap_is_warm_up(frame):
 
 
 def test_an_unknown_feature_lists_the_known_ones(frame):
-    with pytest.raises(StudyError, match=r"unknown feature 'rol_vol'; known: log_return, .*ret_lag5"):
+    with pytest.raises(StudyError, match=r"unknown feature 'rol_vol'; did you mean roll_vol\?"):
         compute_features(panel_of(frame), ("rol_vol",))
 
 

@@ -9,8 +9,8 @@ import typer
 from pydantic import ValidationError
 
 from nextday.errors import StudyError
+from nextday.mistakes import first_mistake
 from nextday.settings import BarsSettings
-from nextday.study import first_mistake
 
 OPTIONS: dict[str, Any] = {
     "market": Annotated[str | None, typer.Option(help="Ticker of the market factor; none where no feature needs one.")],

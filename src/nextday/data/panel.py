@@ -8,6 +8,7 @@ import polars as pl
 
 from nextday.data.bars import Bars
 from nextday.errors import DataError
+from nextday.names import known, listed, meant
 from nextday.settings import COLUMNS
 
 
@@ -63,15 +64,14 @@ def align(bars: Bars, *, tickers: Sequence[str] = (), market: str = "SPY") -> Pa
     DataError
         If a ticker or the market is not in the bars, no session is common, or a price never moves.
     """
-    known = bars.tickers
-    if market not in known:
-        raise DataError(
-            f"{bars.source}: market {market!r} is not in the bars; name one of them with --market: {_list(known)}"
-        )
-    unknown = [ticker for ticker in tickers if ticker not in known]
+    there = bars.tickers
+    if market not in there:
+        way_out = f"{meant(market, there)}name one of them with --market"
+        raise DataError(f"{bars.source}: market {market!r} is not in the bars; {way_out}: {listed(there)}")
+    unknown = [ticker for ticker in tickers if ticker not in there]
     if unknown:
-        raise DataError(f"{bars.source}: unknown ticker {unknown[0]!r}; known: {_list(known)}")
-    chosen = tuple(sorted(tickers)) or tuple(ticker for ticker in known if ticker != market)
+        raise DataError(f"{bars.source}: unknown ticker {unknown[0]!r}; {known(unknown[0], there)}")
+    chosen = tuple(sorted(tickers)) or tuple(ticker for ticker in there if ticker != market)
     if not chosen:
         raise DataError(f"{bars.source}: there is no ticker to forecast beside the market {market}")
     everyone = sorted({*chosen, market})
@@ -79,7 +79,7 @@ def align(bars: Bars, *, tickers: Sequence[str] = (), market: str = "SPY") -> Pa
     common = pl.len().over("date") == len(everyone)
     panel = frame.filter(common)
     if panel.is_empty():
-        raise DataError(f"{bars.source}: {_list(everyone)} have no session in common")
+        raise DataError(f"{bars.source}: {listed(everyone)} have no session in common")
     lacking = panel.filter(pl.col("ticker").is_in(chosen) & pl.any_horizontal(pl.col(COLUMNS).is_null()))
     if len(lacking):  # bars leave this to the market alone
         ticker, day = lacking["ticker"][0], lacking["date"][0]
@@ -103,8 +103,3 @@ def _check_moves(panel: pl.DataFrame, source: str) -> None:
     if len(flat):
         ticker, price, _ = flat.row(0)
         raise DataError(f"{source}: adj_close of {ticker} is {price} on every session; there is no return to forecast")
-
-
-def _list(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:20])
-    return f"{shown} and {len(names) - 20} more" if len(names) > 20 else shown
