@@ -36,3 +36,7 @@ class OutputError(NextdayError):
 
 class PluginError(StudyError):
     """A plugin is not there, fails, or brings something that cannot be used."""
+
+
+class OptionError(StudyError):
+    """An option of the command line has a bad value, or excludes another: wrong usage, exit status 2."""

@@ -53,15 +53,15 @@ def expected(finding: Mapping[str, Any]) -> str:
 
 def _got(finding: Mapping[str, Any]) -> str:
     """Write what was given, where that helps."""
-    value = finding["input"]
-    if finding["type"] in {"too_short", "json_invalid"}:
-        return ""
+    kind, value = finding["type"], finding["input"]
+    if kind in {"too_short", "json_invalid"} or (kind == "value_error" and f"{value}" in expected(finding)):
+        return ""  # nothing, or the sentence has it
     if isinstance(value, str):
         shown = value if len(value) <= LONGEST else f"{value[:LONGEST]}..."
         return f", got {shown if _is_number(value) else repr(shown)}"
     if isinstance(value, int | float):
         return f", got {value}"
-    if finding["type"] == "value_error":
+    if kind == "value_error":
         return ""  # the sentence is about the group
     kinds = {"nothing": type(None), "a list": list | tuple, "keys and values": dict}
     return f", got {next((name for name, kind in kinds.items() if isinstance(value, kind)), type(value).__name__)}"

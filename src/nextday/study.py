@@ -371,6 +371,25 @@ def _parse(text: str, where: str) -> dict[str, Any]:
     return values
 
 
+def read_flow(text: str) -> Any:  # noqa: ANN401 - what YAML holds
+    """Read a value as a study file does.
+
+    Examples
+    --------
+    >>> read_flow("{hidden: 16, sizes: [1, NO]}")
+    {'hidden': '16', 'sizes': ['1', 'NO']}
+
+    Raises
+    ------
+    StudyError
+        If it is not YAML.
+    """
+    try:
+        return yaml.load(text, Loader=_Loader)
+    except yaml.YAMLError as error:
+        raise StudyError(f"{text!r} is not YAML: {' '.join(str(error).split())}") from None
+
+
 def _beside(values: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Read the paths of plugins relative to the YAML file that names them."""
     plugins = values.get("plugins")

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from pydantic import ValidationError
 
-from nextday.errors import StudyError
+from nextday.errors import OptionError
 from nextday.mistakes import first_mistake
 from nextday.settings import BarsSettings
 
@@ -59,4 +59,4 @@ def settings_of(data: str, bars: dict[str, object]) -> BarsSettings:
     try:
         return BarsSettings.model_validate({"data": data, **bars})
     except ValidationError as error:
-        raise StudyError(first_mistake(error, BarsSettings)) from None
+        raise OptionError(first_mistake(error, BarsSettings)) from None

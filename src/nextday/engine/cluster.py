@@ -22,7 +22,7 @@ import cloudpickle
 from nextday.engine.plan import code_fingerprint
 from nextday.engine.worker import Task
 from nextday.engine.workers import ALLOCATOR, THREADS, Engine, Workers
-from nextday.errors import StudyError, TrainingError, first_line
+from nextday.errors import OptionError, StudyError, TrainingError, first_line
 
 MakeEngine = Callable[[], AbstractContextManager[Engine]]
 AHEAD = 2  # packs per free place: one that runs, and one that waits for it; no job is made longer before its turn
@@ -220,13 +220,13 @@ def open_workers(count: int | None = None, cluster: str | None = None) -> Worker
 
     Raises
     ------
-    StudyError
+    OptionError
         If both are asked for.
     """
     if cluster is None:
         return Workers(count)
     if count is not None:
-        raise StudyError("--workers counts processes of this machine, --cluster uses others; give one of them")
+        raise OptionError("--workers counts processes of this machine, --cluster uses others; give one of them")
     return Cluster(cluster)
 
 
