@@ -57,7 +57,7 @@ def test_a_study_writes_the_documented_files(climbed):
     expected = {f"stage2_ablation_{plot}.png" for plot in plots} | {"stage2_full_comparison.png", "stage2_verdict.png"}
     expected |= {"stage2_results.csv", "stage2_results_by_seed.csv", "stage2_all_predictions.csv"}
     expected |= {"study.yaml", "forecasts.parquet", "history.parquet", "folds.parquet"}  # the tables that have rows
-    expected |= {"manifest.json", "units", "verdict.json", "report.html"}
+    expected |= {"manifest.json", "units", "verdict.json", "report.html", "run.log"}
     assert {path.name for path in (results / "stage2").iterdir()} == expected
     assert "stage1_full_comparison.png" not in {path.name for path in (results / "stage1").iterdir()}
 
@@ -223,6 +223,25 @@ def test_forty_ablations_fit_on_a_screen(tmp_path):
     assert {name for name, finding in found.items() if finding == "better"} == {names[7], names[23]}
 
 
+def test_quiet_leaves_out_progress_and_notes_and_nothing_else(climbed, elsewhere, data, tmp_path):
+    shutil.copytree(climbed[0], tmp_path / "results")
+    again = ["run", "stage2", "--data", data, *QUICK]
+    loud, quiet = nextday(*again, folder=tmp_path), nextday(*again, "--quiet", folder=tmp_path)
+    assert "stage2: 18/18 units, 0:0" in loud.stderr
+    assert quiet.stderr == ""
+    kept = [line for line in quiet.stdout.splitlines() if line not in loud.stdout.splitlines()]
+    assert kept == []
+    assert "- The claim is about the listed" in loud.stdout
+    for gone in ("- The claim is about the listed", "note: "):
+        assert gone not in quiet.stdout
+    assert quiet.stdout == nextday("report", "results/stage2", "-q", folder=tmp_path).stdout
+    judged = ["verdict", elsewhere, "--expect", "mine > other"]
+    assert "- This " in nextday(*judged, folder=tmp_path).stdout
+    shown = nextday(*judged, "-q", folder=tmp_path).stdout
+    assert "- This " not in shown
+    assert "expected mine > other: holds" in shown
+
+
 def test_a_plan_says_what_a_study_would_take_and_see(climbed, data, tmp_path):
     options = ["--data", data, *QUICK, "--from", climbed[0] / "stage2", "--seeds", "42,43,44,45"]
     shown = nextday("plan", "stage2", *options, folder=tmp_path).stdout
@@ -253,13 +272,6 @@ def test_options_of_the_verdict_are_heard(elsewhere, tmp_path, options, key, val
     ("arguments", "says"),
     [
         (["run", "stage9"], "unknown study 'stage9'; known: stage1, stage2"),
-        (["run", "stage2", "--seeds", "42,x"], "seeds.1: Input should be a valid integer"),
-        (
-            ["run", "stage2", "--set", "training.max_epoch=3"],
-            "unknown key 'training.max_epoch'; known here: max_epochs",
-        ),
-        (["run", "stage2", "--set", "training"], "--set training: expected KEY=VALUE"),
-        (["run", "stage2", "--tickers", "AAA,,KO"], "tickers holds an empty ticker"),
         (["run", "stage2", "--tickers", "XXX"], "unknown ticker 'XXX'; known: AAPL"),
         (["run", "stage2", "--market", "QQQ"], "market 'QQQ' is not in the bars"),
         (["run", "stage2", "--data", "nowhere.csv"], "nowhere.csv does not exist"),
@@ -267,22 +279,11 @@ def test_options_of_the_verdict_are_heard(elsewhere, tmp_path, options, key, val
         (["run", "stage2", "--set", "lookback=4000"], "3169 common sessions are too few: 20 warm up"),
         (["run", "stage2", "--out", "{text}"], "Not a directory; name another folder with --out"),
         (["run", "stage2", "--out", "/proc/none"], "cannot be written"),
-        (["run", "stage7", "--precision", "bf16"], "stage7 compares the studies in --out and takes no other option"),
-        (["run", "stage2", "--folds", "0"], "split.folds: Input should be greater than or equal to 1"),
-        (["run", "stage2", "--set", "verdict.margin=0"], "verdict.margin: Input should be greater than 0"),
-        (["run", "stage2", "--set", "verdict.benchmark=X"], "verdict.benchmark 'X' is none of LSTM-Raw"),
         (["report", "nowhere"], "nowhere does not contain a finished study"),
         (["verdict", "nowhere.parquet"], "nowhere.parquet cannot be read as a forecasts table"),
         (["verdict", "{text}"], "cannot be read as a forecasts table"),
         (["verdict", "{bars}"], "the forecasts table has no column 'variant'; it has date, ticker"),
-        (["run", "stage2", "--cluster", "auto", "--workers", "2"], "give only one of them"),
         (["run", "stage2", "--store", "unknown://x"], "--store unknown://: Protocol not known"),
-        (["run", "stage7", "--store", "x"], "takes no other option"),
-        (["run", "stage7", "--cluster", "auto"], "takes no other option"),
-        (["run", "stage2", "--ask", "LSTM-Raw - X"], "'X' is no variant; expected 'A - B', of LSTM-Raw, LSTM-OHLCV"),
-        (["run", "stage2", "--expect", "LSTM-Raw - LSTM-Feat"], "expected 'A > B' or 'A < B' or 'A = B'"),
-        (["run", "stage2", "--ask", "@nowhere"], "--ask @nowhere cannot be read"),
-        (["run", "all", "--expect", "A > B"], "--ask and --expect need a single study; all covers several"),
         (["plan", "stage2", "--from", "nowhere"], "nowhere does not contain a finished study to go by"),
         (["data", "check", "sample", "--market", "X"], "market 'X' is not in the bars"),
         (["data", "show", "--data", "{text}"], "cannot be read as parquet"),
@@ -310,6 +311,17 @@ def test_a_mistake_is_answered_by_one_line_and_status_1(tmp_path, data, argument
         (["verdict", "{bars}", "--scale", "none"], "'none' is not one of 'training', 'predicted'"),
         (["plan"], "Missing argument"),
         (["nothing"], "No such command 'nothing'"),
+        (
+            ["run", "stage2", "--set", "training.max_epoch=3"],
+            "unknown key 'training.max_epoch'; did you mean max_epochs?",
+        ),
+        (["run", "stage7", "--precision", "bf16"], "stage7 compares what is in --out and takes no other option"),
+        (["run", "stage7", "--cluster", "auto"], "takes no other option"),
+        (["run", "stage2", "--folds", "0"], "--folds"),
+        (["run", "stage2", "--set", "verdict.margin=0"], "verdict.margin: expected more than 0, got 0"),
+        (["run", "stage2", "--set", "verdict.benchmark=X"], "verdict.benchmark: unknown variant 'X'; known: LSTM-Raw"),
+        (["run", "stage2", "--ask", "LSTM-Raw - X"], "'X' is no variant; expected 'A - B', of LSTM-Raw, LSTM-OHLCV"),
+        (["run", "stage2", "--expect", "LSTM-Raw - LSTM-Feat"], "expected 'A > B' or 'A < B' or 'A = B'"),
     ],
 )
 def test_wrong_usage_is_answered_by_one_line_and_status_2(tmp_path, data, arguments, says):

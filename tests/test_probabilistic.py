@@ -84,16 +84,16 @@ def test_conformal_variants_stand_beside_what_they_calibrate(results):
         ({"levels": "0.05,1"}, "levels are strictly between 0 and 1, got 1"),
         ({"levels": "0.5,0.05"}, "levels rise, each once, got 0.5, 0.05"),
         ({"levels": "0.05,0.05,0.5"}, "levels rise, each once, got 0.05, 0.05, 0.5"),
-        ({"levels": "a"}, "levels.0: Input should be a valid number, unable to parse string as a number, got 'a'"),
+        ({"levels": "a"}, "levels.0: expected a number, got 'a'"),
         ({"interval": 0.8}, "interval 0.8 needs the levels 0.1 and 0.9, got 0.05, 0.5, 0.95"),
-        ({"levels": ""}, "levels.0: Input should be a valid number"),
+        ({"levels": ""}, "levels.0: expected a number, got ''"),
         ({"verdict.benchmark": ""}, "verdict.loss pinball needs levels, and a variant as verdict.benchmark"),
         (
             {"conformal.New": {"of": "LSTM", "method": "split"}},
-            "conformal.New: 'LSTM' is no variant; variants: Constant",
+            r"conformal.New: 'LSTM' is no variant; did you mean LSTM-Prob\? variants: Constant",
         ),
         ({"conformal.GARCH": {"of": "EWMA", "method": "split"}}, "conformal.GARCH: 'GARCH' is a variant"),
-        ({"conformal.New": {"of": "EWMA", "method": "magic"}}, "conformal.New.method: Input should be 'split' or"),
+        ({"conformal.New": {"of": "EWMA", "method": "magic"}}, "conformal.New.method: expected 'split' or"),
     ],
 )
 def test_levels_and_intervals_that_make_no_sense_are_refused(changes, message):

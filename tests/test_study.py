@@ -54,14 +54,17 @@ def test_changes_are_dotted_keys(tmp_path):
 @pytest.mark.parametrize(
     ("more", "says"),
     [
-        ("lookbak: 5", "unknown key 'lookbak'; known here: .*columns, .*data, .*name, question, below, .*training"),
-        ("training: {epochs: 5}", r"unknown key 'training.epochs'; known here: max_epochs, patience"),
-        ("seeds: [1, a]", r"seeds.1: .*valid integer.*got 'a'"),
+        ("lookbak: 5", "unknown key 'lookbak'; did you mean lookback\\?$"),
+        (
+            "training: {epochs: 5}",
+            r"unknown key 'training.epochs'; did you mean max_epochs\? known here: max_epochs, patience",
+        ),
+        ("seeds: [1, a]", r"seeds.1: expected a whole number, got 'a'"),
         ("seeds: [1, 1]", "seeds names 1 more than once"),
         ("seeds: [-1]", "seeds must not be negative"),
         ("tickers: [KO, KO]", "tickers names KO more than once"),
         ("tickers: ['']", "tickers holds an empty ticker"),
-        ("lookback: 0", "lookback: .*greater than or equal to 1, got '0'"),
+        ("lookback: 0", "lookback: expected at least 1, got 0"),
         ("split: {train: 0.9, valid: 0.2}", r"split: train 0.9 \+ valid 0.2 leave nothing for test"),
         ("split: {scheme: random}", "split.scheme: .*holdout"),
         ("lookback: 5\nlookback: 6", "'lookback' is given twice"),
@@ -96,20 +99,20 @@ def test_a_name_cannot_lead_out_of_the_results_folder(tmp_path):
 @pytest.mark.parametrize(
     ("variant", "says"),
     [
-        ({"model": "lstn", "features": "raw"}, r"variants\.A: unknown model 'lstn'; known: zero, .*lstm"),
+        ({"model": "lstn", "features": "raw"}, r"variants\.A: unknown model 'lstn'; did you mean lstm\?"),
         (
             {"model": "lstm", "features": "row"},
-            r"variants\.A: unknown feature set 'row'; known: raw, ohlcv, engineered, lags",
+            r"variants\.A: unknown feature set 'row'; did you mean raw\? known: raw, ohlcv, engineered, lags",
         ),
         (
             {"model": "lstm", "features": "raw", "options": {"hiden": 3}},
-            r"model lstm has no option 'hiden'; known: head, loss, pooled, hidden, layers, dropout",
+            r"model lstm has no option 'hiden'; did you mean hidden\? known: head, loss, pooled, hidden, layers, dropout",
         ),
         (
             {"model": "lstm", "features": "raw", "options": {"hidden": "x"}},
-            r"model lstm: hidden: .*valid integer.*got 'x'",
+            r"model lstm: hidden: expected a whole number, got 'x'",
         ),
-        ({"model": "lstm", "features": "raw", "options": {"dropout": 1}}, r"dropout: .*less than 1"),
+        ({"model": "lstm", "features": "raw", "options": {"dropout": 1}}, r"dropout: expected less than 1, got 1"),
         ({"model": "zero", "features": "raw", "options": {"a": 1}}, r"model zero has no option 'a'; known: none"),
         ({"model": "persistence", "features": "lags"}, r"model persistence needs log_return, which lags does not hold"),
         ({"model": "lstm", "features": "mine"}, r"unknown feature 'momentum'; known: log_return"),
@@ -186,3 +189,35 @@ def test_a_plugin_is_found_beside_the_file_that_names_it(tmp_path):
         "name: x\nplugins: [lab.py, some_package]\nvariants: {A: {model: m, features: raw}}\n"
     )
     assert Study.load(tmp_path / "mine.yaml").plugins == (str(tmp_path / "lab.py"), "some_package")
+
+
+def test_seeds_may_be_ranges(tmp_path):
+    assert load(MINIMAL + "seeds: 42-46\n", tmp_path).seeds == (42, 43, 44, 45, 46)
+    assert load(MINIMAL + "seeds: [42 - 44, 50]\n", tmp_path).seeds == (42, 43, 44, 50)
+    assert load(MINIMAL, tmp_path, seeds="7,1-3, 5-5").seeds == (7, 1, 2, 3, 5)
+    assert Study.from_values({"name": "x", "variants": {"A": {"model": "zero", "features": "raw"}}, "seeds": ["1-2", 9]}).seeds == (1, 2, 9)  # fmt: skip
+    for wrong, says in (
+        ("46-42", "seeds: the range 46-42 must go from low to high"),
+        ("1-99999999999", "over at most 10,000 numbers"),
+        ("1-3,2", "seeds names 2 more than once"),
+        ("1-", "seeds.0: expected a whole number, got '1-'"),
+        ("-3", "seeds must not be negative"),
+    ):
+        with pytest.raises(StudyError, match=says):
+            load(MINIMAL, tmp_path, seeds=wrong)
+
+
+def test_a_study_that_is_not_there_may_be_a_file_that_is(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.yaml").write_text(MINIMAL)
+    with pytest.raises(StudyError, match=r"unknown study 'mine'; did you mean the file mine.yaml\?"):
+        Study.load("mine")
+    with pytest.raises(StudyError, match=r"unknown study 'stag2'; did you mean stage2\? known: stage1"):
+        Study.load("stag2")
+
+
+def test_an_unknown_variant_of_a_contrast_is_answered_by_the_nearest():
+    with pytest.raises(
+        StudyError, match=r"'LSTM-raw' is no variant; did you mean LSTM-Raw\? expected 'A - B', of LSTM-Raw"
+    ):
+        parse_contrast("LSTM-raw - LSTM-Feat", ["LSTM-Raw", "LSTM-Feat"])

@@ -36,3 +36,7 @@ class OutputError(NextdayError):
 
 class PluginError(StudyError):
     """A plugin is missing, fails, or registers something invalid."""
+
+
+class OptionError(StudyError):
+    """An option of the command line has a bad value, or excludes another: wrong usage, exit status 2."""

@@ -16,6 +16,7 @@ from nextday.data.yahoo.preset import yahoo_snapshot
 from nextday.engine import (
     Execution,
     Options,
+    RunLog,
     Store,
     choose_engine,
     collect,
@@ -24,6 +25,7 @@ from nextday.engine import (
     make_plan,
     open_store,
     open_workers,
+    versions,
 )
 from nextday.engine.catalogs import own_losses, with_losses
 from nextday.engine.plan import inputs_of
@@ -37,7 +39,7 @@ from nextday.plugins import catalogs_of
 from nextday.progress import Watch
 from nextday.reporting import Exhibit, draw_plots, render_report, write_csv
 from nextday.storage.files import open_folder
-from nextday.storage.folder import MANIFEST, REPORT, VERDICT, StudyFolder
+from nextday.storage.folder import LOG, MANIFEST, REPORT, VERDICT, StudyFolder
 from nextday.storage.tables import schemas
 from nextday.study import Study
 
@@ -108,7 +110,11 @@ def run(
     >>> study = nextday.Study.load("stage1", {"tickers": "KO,JNJ"})
     >>> results = nextday.run(study, out="results", workers=2)  # doctest: +SKIP
     """
-    return report(forecast(study, bars=bars, out=out, models=models, features=features, **execution))
+    folder = forecast(study, bars=bars, out=out, models=models, features=features, **execution)
+    with RunLog(folder / LOG) as log:
+        results = report(folder)
+        log.say(f"verdict: {results.verdict.sentence}")
+    return results
 
 
 def forecast(
@@ -137,23 +143,33 @@ def forecast(
     >>> folder = nextday.forecast("stage1", out="results")  # doctest: +SKIP
     >>> results = nextday.report(folder)  # doctest: +SKIP
     """
-    started, how = time.time(), Execution(**execution)
+    with RunLog() as log:
+        return _forecast(study, bars, Path(out), models, features, Execution(**execution), log)
+
+
+def _forecast(
+    study: Study | str | Path, bars: "pl.DataFrame | pd.DataFrame | None", out: Path,
+    models: Mapping[str, Any] | None, features: Mapping[str, Any] | None, how: Execution, log: RunLog,
+) -> Path:  # fmt: skip
+    started, watch = time.time(), log.watching(how.watch)
     with open_workers(how.workers, how.cluster) as pool:
         study = study if isinstance(study, Study) else Study.load(study)
         catalogs = catalogs_of(study.plugins, models=models, features=features)
-        folder = StudyFolder(open_folder(Path(out) / study.name))
+        folder = StudyFolder(open_folder(out / study.name))
+        log.begin(folder.path / LOG, study.name, versions())
         units = Store(folder.units) if how.store is None else open_store(how.store)
         if how.fresh or units.is_empty():
             pool.start()  # PyTorch loads while the bars are read; a finished study needs none
-        study, panel = read_panel(study, bars, how.watch)
+        study, panel = read_panel(study, bars, watch)
         device = resolve_device(how.device) if how.cluster is None else "cuda" if how.device == "cuda" else "cpu"
         plan = make_plan(study, panel, device=device, catalogs=catalogs)
+        log.say(f"{len(plan.units)} units on {device}; bars: {panel.source}, {panel.dates[0]} to {panel.dates[-1]}")
         base.check(ANALYSES, study, panel, folder.path.parent)
         causal = check_causality(panel, plan.features, catalog=catalogs.features, meant=study.features_from)
         engine, first = choose_engine(pool, device), partial(rehearse, plan, catalogs=catalogs, engine=pool)
-        outcomes = list(how.watch(execute(plan, units, engine, fresh=how.fresh, before=first), len(plan.units)))
+        outcomes = list(watch(execute(plan, units, engine, fresh=how.fresh, before=first), len(plan.units)))
         tables = collect(plan, outcomes, panel.dates) | base.keep(ANALYSES, plan, outcomes, panel.dates)
-        tables |= base.fit(ANALYSES, study, panel, folder.path.parent, units, pool, watch=how.watch, fresh=how.fresh)
+        tables |= base.fit(ANALYSES, study, panel, folder.path.parent, units, pool, watch=watch, fresh=how.fresh)
     copies = {name: (one.of, one.method) for name, one in study.conformal.items()}
     tables["forecasts"] = calibrate(tables["forecasts"], tables["valid"], copies)
     tables["forecasts"] = with_losses(tables["forecasts"], catalogs, own_losses(study))
@@ -169,6 +185,7 @@ def forecast(
         inputs=inputs_of(plan, catalogs),
     )
     folder.write(described, study.written(folder.path, bars="" if bars is None else HANDED_OVER), tables)
+    log.finish(described)
     return folder.path
 
 

@@ -1,5 +1,6 @@
 """Settings of bars: where they lie, what their columns are called, how their dates and numbers are written."""
 
+import re
 from pathlib import Path
 from typing import Any, Literal, Self, TypedDict
 
@@ -7,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 NO_MARKET = "none"
 COLUMNS = ("date", "ticker", "open", "high", "low", "close", "adj_close", "volume")
+LONGEST = 10_000  # numbers of a range such as 42-46
 
 
 class Settings(BaseModel):
@@ -142,6 +144,29 @@ class BarsSettings(Form):
     @classmethod
     def _split_at_commas(cls, value: object) -> object:
         return split_at_commas(value)
+
+
+def expand_ranges(value: Any) -> Any:  # noqa: ANN401 - whatever a file holds; what is no range passes
+    """Write out the ranges in a list of whole numbers, ends included.
+
+    Examples
+    --------
+    >>> expand_ranges(["42-44", "50", 7])
+    [42, 43, 44, '50', 7]
+    """
+    if not isinstance(value, list | tuple):
+        return value
+    return [number for one in value for number in (_range(one) if isinstance(one, str) else [one])]
+
+
+def _range(text: str) -> list[int] | list[str]:
+    found = re.fullmatch(r"\s*(\d{1,19})\s*-\s*(\d{1,19})\s*", text)
+    if not found:
+        return [text]
+    first, last = map(int, found.groups())
+    if not first <= last < first + LONGEST:
+        raise ValueError(f"the range {text} must go from low to high, over at most {LONGEST:,} numbers")
+    return [*range(first, last + 1)]
 
 
 def split_at_commas(value: Any) -> Any:  # noqa: ANN401 - whatever a file holds; what is no text passes

@@ -1,17 +1,19 @@
 """A study: everything that decides a result, read from YAML into frozen, checked values."""
 
 import os
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from importlib import resources
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from nextday.errors import StudyError
-from nextday.settings import Also, BarsSettings, Settings, split_at_commas
+from nextday.mistakes import first_mistake
+from nextday.names import known, listed, meant
+from nextday.settings import BarsSettings, Settings, expand_ranges, split_at_commas
 
 PRESETS = resources.files("nextday") / "studies"
 MOVED = resources.files("nextday") / "moved_keys.yaml"
@@ -170,6 +172,11 @@ class Study(BarsSettings):
     def _split_these_too(cls, value: object) -> object:
         return split_at_commas(value)
 
+    @field_validator("seeds", mode="before")
+    @classmethod
+    def _from_to(cls, value: object) -> object:
+        return expand_ranges(split_at_commas(value))
+
     @model_validator(mode="after")
     def _each_once(self) -> Self:
         for key in ("tickers", "seeds", "plugins"):
@@ -177,9 +184,9 @@ class Study(BarsSettings):
             doubled = sorted({str(value) for value in values if values.count(value) > 1})
             if doubled:
                 raise ValueError(f"{key} names {', '.join(doubled)} more than once")
-        known = [*self.variants, *self.conformal]
-        if self.verdict.benchmark and self.verdict.benchmark not in known:
-            raise ValueError(f"verdict.benchmark {self.verdict.benchmark!r} is none of {', '.join(known)}")
+        names, benchmark = [*self.variants, *self.conformal], self.verdict.benchmark
+        if benchmark and benchmark not in names:
+            raise ValueError(f"verdict.benchmark: unknown variant {benchmark!r}; {known(benchmark, names)}")
         if "" in self.tickers:
             raise ValueError("tickers holds an empty ticker")
         if min(self.seeds) < 0:
@@ -192,12 +199,12 @@ class Study(BarsSettings):
     def _knows_what_it_names(self) -> Self:
         if self.plugins:
             return self  # they are asked when the study runs
-        for key, name, known in (
+        for key, name, names in (
             ("split.scheme", self.split.scheme, SCHEMES),
             ("verdict.loss", self.verdict.loss, LOSSES),
         ):
-            if name not in known:
-                raise ValueError(f"{key}: unknown {name!r}; known: {', '.join(known)}, or name a file under plugins")
+            if name not in names:
+                raise ValueError(f"{key}: unknown {name!r}; {known(name, names)}, or name a file under plugins")
         return self
 
     @model_validator(mode="after")
@@ -239,23 +246,14 @@ class Study(BarsSettings):
         for name, conformal in self.conformal.items():
             if name in self.variants or conformal.of not in self.variants:
                 why = f"{name!r} is a variant" if name in self.variants else f"{conformal.of!r} is no variant"
-                raise ValueError(f"conformal.{name}: {why}; variants: {', '.join(self.variants)}")
+                raise ValueError(f"conformal.{name}: {why}; {known(conformal.of, self.variants, head='variants:')}")
         return self
 
     @classmethod
     def load(cls, study: str | Path, changes: Mapping[str, object] | None = None) -> Self:
         """Read a preset (``stage1``, ``stage2``, ...) or a YAML file; ``changes`` are dotted keys and new values."""
         path = Path(study)
-        preset = PRESETS / f"{study}.yaml"
-        if path.suffix in {".yaml", ".yml"}:
-            text = _read(path)
-        elif preset.is_file():
-            text = preset.read_text("utf-8")
-        else:
-            raise StudyError(
-                f"unknown study {str(study)!r}; known: {', '.join(presets())}, {LAST}, all, or a file ending in .yaml"
-            )
-        values = _parse(text, str(study))
+        values = _parse(text_of(study), str(study))
         if path.suffix in {".yaml", ".yml"}:
             values = _beside(values, path.parent)
         for key, value in (changes or {}).items():
@@ -286,7 +284,26 @@ class Study(BarsSettings):
             raise StudyError(f"{where}: {first_mistake(error, cls)}") from None
 
 
-def parse_contrast(text: str, names: Iterable[str], *, signs: Sequence[str] = ("-",)) -> tuple[str, str, str | None]:
+def text_of(study: str | Path) -> str:
+    """Return the YAML of a preset or a file as it is written.
+
+    Raises
+    ------
+    StudyError
+        If there is none of this name, or it cannot be read.
+    """
+    path, preset = Path(study), PRESETS / f"{study}.yaml"
+    if path.suffix in {".yaml", ".yml"}:
+        return _read(path)
+    if preset.is_file():
+        return preset.read_text("utf-8")
+    if Path(f"{study}.yaml").is_file():
+        raise StudyError(f"unknown study {str(study)!r}; did you mean the file {study}.yaml?")
+    names = [*presets(), LAST, "all"]
+    raise StudyError(f"unknown study {str(study)!r}; {known(str(study), names)}, or a file ending in .yaml")
+
+
+def parse_contrast(text: str, names: Collection[str], *, signs: Sequence[str] = ("-",)) -> tuple[str, str, str | None]:
     """Read ``A - B``: the first, the sign, and the second, None being the benchmark.
 
     Names may hold the sign themselves: of all places to cut, the one where both sides are known is taken.
@@ -296,7 +313,7 @@ def parse_contrast(text: str, names: Iterable[str], *, signs: Sequence[str] = ("
     StudyError
         If no cut gives two known names.
     """
-    known = [*names, *BENCHMARKS]
+    sides = [*names, *BENCHMARKS]
     cuts = [  # first where spaces stand around the sign
         (text[:at].strip(), sign, text[at + len(cut) :].strip())
         for around in (" ", "")
@@ -305,13 +322,13 @@ def parse_contrast(text: str, names: Iterable[str], *, signs: Sequence[str] = ("
         for at in range(len(text))
         if text.startswith(cut, at)
     ]
-    fits = [cut for cut in cuts if cut[0] in known and cut[2] in known and cut[0] not in BENCHMARKS]
+    fits = [cut for cut in cuts if cut[0] in sides and cut[2] in sides and cut[0] not in BENCHMARKS]
     if not fits:
         form = " or ".join(f"'A {sign} B'" for sign in signs)
-        nearest = sorted(cuts, key=lambda cut: not {cut[0], cut[2]} & {*known})  # one side known: the other is meant
-        strange = [side for cut in nearest if cut[0] and cut[2] for side in (cut[0], cut[2]) if side not in known]
-        why = f"{strange[0]!r} is no variant; " if strange else ""
-        raise StudyError(f"{text!r}: {why}expected {form}, of {', '.join(names)}, or zero as B")
+        nearest = sorted(cuts, key=lambda cut: not {cut[0], cut[2]} & {*sides})  # one side known: the other is meant
+        strange = [side for cut in nearest if cut[0] and cut[2] for side in (cut[0], cut[2]) if side not in sides]
+        why = f"{strange[0]!r} is no variant; {meant(strange[0], names)}" if strange else ""
+        raise StudyError(f"{text!r}: {why}expected {form}, of {listed(names)}, or zero as B")
     first, sign, second = fits[0]
     return first, sign, None if second in BENCHMARKS else second
 
@@ -361,6 +378,25 @@ def _parse(text: str, where: str) -> dict[str, Any]:
     return values
 
 
+def read_flow(text: str) -> Any:  # noqa: ANN401 - what YAML holds
+    """Read a value as a study file does.
+
+    Examples
+    --------
+    >>> read_flow("{hidden: 16, sizes: [1, NO]}")
+    {'hidden': '16', 'sizes': ['1', 'NO']}
+
+    Raises
+    ------
+    StudyError
+        If it is not YAML.
+    """
+    try:
+        return yaml.load(text, Loader=_Loader)
+    except yaml.YAMLError as error:
+        raise StudyError(f"{text!r} is not YAML: {' '.join(str(error).split())}") from None
+
+
 def _beside(values: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Read the paths of plugins and further files relative to the YAML file that names them, and that of bars, too.
 
@@ -406,30 +442,3 @@ def _of_today(values: Mapping[str, object], where: str) -> dict[str, Any]:
             found[group] = {}
             set_key(found, new, value)
     return found
-
-
-def first_mistake(error: ValidationError, owner: type[BaseModel]) -> str:
-    """Say pydantic's first finding in one line, with the known keys where one is unknown."""
-    first = error.errors()[0]
-    path = ".".join(str(part) for part in first["loc"])
-    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-    if first["type"] == "extra_forbidden":
-        known = ", ".join(_known_keys(owner, first["loc"][:-1]))
-        return f"unknown key {path!r}; known here: {known}{more}"
-    message = first["msg"].removeprefix("Value error, ")
-    got = f", got {first['input']!r}" if isinstance(first["input"], str | int | float) else ""
-    return f"{path + ': ' if path else ''}{message}{got}{more}"
-
-
-def _known_keys(owner: type[BaseModel], groups: tuple[int | str, ...]) -> list[str]:
-    kinds: dict[str, type[BaseModel]] = {
-        "split": SplitSettings,
-        "training": Training,
-        "variants": Variant,
-        "conformal": Conformal,
-        "lessons": Across,
-        "also": Also,
-        "verdict": VerdictSettings,
-    }
-    kind = kinds.get(str(groups[0]), owner) if groups else owner
-    return list(kind.model_fields)

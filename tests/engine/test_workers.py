@@ -128,3 +128,24 @@ def test_streams_differ_by_seed_ticker_fold_and_name():
     keys = [Key(1, "A", 0), Key(2, "A", 0), Key(1, "B", 0), Key(1, "A", 1), Key(11, "A", 0)]
     streams = {key.stream(name) for key in keys for name in ("shuffle", "dropout")}
     assert len(streams) == 2 * len(keys)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="quotas of containers are Linux's")
+@pytest.mark.parametrize(
+    ("quota", "affinity", "count"), [("max 100000", 8, 8), ("350000 100000", 8, 4), ("50000 100000", 8, 1), ("max 100000", 3, 3)]
+)  # fmt: skip
+def test_the_number_of_workers_respects_the_quota_of_a_container_and_the_affinity(
+    monkeypatch, tmp_path, quota, affinity, count
+):
+    """Six processes on a quota of two cores take turns, and each holds its memory."""
+    limits, opened, exists = tmp_path / "cpu.max", open, os.path.exists
+    limits.write_text(quota)
+    monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(affinity)))
+    monkeypatch.setattr(os.path, "exists", lambda path: path == "/sys/fs/cgroup/cpu.max" or exists(path))
+    monkeypatch.setattr(
+        "builtins.open",
+        lambda file, *more, **options: opened(limits if file == "/sys/fs/cgroup/cpu.max" else file, *more, **options),
+    )
+    assert Workers().count == count
+    assert Workers(5).count == 5

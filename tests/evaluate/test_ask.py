@@ -98,7 +98,7 @@ def test_names_may_hold_the_sign():
         (["zero - a"], "expected 'A - B'"),
         (["a"], "expected 'A - B'"),
         (["a - b", "a - b"], "asks 'a - b' more than once"),
-        ([{"contrast": "a - b", "margin": -1}], "greater than 0"),
+        ([{"contrast": "a - b", "margin": -1}], "expected more than 0"),
         ([{"contrast": "a - b", "margn": 1}], "margn"),
     ],
 )

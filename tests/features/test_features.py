@@ -144,7 +144,7 @@ def test_a_ticker_that_a_further_file_does_not_have_is_named(tmp_path):
 
 
 def test_an_unknown_feature_lists_the_known_ones(frame):
-    with pytest.raises(StudyError, match=r"unknown feature 'rol_vol'; known: log_return, .*ret_lag5"):
+    with pytest.raises(StudyError, match=r"unknown feature 'rol_vol'; did you mean roll_vol\?"):
         compute_features(panel_of(frame), ("rol_vol",))
 
 

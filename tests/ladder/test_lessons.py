@@ -182,9 +182,12 @@ def test_a_verdict_that_cannot_be_read_is_withheld_with_the_way_out(stage, chang
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"asks": "wins"}, "lessons.0.asks: Input should be 'leads' or 'keeps_up', got 'wins'"),
+        ({"asks": "wins"}, "lessons.0.asks: expected 'leads' or 'keeps_up', got 'wins'"),
         ({"against": []}, "lessons.0.against: "),
-        ({"model": "lstm"}, "unknown key 'lessons.0.model'; known here: question, of, asks, among, against"),
+        (
+            {"model": "lstm"},
+            "unknown key 'lessons.0.model'; did you mean variants.NAME.model\\? known here: question, of, asks, among, against",
+        ),
     ],
 )
 def test_a_question_across_studies_that_makes_no_sense_is_refused(change, says):

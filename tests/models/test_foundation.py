@@ -264,9 +264,9 @@ def test_a_chronos_that_is_no_bolt_is_one_line(make, tmp_path):
 def test_a_context_that_the_model_cannot_see_is_refused(make):
     with pytest.raises(StudyError, match="chronos_bolt: context 65 exceeds its maximum of 64 days"):
         fit(make("chronos_bolt", context=65))
-    with pytest.raises(StudyError, match="model fracast: context: .* less than or equal to 2048, got 2049"):
+    with pytest.raises(StudyError, match="model fracast: context: expected at most 2048, got 2049"):
         make("fracast", context=2049)
-    with pytest.raises(StudyError, match="context: .* greater than or equal to 8, got 7"):
+    with pytest.raises(StudyError, match="context: expected at least 8, got 7"):
         make("chronos_bolt", context=7)
 
 

@@ -20,13 +20,15 @@ from nextday.engine.plan import Plan, Unit
 from nextday.engine.store import Store
 from nextday.engine.workers import Engine
 from nextday.errors import StudyError
+from nextday.mistakes import first_mistake
 from nextday.models import Fitted
+from nextday.names import known
 from nextday.progress import Watch
 from nextday.reporting.plates import Exhibit, Plate
 from nextday.samples import Fold
 from nextday.settings import Settings
 from nextday.storage.tables import Schema, schemas
-from nextday.study import Study, first_mistake
+from nextday.study import Study
 
 Tables = Mapping[str, pl.DataFrame]
 Own = TypeVar("Own", bound=Settings)
@@ -176,10 +178,10 @@ def check(analyses: Sequence[Analysis], study: Study, panel: Panel, out: Path) -
         If the study names an unknown analysis, or an unknown setting of one.
     """
     tables_of(analyses)  # refuses what is there twice
-    known = [one.name for one in analyses]
+    names = [one.name for one in analyses]
     for name in study.analyses:
-        if name not in known:
-            raise StudyError(f"unknown analysis {name!r}; known: {', '.join(known)}")
+        if name not in names:
+            raise StudyError(f"unknown analysis {name!r}; {known(name, names)}")
     for one in analyses:
         settings_of(study, one.name, one.settings)
         if one.check is not None:

@@ -8,9 +8,10 @@ from typing import Annotated, Any
 import typer
 from pydantic import ValidationError
 
-from nextday.errors import StudyError
+from nextday.errors import OptionError
+from nextday.mistakes import first_mistake
 from nextday.settings import BarsSettings
-from nextday.study import first_mistake, set_key
+from nextday.study import set_key
 
 OPTIONS: dict[str, Any] = {
     "market": Annotated[str | None, typer.Option(help="Ticker of the market factor; none where no feature needs one.")],
@@ -62,4 +63,4 @@ def settings_of(data: str, bars: dict[str, object]) -> BarsSettings:
     try:
         return BarsSettings.model_validate(values)
     except ValidationError as error:
-        raise StudyError(first_mistake(error, BarsSettings)) from None
+        raise OptionError(first_mistake(error, BarsSettings)) from None

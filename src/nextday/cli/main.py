@@ -4,7 +4,9 @@ User errors print one line and exit with status 1, wrong usage with 2, a refuted
 4.
 """
 
+import os
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,21 +20,33 @@ from nextday.cli.options import (
     DeviceName,
     ExpectOption,
     PrecisionName,
+    QuietOption,
     announce,
     announce_plugins,
     changes_of,
     load_asking,
+    load_study,
 )
-from nextday.cli.terminal import console, show_study, watch
+from nextday.cli.start import complete_study, completion, init, show
+from nextday.cli.terminal import console, progress_of, show_study
 from nextday.cli.verdict import plan, verdict
-from nextday.errors import NextdayError, StudyError
+from nextday.errors import NextdayError, OptionError
 from nextday.study import LAST, Study, presets
 
 if TYPE_CHECKING:
     from nextday.ladder.run import Comparisons
 
+STATUS = """Exit status:
+
+0    done
+1    a mistake in bars, a study or files
+2    wrong usage: unknown option, missing argument, bad value of an option
+3    an expectation is refuted
+4    an expectation is undecided
+130  stopped; the same command continues"""
+
 app = typer.Typer(
-    help="Do engineered features help to forecast the next day's stock return?", no_args_is_help=True,
+    help="Do engineered features help to forecast the next day's stock return?", no_args_is_help=True, epilog=STATUS,
     add_completion=False, pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"]},
 )  # fmt: skip
 app.add_typer(data_app, name="data")
@@ -41,16 +55,36 @@ DEFAULTS = {"workers": None, "cluster": None, "store": None, "device": "auto", "
 UsageError: Any = typer.BadParameter.__base__  # typer names its subclasses alone
 
 
+def _show_version(asked: bool) -> None:
+    if asked:
+        from nextday import __version__
+
+        typer.echo(f"nextday {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None: ...
+
+
 @app.command()
 @takes_bars
 def run(
     study: Annotated[
-        str, typer.Argument(help=f"{', '.join(presets())}; {LAST} compares them; all runs them all; or a YAML file.")
+        str,
+        typer.Argument(
+            help=f"{', '.join(presets())}; {LAST} compares them; all runs them all; or a YAML file.",
+            autocompletion=complete_study,
+        ),
     ],
     data: Annotated[str | None, typer.Option(help=f"{SOURCES}.")] = None,
-    seeds: Annotated[str | None, typer.Option(help="Seeds of the networks, such as 42,43,44.")] = None,
+    seeds: Annotated[str | None, typer.Option(help="Seeds of the networks, such as 42,43 or 42-46.")] = None,
     folds: Annotated[
-        int | None, typer.Option(help="Number of walk-forward test sets; models are refitted for each.")
+        int | None, typer.Option(min=1, help="Number of walk-forward test sets; models are refitted for each.")
     ] = None,
     workers: Annotated[
         int | None, typer.Option(min=0, help="Worker processes; default: number of cores; 0: fit in this process.")
@@ -77,6 +111,7 @@ def run(
     fresh: Annotated[bool, typer.Option("--fresh", help="Refit finished units.")] = False,
     ask: AskOption = None,
     expect: ExpectOption = None,
+    quiet: QuietOption = False,
     *,
     bars: dict[str, object],
 ) -> None:
@@ -89,54 +124,60 @@ def run(
     }  # fmt: skip
     if study in {LAST, "all"}:
         if ask or expect:
-            raise StudyError(f"--ask and --expect need a single study; {study} covers several")
-        _climb(study, changes, out, options)
+            raise OptionError(f"--ask and --expect need a single study; {study} covers several")
+        _climb(study, changes, out, options, quiet=quiet)
         return
     loaded, expected = load_asking(study, changes, ask, expect, out)
 
     from nextday.expectations import hold, status_of
     from nextday.pipeline import run as run_study
 
-    announce_plugins(loaded)
-    if loaded.data == "yahoo":
+    if not quiet:
+        announce_plugins(loaded)
+    if loaded.data == "yahoo" and not quiet:
         announce()
-    results = run_study(loaded, out=out, watch=watch, **options)
+    results = run_study(loaded, out=out, watch=progress_of(loaded.name, quiet=quiet), **options)
     outcomes = [hold(one, results.comparison) for one in expected]
-    show_study(results, outcomes)
+    show_study(results, outcomes, quiet=quiet)
     raise typer.Exit(status_of(outcomes))
 
 
 @app.command()
-def report(folder: Annotated[Path, typer.Argument(help="A study's folder, such as results/mine.")]) -> None:
+def report(
+    folder: Annotated[Path, typer.Argument(help="A study's folder, such as results/mine.")],
+    quiet: QuietOption = False,
+) -> None:
     """Rewrite scores, verdict, plots and report.html from a study's tables; nothing is fitted."""
     from nextday.pipeline import report as report_study
 
-    show_study(report_study(folder))
+    show_study(report_study(folder), quiet=quiet)
 
 
-app.command()(verdict)
-app.command()(plan)
-app.command()(check)
+for command in (verdict, plan, check, init, show, completion):
+    app.command()(command)
 
 
-def _climb(study: str, changes: dict[str, object], out: Path, options: dict[str, Any]) -> None:
+def _climb(study: str, changes: dict[str, object], out: Path, options: dict[str, Any], *, quiet: bool) -> None:
     """Run all stages, or compare the existing ones, and print the leaderboard and the lessons."""
     if study == LAST and (changes or options != DEFAULTS):
-        raise StudyError(
+        raise OptionError(
             f"{LAST} compares the studies in --out and takes no other option; nextday run all runs the stages"
         )
     from nextday.ladder.run import compare, run_all
 
     if study == "all":
-        if changes.get("data") == "yahoo":
+        for name in presets():
+            load_study(name, changes)  # a bad value of an option is wrong usage
+        if changes.get("data") == "yahoo" and not quiet:
             announce()
-        found = run_all(changes, out=out, watch=watch, show=show_study, **options)
+        shown = partial(show_study, quiet=quiet)
+        found = run_all(changes, out=out, watch=progress_of(quiet=quiet), show=shown, **options)
     else:
         found = compare(out)
-    _show_ladder(found)
+    _show_ladder(found, quiet=quiet)
 
 
-def _show_ladder(found: "Comparisons") -> None:
+def _show_ladder(found: "Comparisons", *, quiet: bool) -> None:
     """Print the leaderboard, each question with its answer, and the folder of the files."""
     from nextday.ladder.page import leaderboard_table
 
@@ -145,7 +186,7 @@ def _show_ladder(found: "Comparisons") -> None:
     for lesson in found.lessons:
         screen.print(f"{lesson.stage}: {lesson.question}", style="bold", markup=False, highlight=False)
         screen.print(f"  {lesson.sentence}", markup=False, highlight=False)
-    for note in found.notes:
+    for note in () if quiet else found.notes:
         screen.print(f"note: {note}", style="dim", markup=False, highlight=False)
     files = "final_comparison.csv, plots, report.html"
     screen.print(f"{files}: {found.out}", markup=False, highlight=False, soft_wrap=True)
@@ -186,12 +227,16 @@ def list_() -> None:
 
 def main() -> None:
     """Run the command line; exit with status 1 on a user error, 2 on wrong usage, 130 on Ctrl-C."""
+    if "_NEXTDAY_COMPLETE" in os.environ:
+        from typer.completion import completion_init  # type: ignore[attr-defined] # imported there for this
+
+        completion_init()
     try:
-        status = app(standalone_mode=False)
+        status = app(standalone_mode=False, prog_name="nextday")
     except NextdayError as error:
-        status = _say(str(error), 1)
+        status = _say(str(error), 2 if isinstance(error, OptionError) else 1)
     except UsageError as error:
-        said = error.format_message()
+        said = error.format_message().replace("Value error, ", "")
         status = _say(f"{said} (see nextday --help)", 2) if said else 0
     if status == 130:
         _say("stopped; finished units are reused when you run the same command again", 130)

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nextday.errors import NextdayError, StudyError, first_line
+from nextday.errors import NextdayError, OptionError, StudyError, first_line
 from nextday.storage.folder import StudyFolder
-from nextday.study import Study, presets
+from nextday.study import Study, presets, read_flow
 
 if TYPE_CHECKING:
     from nextday.expectations import Expectation
@@ -27,6 +27,7 @@ ExpectOption = Annotated[
         help="Also < and =. Exit status 3 where the data refute it, 4 where they cannot tell.",
     ),
 ]  # fmt: skip
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no notes.")]
 
 
 class DeviceName(StrEnum):
@@ -63,10 +64,10 @@ def _lines(path: Path, option: str) -> list[str]:
     try:
         lines = [line.strip() for line in path.read_text("utf-8").splitlines()]
     except (OSError, UnicodeDecodeError) as error:
-        raise StudyError(f"{option} @{path} cannot be read: {first_line(error)}") from None
+        raise OptionError(f"{option} @{path} cannot be read: {first_line(error)}") from None
     found = [line for line in lines if line and not line.startswith("#")]
     if not found:
-        raise StudyError(f"{option} @{path}: the file holds no contrast")
+        raise OptionError(f"{option} @{path}: the file holds no contrast")
     return found
 
 
@@ -83,27 +84,62 @@ def changes_of(
     return changes
 
 
-def _pair(setting: str) -> tuple[str, str]:
+def _pair(setting: str) -> tuple[str, object]:
+    """Cut KEY=VALUE; a value in brackets or braces is YAML."""
     key, equals, value = setting.partition("=")
     if not (key and equals):
-        raise StudyError(f"--set {setting}: expected KEY=VALUE, such as training.max_epochs=50")
-    return key, value
+        raise OptionError(f"--set {setting}: expected KEY=VALUE, such as training.max_epochs=50")
+    if not value.lstrip().startswith(("[", "{")):
+        return key, value
+    try:
+        return key, read_flow(value)
+    except StudyError as error:
+        raise OptionError(f"--set {key}: {error}") from None
+
+
+def load_study(study: str, changes: Mapping[str, object]) -> Study:
+    """Load a study as options change it.
+
+    Raises
+    ------
+    OptionError
+        If the study is right without the options.
+    StudyError
+        If it is wrong by itself.
+    """
+    try:
+        return Study.load(study, changes)
+    except StudyError as error:
+        if changes and _is_right(study):
+            raise OptionError(str(error)) from None
+        raise
+
+
+def _is_right(study: str) -> bool:
+    try:
+        Study.load(study)
+    except StudyError:
+        return False
+    return True
 
 
 def load_asking(
     study: str, changes: dict[str, object], ask: list[str] | None, expect: list[str] | None, out: Path
 ) -> tuple[Study, list["Expectation"]]:
     """Load a study that asks what ``--ask`` and ``--expect`` name, in place of what its file asks."""
-    loaded = Study.load(study, changes)
+    loaded = load_study(study, changes)
     if not (ask or expect):
         return loaded, []
     from nextday.expectations import join_questions, read_expectations, read_questions, written
 
     names = list(dict.fromkeys([*loaded.variants, *loaded.conformal, *_names_below(loaded, out)]))
     benchmark = loaded.verdict.benchmark
-    expected = read_expectations(texts_of(expect, "--expect"), names, benchmark)
-    asks = join_questions(read_questions(texts_of(ask, "--ask"), names, benchmark), expected)
-    return Study.load(study, changes | {"verdict.ask": [written(one) for one in asks]}), expected
+    try:
+        expected = read_expectations(texts_of(expect, "--expect"), names, benchmark)
+        asks = join_questions(read_questions(texts_of(ask, "--ask"), names, benchmark), expected)
+    except StudyError as error:
+        raise OptionError(str(error)) from None
+    return load_study(study, changes | {"verdict.ask": [written(one) for one in asks]}), expected
 
 
 def _names_below(study: Study, out: Path) -> list[str]:

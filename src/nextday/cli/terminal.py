@@ -1,13 +1,16 @@
 """Output on the terminal: the console, progress, and summaries."""
 
 import sys
+import time
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from nextday.progress import Watch
 from nextday.words import plural
 
 if TYPE_CHECKING:
@@ -17,6 +20,8 @@ if TYPE_CHECKING:
 
 SCREEN = 58  # lines of a verdict, however much was asked
 MOST_CONTRASTS = 40  # rows of its table
+EVERY = (5.0, 0.05, 60.0)  # seconds between lines of progress: at least, as a share of the time so far, at most
+ENOUGH = 5.0  # seconds of fitting that show a pace
 
 
 def console() -> Console:
@@ -24,11 +29,20 @@ def console() -> Console:
     return Console(width=None if sys.stdout.isatty() else 140)
 
 
-def watch(outcomes: Iterable[Any], total: int) -> Iterator[Any]:
-    """Show progress, the time left and the current unit; plain lines if standard error is not a terminal."""
+def progress_of(name: str = "", *, quiet: bool = False) -> Watch:
+    """Return what shows the progress of the study ``name``, or nothing."""
+    return _unseen if quiet else partial(watch, name=name)
+
+
+def _unseen(outcomes: Iterable[Any], total: int) -> Iterable[Any]:  # noqa: ARG001 - the form of a Watch
+    return outcomes
+
+
+def watch(outcomes: Iterable[Any], total: int, *, name: str = "") -> Iterator[Any]:
+    """Show what is done, the time left and the current unit; plain lines where standard error is not a terminal."""
     screen = Console(stderr=True)
     if not screen.is_terminal:
-        yield from _plain(outcomes, total, screen)
+        yield from _plain(outcomes, total, screen, name)
         return
     from rich import progress
 
@@ -37,21 +51,44 @@ def watch(outcomes: Iterable[Any], total: int) -> Iterator[Any]:
         progress.TimeRemainingColumn(), progress.TextColumn("{task.description}", markup=False),
     )  # fmt: skip
     with progress.Progress(*columns, console=screen, transient=True) as bar:
-        task = bar.add_task("starting", total=total)
+        head = f"{name}: " if name else ""
+        task = bar.add_task(f"{head}starting", total=total)
         for outcome in outcomes:
-            bar.update(task, advance=1, description=str(outcome.unit))
+            bar.update(task, advance=1, description=f"{head}{outcome.unit}")
             yield outcome
 
 
-def _plain(outcomes: Iterable[Any], total: int, screen: Console) -> Iterator[Any]:
-    step = max(1, total // 10)
+def _plain(outcomes: Iterable[Any], total: int, screen: Console, name: str) -> Iterator[Any]:
+    """Print a line now and then; the pace is that between fitted units: the first one also waits for its start."""
+    began = said = time.monotonic()
+    first, fitted, head, what = 0.0, 0, f"{name}: " if name else "", "units" if name else "done"
     for done, outcome in enumerate(outcomes, start=1):
-        if done % step == 0 or done == total:
-            screen.print(f"{done} of {total} done; {outcome.unit}", markup=False, highlight=False)
+        now = time.monotonic()
+        if not getattr(outcome, "reused", False):
+            first, fitted = first or now, fitted + 1
+        if done == total or now - said >= min(max(EVERY[0], EVERY[1] * (now - began)), EVERY[2]):
+            pace = (now - first) / (fitted - 1) if fitted > 1 and now - first >= ENOUGH else 0
+            left = f", about {clock(pace * (total - done))} left" if pace and done < total else ""
+            line = f"{head}{done:,}/{total:,} {what}, {clock(now - began)}{left}"
+            screen.print(line, markup=False, highlight=False, soft_wrap=True)
+            said = now
         yield outcome
 
 
-def show_study(results: "Results", outcomes: Sequence["Outcome"] = ()) -> None:
+def clock(seconds: float) -> str:
+    """Return a time as ``3:10``, from an hour on as ``1:03:10``.
+
+    Examples
+    --------
+    >>> clock(0.4), clock(190), clock(3790)
+    ('0:00', '3:10', '1:03:10')
+    """
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def show_study(results: "Results", outcomes: Sequence["Outcome"] = (), *, quiet: bool = False) -> None:
     """Print the summary, the verdict, the outcomes of expectations, and the folder of the files."""
     from nextday.reporting import exhibit_table, summary_table
 
@@ -59,17 +96,20 @@ def show_study(results: "Results", outcomes: Sequence["Outcome"] = ()) -> None:
     screen.print(summary_table(results.scores, f"{study.name}: {study.question}" if study.question else study.name))
     for exhibit in results.exhibits:
         screen.print(exhibit_table(exhibit))
-    show_verdict(results.comparison, results.verdict, outcomes)
+    show_verdict(results.comparison, results.verdict, outcomes, quiet=quiet)
     hidden = len(results.notes) - 3
-    for note in results.notes[:3] + ((f"{hidden} more in manifest.json",) if hidden > 0 else ()):
+    for note in () if quiet else results.notes[:3] + ((f"{hidden} more in manifest.json",) if hidden > 0 else ()):
         screen.print(f"note: {note}", style="dim", markup=False, highlight=False)
     screen.print(f"tables, plots, report.html: {results.out}", markup=False, highlight=False, soft_wrap=True)
 
 
-def show_verdict(comparison: "Comparison", judged: "Verdict", outcomes: Sequence["Outcome"] = ()) -> None:
+def show_verdict(
+    comparison: "Comparison", judged: "Verdict", outcomes: Sequence["Outcome"] = (), *, quiet: bool = False
+) -> None:
     """Print the headline, the outcomes of expectations, the asked contrasts, context and remarks, on one screen.
 
     Of many contrasts the table shows the most significant; remarks, most important first, fill the rest of the screen.
+    ``quiet`` leaves out context and remarks.
     """
     from nextday.reporting import contrasts_table
 
@@ -77,9 +117,9 @@ def show_verdict(comparison: "Comparison", judged: "Verdict", outcomes: Sequence
     table = contrasts_table(comparison, judged, most=MOST_CONTRASTS)
     head: list[Table | Text] = [Text(judged.sentence, "bold")]
     head += [*(Text(str(one), "bold") for one in outcomes), table]
-    head += [Text(line) for line in judged.context]
+    head += [] if quiet else [Text(line) for line in judged.context]
     left = SCREEN - sum([_height(screen, one) for one in head])
-    for number, remark in enumerate(judged.remarks):
+    for number, remark in enumerate(() if quiet else judged.remarks):
         text = Text(f"- {remark}")
         left -= _height(screen, text)
         if left < 1 and number < len(judged.remarks) - 1:

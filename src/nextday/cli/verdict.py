@@ -11,13 +11,16 @@ from nextday.cli.options import (
     AskOption,
     DeviceName,
     ExpectOption,
+    QuietOption,
     ScaleName,
     announce,
     changes_of,
     load_asking,
     texts_of,
 )
-from nextday.cli.terminal import console, show_verdict, watch
+from nextday.cli.start import StudyName
+from nextday.cli.terminal import console, progress_of, show_verdict
+from nextday.errors import OptionError, StudyError
 
 
 def verdict(
@@ -46,28 +49,32 @@ def verdict(
     alpha: Annotated[float, typer.Option(min=1e-4, max=0.4, help="Joint error rate of the intervals.")] = 0.05,
     ask: AskOption = None,
     expect: ExpectOption = None,
+    quiet: QuietOption = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Compare the forecasts in a table from any source, and answer the asked contrasts."""
     from nextday.evaluate.export import dump
     from nextday.judgement import verdict as judge_table
 
-    judged = judge_table(
-        file, benchmark=benchmark, loss=loss, scale=scale.value, margin=margin, alpha=alpha, pooled=pooled,
-        ask=texts_of(ask, "--ask"), expect=texts_of(expect, "--expect"),
-    )  # fmt: skip
+    try:
+        judged = judge_table(
+            file, benchmark=benchmark, loss=loss, scale=scale.value, margin=margin, alpha=alpha, pooled=pooled,
+            ask=texts_of(ask, "--ask"), expect=texts_of(expect, "--expect"),
+        )  # fmt: skip
+    except StudyError as error:  # of what is asked and expected; the table's are others
+        raise OptionError(str(error)) from None
     if as_json:
         typer.echo(dump(judged.to_dict()))
-        for outcome in judged.outcomes:
+        for outcome in () if quiet else judged.outcomes:
             typer.echo(str(outcome), err=True)
     else:
-        show_verdict(judged.comparison, judged.verdict, judged.outcomes)
+        show_verdict(judged.comparison, judged.verdict, judged.outcomes, quiet=quiet)
     raise typer.Exit(judged.status)
 
 
 @takes_bars
 def plan(
-    study: Annotated[str, typer.Argument(help="A built-in study, or a YAML file.")],
+    study: StudyName,
     source: Annotated[
         Path | None,
         typer.Option(
@@ -75,8 +82,8 @@ def plan(
         ),
     ] = None,
     data: Annotated[str | None, typer.Option(help="As for run.")] = None,
-    seeds: Annotated[str | None, typer.Option(help="Seeds of the networks, such as 42,43,44.")] = None,
-    folds: Annotated[int | None, typer.Option(help="Number of walk-forward test sets.")] = None,
+    seeds: Annotated[str | None, typer.Option(help="Seeds of the networks, such as 42,43 or 42-46.")] = None,
+    folds: Annotated[int | None, typer.Option(min=1, help="Number of walk-forward test sets.")] = None,
     workers: Annotated[int | None, typer.Option(min=0, help="Worker processes; default: number of cores.")] = None,
     device: Annotated[DeviceName, typer.Option(help="Device for training networks.")] = DeviceName.auto,
     out: Annotated[Path, typer.Option(help="Folder of all results.")] = Path("results"),
@@ -84,6 +91,7 @@ def plan(
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any key of the study, dotted.")
     ] = None,
     ask: AskOption = None,
+    quiet: QuietOption = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     *,
     bars: dict[str, object],
@@ -94,8 +102,9 @@ def plan(
 
     changes = changes_of(settings, bars=bars, data=data, seeds=seeds, folds=folds)
     loaded, _ = load_asking(study, changes, ask, None, out)
-    if loaded.data == "yahoo":
+    if loaded.data == "yahoo" and not quiet:
         announce()
+    watch = progress_of(loaded.name, quiet=quiet)
     prospect = plan_study(loaded, out=out, source=source, workers=workers, device=device.value, watch=watch)
     if as_json:
         typer.echo(json.dumps(prospect.to_dict(), indent=1, allow_nan=False))
@@ -103,5 +112,5 @@ def plan(
     screen = console()
     for table in plan_tables(prospect):
         screen.print(table)
-    for note in prospect.notes:
+    for note in () if quiet else prospect.notes:
         screen.print(f"- {note}", markup=False, highlight=False)

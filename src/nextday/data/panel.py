@@ -11,6 +11,7 @@ from nextday.data.bars import Bars
 from nextday.data.costs import find_costs
 from nextday.data.gaps import Gap, find_gaps
 from nextday.errors import DataError
+from nextday.names import known, listed, meant
 from nextday.settings import COLUMNS, Also
 
 
@@ -84,16 +85,17 @@ def align(bars: Bars, *, tickers: Sequence[str] = (), market: str = "SPY") -> Pa
     DataError
         If a ticker or the market is not in the bars, no session is common, or a price never moves.
     """
-    known = bars.tickers
-    if market and market not in known:
+    there = bars.tickers
+    if market and market not in there:
+        way_out = f"{meant(market, there)}name one of them with --market"
         raise DataError(
-            f"{bars.source}: market {market!r} is not in the bars; name one of them with --market: {_list(known)}; "
-            "or --market none, where no feature needs one"
+            f"{bars.source}: market {market!r} is not in the bars; {way_out}: {listed(there)}; or --market none, where "
+            "no feature needs one"
         )
-    unknown = [ticker for ticker in tickers if ticker not in known]
+    unknown = [ticker for ticker in tickers if ticker not in there]
     if unknown:
-        raise DataError(f"{bars.source}: unknown ticker {unknown[0]!r}; known: {_list(known)}")
-    chosen = tuple(sorted(tickers)) or tuple(ticker for ticker in known if ticker != market)
+        raise DataError(f"{bars.source}: unknown ticker {unknown[0]!r}; {known(unknown[0], there)}")
+    chosen = tuple(sorted(tickers)) or tuple(ticker for ticker in there if ticker != market)
     if not chosen:
         raise DataError(f"{bars.source}: there is no ticker to forecast beside the market {market}")
     everyone = sorted({*chosen, *([market] if market else [])})
@@ -103,7 +105,7 @@ def align(bars: Bars, *, tickers: Sequence[str] = (), market: str = "SPY") -> Pa
     costs = find_costs(frame, everyone, market)
     if panel.is_empty():
         said = "".join(f"; {cost}" for cost in costs)
-        raise DataError(f"{bars.source}: {_list(everyone)} have no session in common{said}")
+        raise DataError(f"{bars.source}: {listed(everyone)} have no session in common{said}")
     lacking = panel.filter(pl.col("ticker").is_in(chosen) & pl.any_horizontal(pl.col(COLUMNS).is_null()))
     if len(lacking):  # bars leave this to the market alone
         ticker, day = lacking["ticker"][0], lacking["date"][0]
@@ -130,8 +132,3 @@ def _check_moves(panel: pl.DataFrame, source: str) -> None:
     if len(flat):
         ticker, price, _ = flat.row(0)
         raise DataError(f"{source}: adj_close of {ticker} is {price} on every session; there is no return to forecast")
-
-
-def _list(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:20])
-    return f"{shown} and {len(names) - 20} more" if len(names) > 20 else shown

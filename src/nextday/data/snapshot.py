@@ -10,6 +10,7 @@ import polars as pl
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from nextday.errors import DataError
+from nextday.mistakes import expected
 from nextday.storage.files import write_atomically, write_parquet
 
 LARGEST = 1 << 20  # bytes of a manifest; ours have a few thousand
@@ -137,4 +138,4 @@ def _first_mistake(error: ValidationError) -> str:
     """Say pydantic's first finding, without what was found: that may be anything."""
     first = error.errors(include_input=False)[0]
     where = ".".join(str(part) for part in first["loc"] if str(part).isprintable())[:60]
-    return f"{where + ': ' if where else ''}{first['msg'].splitlines()[0][:200]}"
+    return f"{where + ': ' if where else ''}{expected(first)[:200]}"

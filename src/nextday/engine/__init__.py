@@ -5,13 +5,15 @@ from nextday.engine.cluster import open_workers
 from nextday.engine.collect import collect
 from nextday.engine.execute import Outcome, execute
 from nextday.engine.execution import Execution, Options
-from nextday.engine.manifest import describe_run
+from nextday.engine.log import RunLog
+from nextday.engine.manifest import describe_run, versions
 from nextday.engine.plan import POOL, Plan, Unit, make_plan
 from nextday.engine.stacked import Packed, Stacked, choose_engine
 from nextday.engine.store import Store, open_store
 from nextday.engine.workers import Workers
 
 __all__ = [
-    "POOL", "Catalogs", "Execution", "Options", "Outcome", "Packed", "Plan", "Stacked", "Store", "Unit", "Workers",
-    "choose_engine", "collect", "describe_run", "execute", "make_plan", "open_store", "open_workers",
+    "POOL", "Catalogs", "Execution", "Options", "Outcome", "Packed", "Plan", "RunLog", "Stacked", "Store", "Unit",
+    "Workers", "choose_engine", "collect", "describe_run", "execute", "make_plan", "open_store", "open_workers",
+    "versions",
 ]  # fmt: skip

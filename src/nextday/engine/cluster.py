@@ -22,7 +22,7 @@ import cloudpickle
 from nextday.engine.plan import code_fingerprint
 from nextday.engine.worker import Task
 from nextday.engine.workers import ALLOCATOR, THREADS, Engine, Workers
-from nextday.errors import StudyError, TrainingError, first_line
+from nextday.errors import OptionError, StudyError, TrainingError, first_line
 from nextday.words import plural
 
 MakeEngine = Callable[[], AbstractContextManager[Engine]]
@@ -221,13 +221,13 @@ def open_workers(count: int | None = None, cluster: str | None = None) -> Worker
 
     Raises
     ------
-    StudyError
+    OptionError
         If both are requested.
     """
     if cluster is None:
         return Workers(count)
     if count is not None:
-        raise StudyError("--workers sets local processes, --cluster uses a cluster; give only one of them")
+        raise OptionError("--workers sets local processes, --cluster uses a cluster; give only one of them")
     return Cluster(cluster)
 
 

@@ -54,12 +54,17 @@ def describe_run(
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
         "seconds": round(time.time() - started, 1),
         "device": device, "machine": platform.machine(), "python": platform.python_version(),
-        "versions": {library: metadata.version(library) for library in LIBRARIES},
+        "versions": versions(),
         "checks": checks,
         "inputs": {name: dict(features) for name, features in inputs.items()},
         "notes": notes,
     }  # fmt: skip
     return json.dumps(manifest, indent=1).encode()
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of the libraries that results depend on."""
+    return {library: metadata.version(library) for library in LIBRARIES}
 
 
 def _cost(outcomes: Sequence[Outcome]) -> dict[str, float]:

@@ -15,6 +15,7 @@ from nextday.engine.source import source_digest
 from nextday.errors import StudyError, TrainingError
 from nextday.features import Features, compute_features, resolve_sets
 from nextday.models import Device, Fitted, Forecaster, Key, make_model
+from nextday.names import known
 from nextday.samples import Fold, Pool, Samples, Windows, fit_scaler, make_folds
 from nextday.samples.folds import note_gaps
 from nextday.samples.windows import cut_windows
@@ -190,7 +191,7 @@ def _check_loss(study: Study, catalogs: Catalogs) -> None:
     """Refuse a loss that nobody has, or that has nothing to be measured against."""
     loss, own = study.verdict.loss, catalogs.losses
     if loss not in own and loss not in LOSSES:
-        raise StudyError(f"verdict.loss: unknown {loss!r}; known: {', '.join([*LOSSES, *own])}")
+        raise StudyError(f"verdict.loss: unknown {loss!r}; {known(loss, [*LOSSES, *own])}")
     if loss in own and not study.verdict.benchmark:
         raise StudyError(f"verdict.loss {loss} is a plugin loss: set verdict.benchmark to a variant")
 
@@ -213,7 +214,7 @@ def _model_of(
 ) -> Forecaster:
     variant = study.variants[name]
     if variant.features not in sets:
-        raise StudyError(f"variants.{name}: unknown feature set {variant.features!r}; known: {', '.join(sets)}")
+        raise StudyError(f"variants.{name}: unknown feature set {variant.features!r}; {known(variant.features, sets)}")
     try:
         model = make_model(
             variant.model, variant.options, training=study.training, device=device, levels=study.levels,

@@ -11,6 +11,8 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
 
+from joblib import cpu_count
+
 from nextday.engine.worker import Task, attempt, send
 
 # glibc hands an LSTM's workspace back to the kernel at every step unless both thresholds are high: 67,000 page faults
@@ -38,12 +40,12 @@ class Workers:
     Parameters
     ----------
     count
-        Number of processes; default: the cores available to this process; 0 fits in this process, one unit after
-        another, which suits a debugger.
+        Number of processes; default: the cores available to this process, by its affinity and the CPU quota of its
+        container; 0 fits in this process, one unit after another, which suits a debugger.
     """
 
     def __init__(self, count: int | None = None) -> None:
-        self.count = _cores() if count is None else count
+        self.count = cpu_count() if count is None else count
         self._idle: queue.SimpleQueue[subprocess.Popen[bytes]] = queue.SimpleQueue()
         self._all: list[subprocess.Popen[bytes]] = []
         self._closed = False
@@ -113,7 +115,3 @@ class Workers:
         for process in self._all:
             process.kill()
             process.wait()
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -9,6 +9,7 @@ import polars as pl
 from nextday.errors import VerdictError
 from nextday.evaluate.losses import Losses
 from nextday.evaluate.quantiles import columns_of
+from nextday.names import known
 from nextday.words import plural
 
 PRICE = 0.2  # no ticker's daily returns are all positive with this median
@@ -24,7 +25,7 @@ def known_pooled(pooled: Collection[str], variants: Sequence[str]) -> frozenset[
     names = frozenset(name.strip() for name in pooled if name.strip())
     unknown = sorted(names - set(variants))
     if unknown:
-        raise VerdictError(f"pooled: {unknown[0]!r} is not in the table; it has {', '.join(variants)}")
+        raise VerdictError(f"pooled: {unknown[0]!r} is not in the table; {known(unknown[0], variants, head='it has')}")
     return names
 
 

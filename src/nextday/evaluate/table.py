@@ -24,6 +24,7 @@ from nextday.evaluate.guards import (
 from nextday.evaluate.losses import LOSSES, ZERO, Cells, Losses, cells_of, loss_named
 from nextday.evaluate.reading import Prepared, prepare, select_columns, with_pinball
 from nextday.evaluate.scales import ScaleName, predicted_scale, training_scale
+from nextday.names import known
 from nextday.words import plural
 
 if TYPE_CHECKING:
@@ -147,9 +148,10 @@ class _Table:
             values = self._unique(name)
             if values.has_nulls() or (values.dtype == pl.String and (values.str.strip_chars() == "").any()):
                 raise VerdictError(f"the forecasts table has rows without {name}")
-        known = ", ".join(self.variants)
         if benchmark is not None and benchmark not in self.variants:
-            raise VerdictError(f"benchmark {benchmark!r} is not in the table; it has {known}")
+            raise VerdictError(
+                f"benchmark {benchmark!r} is not in the table; {known(benchmark, self.variants, head='it has')}"
+            )
         if benchmark is None and ZERO in self.variants:
             raise VerdictError(
                 f"a variant is named {ZERO!r}, as is the default benchmark; rename it, or select it as the benchmark"

@@ -10,6 +10,7 @@ import polars as pl
 from nextday.data import COLUMNS, Panel
 from nextday.errors import DataError, StudyError, first_line
 from nextday.features.catalog import FEATURE_SETS, FEATURES, Feature
+from nextday.names import known
 from nextday.words import plural
 
 HOUSE: Mapping[str, Feature] = MappingProxyType(FEATURES)
@@ -145,7 +146,7 @@ def _is_column(
         return False
     if name not in columns:
         numbers = [column for column, kind in columns.items() if _is_number(kind)]
-        raise StudyError(f"unknown feature {name!r}; known: {', '.join([*catalog, *numbers])}")
+        raise StudyError(f"unknown feature {name!r}; {known(name, [*catalog, *numbers])}")
     if not _is_number(columns[name]):
         raise StudyError(f"{panel.source}: column {name} is {columns[name]}; a feature must be numeric or boolean")
     return True

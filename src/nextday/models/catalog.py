@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from nextday.errors import StudyError
+from nextday.mistakes import first_mistake
 from nextday.models.base import Device, Forecaster
 from nextday.models.baselines import HistoricalMean, Persistence, RollingMean, Zero
 from nextday.models.estimator import make_estimator
@@ -16,6 +17,7 @@ from nextday.models.networks.forecasters import Lstm, Transformer
 from nextday.models.networks.vae_forecaster import Vae
 from nextday.models.regression import Arima, HistGradientBoosting, LinearRegression
 from nextday.models.volatility import ConstantQuantile, Ewma, Garch
+from nextday.names import known
 from nextday.study import Training
 
 MODELS: dict[str, "Model"] = {
@@ -63,7 +65,7 @@ def make_model(
         If the name or an option is unknown, or an option's value does not fit.
     """
     if name not in catalog:
-        raise StudyError(f"unknown model {name!r}; known: {', '.join(catalog)}")
+        raise StudyError(f"unknown model {name!r}; {known(name, catalog)}")
     kind = catalog[name]
     if isinstance(kind, Forecaster):
         if options:
@@ -76,14 +78,11 @@ def make_model(
     }  # fmt: skip
     names = [field.name for field in fields(kind)]
     shared = {name: value for name, value in given.items() if name in names}
-    known = [name for name in names if name not in shared]
-    unknown = [option for option in options if option not in known]
+    own = [name for name in names if name not in shared]
+    unknown = [option for option in options if option not in own]
     if unknown:
-        raise StudyError(f"model {name} has no option {unknown[0]!r}; known: {', '.join(known) or 'none'}")
+        raise StudyError(f"model {name} has no option {unknown[0]!r}; {known(unknown[0], own)}")
     try:
         return TypeAdapter(kind).validate_python({**options, **shared})
     except ValidationError as error:
-        first = error.errors()[0]
-        raise StudyError(
-            f"model {name}: {'.'.join(map(str, first['loc']))}: {first['msg']}, got {first['input']!r}"
-        ) from None
+        raise StudyError(f"model {name}: {first_mistake(error)}") from None

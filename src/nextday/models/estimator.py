@@ -10,6 +10,7 @@ from threadpoolctl import threadpool_limits
 
 from nextday.errors import MissingError, StudyError, TrainingError, first_line
 from nextday.models.base import Fitted, Forecaster, Key
+from nextday.names import known
 from nextday.samples import Samples, Windows
 
 
@@ -128,13 +129,13 @@ def make_estimator(options: dict[str, Any]) -> Estimator:
     own = dict(options)
     name, window = own.pop("estimator", ""), own.pop("window", "last")
     if name not in ESTIMATORS:
-        raise StudyError(f"model sklearn: unknown estimator {name!r}; known: {', '.join(ESTIMATORS)}")
+        raise StudyError(f"model sklearn: unknown estimator {name!r}; {known(name, ESTIMATORS)}")
     if window not in ("last", "flat"):
         raise StudyError(f"model sklearn: window is last or flat, got {window!r}")
-    known = ESTIMATORS[name]().get_params()
-    unknown = [option for option in own if option not in known]
+    parameters = ESTIMATORS[name]().get_params()
+    unknown = [option for option in own if option not in parameters]
     if unknown:
-        raise StudyError(f"model sklearn: {name} has no parameter {unknown[0]!r}; known: {', '.join(known)}")
+        raise StudyError(f"model sklearn: {name} has no parameter {unknown[0]!r}; {known(unknown[0], parameters)}")
     regressor = ESTIMATORS[name](**{option: _value(value) for option, value in own.items()})
     if hasattr(regressor, "_validate_params"):
         try:

@@ -6,6 +6,7 @@ from itertools import pairwise
 from types import MappingProxyType
 
 from nextday.errors import StudyError
+from nextday.names import known
 from nextday.study import SplitSettings
 from nextday.words import plural
 
@@ -156,7 +157,7 @@ def make_splits(
         samples.
     """
     if settings.scheme not in schemes:
-        raise StudyError(f"split.scheme: unknown scheme {settings.scheme!r}; known: {', '.join(schemes)}")
+        raise StudyError(f"split.scheme: unknown scheme {settings.scheme!r}; {known(settings.scheme, schemes)}")
     splits, end = list(schemes[settings.scheme](samples, settings)), 0
     for number, one in enumerate(splits):
         bounds = [at for part in (one.train, one.valid, one.test) for at in (part.start, part.stop)]

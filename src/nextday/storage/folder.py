@@ -17,7 +17,7 @@ from nextday.storage.files import write_atomically, write_parquet
 from nextday.storage.tables import NEEDED, OPTIONAL, Schema
 
 BROKEN = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, pl.exceptions.PolarsError)
-MANIFEST, VERDICT, REPORT, STUDY = "manifest.json", "verdict.json", "report.html", "study.yaml"
+MANIFEST, VERDICT, REPORT, STUDY, LOG = "manifest.json", "verdict.json", "report.html", "study.yaml", "run.log"
 GROUPS, TEXTS = ("study", "data", "units", "versions", "checks"), ("notes", "pooled")  # of a manifest
 
 

@@ -132,7 +132,7 @@ def test_a_point_head_forecasts_no_quantiles():
         (
             {"head": "bimodal"},
             LEVELS,
-            "model lstm: head: Input should be 'point', 'quantiles', 'gaussian' or 'student'",
+            "model lstm: head: expected 'point', 'quantiles', 'gaussian' or 'student'",
         ),
     ],
 )
