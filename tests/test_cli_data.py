@@ -35,7 +35,7 @@ def test_check_shows_what_it_finds_and_fails_on_bad_bars(bad):
     done = nextday("data", "check", "bars.parquet", "--market", "MKT", folder=bad, status=1)
     for text in ("split not applied", "looks like a split of 4", "ends early", "9 sessions follow until"):
         assert text in done.stdout
-    assert done.stderr.startswith("nextday: bars.parquet: bars of BBB cannot be used; mend them, or leave")
+    assert done.stderr.startswith("nextday: bars.parquet: bars of BBB cannot be used; fix them, or leave")
     assert done.stderr.count("\n") == 1
 
 
@@ -81,7 +81,7 @@ def test_looking_at_yahoo_fetches_nothing(tmp_path):
 
 
 def test_all_survivors_are_remarked(tmp_path):
-    assert "none went under or was delisted" in nextday("data", "check", folder=tmp_path).stdout
+    assert "is delisted before" in nextday("data", "check", folder=tmp_path).stdout
 
 
 STUDY = """
@@ -174,7 +174,7 @@ def test_a_young_ticker_is_named_in_place_of_those_it_costs(tmp_path):
     frame.filter((pl.col("ticker") != "NEWCO") | (row >= 220)).write_parquet(tmp_path / "bars.parquet")
     seen = look(BarsSettings(data=str(tmp_path / "bars.parquet")))
     assert seen.used[1:] == [
-        "NEWCO begins 2000-11-06 and costs the others 220 of 300 sessions; leave it out with --tickers"
+        "NEWCO begins 2000-11-06 and costs the others 220 of 300 sessions; exclude it with --tickers"
     ]
 
 

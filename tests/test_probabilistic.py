@@ -82,8 +82,8 @@ def test_conformal_variants_stand_beside_what_they_calibrate(results):
     ("changes", "message"),
     [
         ({"levels": "0.05,1"}, "levels are strictly between 0 and 1, got 1"),
-        ({"levels": "0.5,0.05"}, "levels rise, each once, got 0.5, 0.05"),
-        ({"levels": "0.05,0.05,0.5"}, "levels rise, each once, got 0.05, 0.05, 0.5"),
+        ({"levels": "0.5,0.05"}, "levels must increase, got 0.5, 0.05"),
+        ({"levels": "0.05,0.05,0.5"}, "levels must increase, got 0.05, 0.05, 0.5"),
         ({"levels": "a"}, "levels.0: expected a number, got 'a'"),
         ({"interval": 0.8}, "interval 0.8 needs the levels 0.1 and 0.9, got 0.05, 0.5, 0.95"),
         ({"levels": ""}, "levels.0: expected a number, got ''"),

@@ -34,7 +34,7 @@ FORBIDDEN = {
     r"\bdirections found\b|\bup %": "directional accuracy, base rate",
     r"\bcannot tell\b": "inconclusive",
 }
-LATER = ("data/", "cli/data.py", "cli/options.py", "study.py")  # of data and studies: not rewritten yet
+LATER = ()
 KEPT = ("``cannot tell``", "cannot tell")  # the value of ``finding`` in verdict.json, and its description
 
 

@@ -115,7 +115,7 @@ class Also(Layout):
         return self
 
     def __str__(self) -> str:
-        """Say where values come from, and when they are known: ``vix.csv, lag 1``."""
+        """Describe where values come from, and when they are known: ``vix.csv, lag 1``."""
         limit = f", limit {self.limit}" if self.limit else ""
         return f"{Path(self.file).name}, lag {self.lag}{', fill forward' if self.fill == 'forward' else ''}{limit}"
 

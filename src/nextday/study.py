@@ -45,7 +45,9 @@ class SplitSettings(Settings):
     @model_validator(mode="after")
     def _leaves_a_test_range(self) -> Self:
         if self.train + self.valid >= 1:
-            raise ValueError(f"train {self.train} + valid {self.valid} leave nothing for test; they must sum below 1")
+            raise ValueError(
+                f"train {self.train} + valid {self.valid} leave nothing for the test set; they must sum to less than 1"
+            )
         if self.scheme == "holdout" and self.folds != 1:
             raise ValueError(f"holdout has one fold, got {self.folds}; set scheme to walk_forward")
         if self.gap and self.scheme in SCHEMES[:3]:
@@ -113,7 +115,7 @@ class Variant(Settings):
 
 
 class Conformal(Settings):
-    """Quantiles of the variant ``of``, shifted until they cover: once on valid, or also through test, day by day."""
+    """Calibrated quantiles of the variant ``of``: once on the validation set, or updated on every test day."""
 
     of: str  # the variant to calibrate
     method: Literal["split", "adaptive"]  # once on the validation set, or day by day on the test set too
@@ -234,7 +236,7 @@ class Study(BarsSettings):
         if outside:
             raise ValueError(f"levels are strictly between 0 and 1, got {outside[0]:g}")
         if any(high <= low for low, high in pairwise(self.levels)):
-            raise ValueError(f"levels rise, each once, got {', '.join(f'{level:g}' for level in self.levels)}")
+            raise ValueError(f"levels must increase, got {', '.join(f'{level:g}' for level in self.levels)}")
         ends = [] if self.interval is None else [(1 - self.interval) / 2, (1 + self.interval) / 2]
         if any(all(abs(end - level) > 1e-9 for level in self.levels) for end in ends):
             raise ValueError(

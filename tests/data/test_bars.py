@@ -244,7 +244,7 @@ def test_what_is_no_frame_of_bars_is_one_line(pandas_frame, make, says):
 def test_rows_that_come_newest_first_are_turned_and_that_is_said(frame):
     turned = load_bars(frame.reverse())
     assert turned.frame.equals(load_bars(frame).frame)
-    assert "the rows came newest first, and were turned" in turned.notes[0]
+    assert "the rows came newest first and were reversed" in turned.notes[0]
 
 
 @pytest.mark.parametrize(
@@ -296,7 +296,7 @@ def test_weekends_that_repeat_fridays_bar_are_no_sessions(frame):
     weekend = [friday.with_columns(pl.col("date") + pl.duration(days=days)) for days in (1, 2)]
     filled = pl.concat([frame, *weekend]).sort("ticker", "date")
     with pytest.raises(
-        DataError, match=r"a weekend bar that repeats that of .*: filled in, not traded \(1 more such bars\)"
+        DataError, match=r"a weekend bar that repeats that of .*: filled in, not traded \(1 more such bar\)"
     ):
         load_bars(filled)
     real = pl.concat([frame, weekend[0].with_columns(close=pl.col("close") * 0.999)]).sort("ticker", "date")

@@ -67,7 +67,7 @@ def test_a_flipped_byte_is_found(path):
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
-    assert f"{path} is not as it was fetched: sha256" in refusal(path)
+    assert f"{path} has changed since it was fetched: sha256" in refusal(path)
 
 
 def test_a_truncated_file_is_found(path):

@@ -207,7 +207,7 @@ REPORTED = {
     ),
     "a day without volume": (
         lambda frame: put(put(frame, "Volume", AT, 0.0), "Volume", 40, 0.0),
-        "KO on 2024-02-13: no volume (1 more such bars)", 60,
+        "KO on 2024-02-13: no volume (1 more such bar)", 60,
     ),
     "last days missing": (
         lambda frame: frame.iloc[:-5],

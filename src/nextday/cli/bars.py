@@ -16,10 +16,10 @@ from nextday.study import set_key
 OPTIONS: dict[str, Any] = {
     "market": Annotated[str | None, typer.Option(help="Ticker of the market factor; none where no feature needs one.")],
     "tickers": Annotated[
-        str | None, typer.Option(help="What to forecast, such as AAPL,KO; all but the market unless given.")
+        str | None, typer.Option(help="Tickers to forecast, such as AAPL,KO; default: all except the market.")
     ],
     "accept": Annotated[str | None, typer.Option(help="Tickers whose jumps are real, such as AIG,C; * for all.")],
-    "drop_bad": Annotated[bool, typer.Option("--drop-bad", help="Leave out tickers with bad bars.")],
+    "drop_bad": Annotated[bool, typer.Option("--drop-bad", help="Exclude tickers with bad bars.")],
     "columns": Annotated[
         str | None, typer.Option(metavar="NAME=COLUMN,...", help="Columns of the bars, such as date=day,volume=shares.")
     ],

@@ -143,7 +143,7 @@ def fetch(
     out: Annotated[Path, typer.Option(help="Folder of snapshots.")] = Path("bars"),
     once: Annotated[bool, typer.Option("--once", help="Download every ticker once, not twice to compare.")] = False,
     accept: Annotated[str, typer.Option(help="Tickers whose jumps are real, such as AIG,C.")] = "",
-    drop_bad: Annotated[bool, typer.Option("--drop-bad", help="Leave out tickers that fail.")] = False,
+    drop_bad: Annotated[bool, typer.Option("--drop-bad", help="Exclude tickers that fail.")] = False,
 ) -> None:
     """Fetch bars from Yahoo into a snapshot, once; an interrupted fetch goes on where it stopped."""
     from nextday.data.fetch import fetch as fetch_bars
@@ -160,7 +160,7 @@ def fetch(
 
 
 def _path(data: str) -> str:
-    """Give the snapshot that ``yahoo`` stands for; nothing is fetched to be looked at."""
+    """Return the snapshot that ``yahoo`` stands for; nothing is fetched to be looked at."""
     from nextday.data.yahoo.preset import FOLDER, latest_snapshot
 
     if data != "yahoo":

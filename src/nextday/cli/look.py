@@ -118,13 +118,13 @@ def _refuse_bad(findings: Sequence[Finding], source: str, wanted: BarsSettings) 
     bad = sorted({finding.ticker for finding in findings if finding.fatal})
     if bad and not wanted.drop_bad:
         raise DataError(
-            f"{source}: bars of {', '.join(bad[:10])}{' ...' if len(bad) > 10 else ''} cannot be used; mend them, or "
+            f"{source}: bars of {', '.join(bad[:10])}{' ...' if len(bad) > 10 else ''} cannot be used; fix them, or "
             "leave these tickers out of a run with --drop-bad"
         )
 
 
 def describe(panel: Panel, source: str) -> list[str]:
-    """Say which bars a run would use, and what it would leave out."""
+    """Describe which bars a run would use, and what it would leave out."""
     count = len(panel.tickers)
     who = f"{count} ticker{'s' if count > 1 else ''}"
     market = f"and the market {panel.market}" if panel.market else "without a market"
@@ -134,7 +134,7 @@ def describe(panel: Panel, source: str) -> list[str]:
         f"{'they' if count > 1 or panel.market else 'it'} can be used",
         *panel.costs,
         *(
-            f"{ticker}: {count} sessions are not common to all and would be left out"
+            f"{ticker}: {count} sessions would be excluded, as not all tickers have them"
             for ticker, count in panel.dropped.items()
             if count and not panel.costs
         ),

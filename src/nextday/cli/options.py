@@ -24,7 +24,7 @@ ExpectOption = Annotated[
     list[str] | None,
     typer.Option(
         "--expect", metavar="'A > B'|@FILE",
-        help="Also < and =. Exit status 3 where the data refute it, 4 where they cannot tell.",
+        help="Also < and =. Exit status 3 if the data refute it, 4 if they are inconclusive.",
     ),
 ]  # fmt: skip
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no notes.")]
@@ -154,13 +154,13 @@ def _names_below(study: Study, out: Path) -> list[str]:
 
 
 def announce_plugins(study: Study) -> None:
-    """Say whose code is about to run."""
+    """Describe whose code is about to run."""
     for name in study.plugins:
         typer.echo(f"plugin {name}: its code runs now", err=True)
 
 
 def announce() -> None:
-    """Say that bars are about to be fetched, where they are not there yet."""
+    """Describe that bars are about to be fetched, where they are not there yet."""
     from nextday.data.yahoo.preset import FOLDER, TICKERS, latest_snapshot
 
     if latest_snapshot() is None:

@@ -63,7 +63,7 @@ def join_also(frame: pl.DataFrame, also: Sequence[Also]) -> tuple[pl.DataFrame, 
 
 
 def _are_ordered(keys: pl.DataFrame) -> bool:
-    """Tell whether rows come by ticker and date, each pair once and complete."""
+    """Return whether rows come by ticker and date, each pair once and complete."""
     ticker, date = pl.col("ticker"), pl.col("date")
     after = (ticker > ticker.shift(1)) | ((ticker == ticker.shift(1)) & (date > date.shift(1)))
     nulls = sum(keys.null_count().row(0))
@@ -94,7 +94,7 @@ def _known(sessions: Sessions, values: pl.DataFrame, name: str, one: Also) -> pl
 
 
 def read_values(one: Also, names: Sequence[str], others: Mapping[str, str]) -> tuple[pl.DataFrame, list[str]]:
-    """Read a file: date, ticker if it has one, and its numbers, each day once; give also notes on what was left out.
+    """Read a file: date, ticker if it has one, and its numbers, each day once; return also notes on what was left out.
 
     ``names`` are the columns of the bars, ``others`` those of other files, with the file of each.
     """
@@ -169,7 +169,7 @@ def _plain_missing(column: pl.Series) -> pl.Series:
 
 
 def _is_written_as_numbers(column: pl.Series) -> bool:
-    """Tell whether a column holds numbers, perhaps with marks for missing ones or a decimal mark to be asked for."""
+    """Return whether a column holds numbers, perhaps with marks for missing ones or a decimal mark to be asked for."""
     if column.dtype != pl.String or are_numbers(column):
         return are_numbers(column)
     texts = column.drop_nulls().str.strip_chars()
@@ -197,7 +197,7 @@ def _with_keys(table: pl.DataFrame, keys: Mapping[str, str], numbers: Sequence[p
     for column in columns:
         lacks = (column.is_null() & ~empty).arg_true()
         if len(lacks):
-            raise DataError(f"{one.file}: row {lacks[0] + 1} has a value but no {column.name}; mend or remove it")
+            raise DataError(f"{one.file}: row {lacks[0] + 1} has a value but no {column.name}; fix or remove it")
     return pl.DataFrame([*columns, *numbers]).filter(~empty)
 
 

@@ -68,7 +68,7 @@ class Bars:
 
 
 def check_keys(frame: pl.DataFrame, source: str) -> None:
-    """Refuse bars that cannot be told apart: no rows, or one without its ticker or date."""
+    """Refuse bars that cannot be distinguished: no rows, or one without its ticker or date."""
     if frame.is_empty():
         raise DataError(f"{source}: no rows; expected one row per ticker and date")
     for column, other in (("ticker", "date"), ("date", "ticker")):
@@ -84,13 +84,13 @@ def check_keys(frame: pl.DataFrame, source: str) -> None:
 
 def _way_out(finding: Finding) -> str:
     if finding.rule == "dates go back":
-        mend = "sort the bars by date"
+        way_out = "sort the bars by date"
     elif finding.rule == NOT_DAILY:
-        mend = "nextday reads daily bars"
+        way_out = "nextday reads daily bars"
     elif finding.rule == DAY_EARLY:
-        mend = f"read them again with --timezone, or say that it is so with --accept {finding.ticker}"
+        way_out = f"read them again with --timezone, or say that it is so with --accept {finding.ticker}"
     elif finding.rule in ("split not applied", "off by 100"):
-        mend = f"mend it, or say that it is real with --set accept={finding.ticker}"
+        way_out = f"fix it, or accept it as real with --accept {finding.ticker}"
     else:
-        mend = "mend or remove the bar, nextday fills nothing in"
-    return f"{mend}; --drop-bad leaves such tickers out"
+        way_out = "fix or remove the bar; nextday does not impute values"
+    return f"{way_out}; --drop-bad excludes such tickers"

@@ -13,6 +13,7 @@ import polars as pl
 
 from nextday.data.rhythm import NOT_DAILY, compare_with_weeks
 from nextday.data.sessions import Calendar, compare_with_sessions
+from nextday.words import plural
 
 PRICES = ("open", "high", "low", "close", "adj_close")
 JUMP = 0.4  # log return of a day that wants an explanation: news, which is traded on, or a split that was not applied
@@ -33,12 +34,12 @@ class Finding:
     fatal: bool
 
     def __str__(self) -> str:
-        """Say it in one line."""
-        more = f" ({self.bars - 1} more such bars)" if self.bars > 1 else ""
+        """Describe it in one line."""
+        more = f" ({plural(self.bars - 1, 'more such bar')})" if self.bars > 1 else ""
         return f"{self.ticker} on {self.on}: {self.evidence}{more}"
 
     def as_dict(self) -> dict[str, object]:
-        """Give it for JSON."""
+        """Return it for JSON."""
         return asdict(self) | {"on": str(self.on)}
 
 
@@ -251,6 +252,6 @@ def survivors(frame: pl.DataFrame) -> str:
     if len(last) < 2 or last.n_unique() > 1:
         return ""
     return (
-        f"all {len(last)} tickers trade until {last[0]}: none went under or was delisted, so returns are those of "
-        "survivors, better than what an investor met"
+        f"none of the {plural(len(last), 'ticker')} is delisted before {last[0]}: results are subject to survivorship "
+        "bias"
     )

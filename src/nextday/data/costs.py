@@ -65,10 +65,10 @@ def _presence(frame: pl.DataFrame, everyone: Sequence[str]) -> Presence:
 
 
 def _sentence(there: Presence, at: int, days: np.ndarray, common: int, market: str) -> str:
-    """Say what one ticker costs: ``days`` marks those that it alone lacks."""
+    """Describe what one ticker costs: ``days`` marks those that it alone lacks."""
     ticker, lost = there.tickers[at], there.dates[days]
     others = "the other" if len(there.tickers) == 2 else "the others"
-    way = "take another market with --market" if ticker == market else "leave it out with --tickers"
+    way = "take another market with --market" if ticker == market else "exclude it with --tickers"
     why = f"lacks sessions from {lost[0]} to {lost[-1]}"
     if 2 * (lost < there.first[at]).sum() >= len(lost):
         why = f"begins {there.first[at]}"
@@ -90,5 +90,5 @@ def _youngest(there: Presence, common: int, market: str) -> tuple[str, ...]:
             young = [there.tickers[at] for at in order[oldest:]]
             shown = ", ".join(sorted(young)[:10]) + (" ..." if count > 10 else "")
             cost = f"begin on {first[oldest]} or later and cost the others {lost} of {common + lost} sessions"
-            return (f"{shown} {cost}" + ("" if market in young else "; leave them out with --tickers"),)
+            return (f"{shown} {cost}" + ("" if market in young else "; exclude them with --tickers"),)
     return ()

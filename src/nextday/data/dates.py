@@ -124,7 +124,7 @@ def _usual(text: pl.Series, where: str) -> pl.Series:
 
 
 def _why(text: pl.Series) -> str:
-    """Say why texts are no dates, and which word makes them some."""
+    """Describe why texts are no dates, and which word makes them some."""
     if text.str.contains(EPOCH).all():
         return f"counts seconds or milliseconds since 1970; {ZONE}"
     day = text.str.split(" ").list.first()

@@ -70,7 +70,7 @@ class _Request:
         return self.parts() / f"{quote(ticker, safe='').replace('.', '%2E')}{accepted}.parquet"
 
     def is_done(self, ticker: str) -> bool:
-        """Tell whether a ticker was fetched; a damaged part is fetched again."""
+        """Return whether a ticker was fetched; a damaged part is fetched again."""
         try:
             manifest = verify_snapshot(self.part(ticker))
         except DataError:
@@ -78,7 +78,7 @@ class _Request:
         return manifest is not None and manifest["tickers"] == [ticker]
 
     def facts(self, notes: Iterable[str]) -> dict[str, Any]:
-        """Give what a manifest says beyond the bars."""
+        """Return what a manifest says beyond the bars."""
         return {
             "start": self.start, "end": self.end, "source": self.source.name, "version": self.source.version,
             "settings": {"twice": self.twice, "accept": sorted(self.accept)}, "notes": [*notes],
@@ -232,7 +232,7 @@ def _failures(failed: dict[str, str], good: Sequence[str], parts: Path) -> str:
 
 
 def _offline(names: Sequence[str], request: _Request) -> str:
-    """Say what there is without a network, and the way out."""
+    """Describe what there is without a network, and the way out."""
     cached = [name for name in names if request.is_done(name)]
     found = f"{len(cached)} of {len(names)} tickers are there already" + (f": {', '.join(cached)}" if cached else "")
     snapshots = [

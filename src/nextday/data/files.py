@@ -42,7 +42,7 @@ def read_table(path: Path, form: Form) -> Table:
     """
     stem, kind, packed = _parts_of(path)
     if kind not in SUFFIXES:
-        raise DataError(f"{path} is of no known kind; nextday reads {KINDS}")
+        raise DataError(f"{path} is not a supported file type; nextday reads {KINDS}")
     try:
         content = _unpacked(path, packed) if packed else path.read_bytes() if kind in TEXT else None
         frame = (

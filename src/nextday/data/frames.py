@@ -21,7 +21,7 @@ def read_frame(source: Any) -> pl.DataFrame:  # noqa: ANN401 - whatever a progra
     Raises
     ------
     DataError
-        If it is no frame, or one whose columns cannot be told apart.
+        If it is no frame, or one whose columns cannot be distinguished.
     """
     if isinstance(source, pl.DataFrame):
         return source
@@ -82,5 +82,5 @@ def _column(column: "pd.Series[Any]") -> pl.Series:
 
 
 def _is_missing(value: object) -> bool:
-    """Tell what pandas and NumPy put for nothing: None, NA, NaT, NaN."""
+    """Return what pandas and NumPy put for nothing: None, NA, NaT, NaN."""
     return value is None or type(value).__name__ in ("NAType", "NaTType") or value != value  # noqa: PLR0124 - NaN

@@ -47,8 +47,8 @@ def find_gaps(frame: pl.DataFrame, dates: np.ndarray, tickers: Sequence[str]) ->
     """Find the steps between common sessions that skip a session.
 
     A skipped session is a day on which a ticker has a bar, of a weekday that the panel trades on: bitcoin trades at
-    weekends and a share does not, and their step from Friday to Monday is no gap. Days that all tickers lack cannot be
-    told from holidays.
+    weekends and a share does not, and their step from Friday to Monday is no gap. Days that all tickers lack look like
+    holidays.
 
     Parameters
     ----------

@@ -34,7 +34,7 @@ def oldest_first(frame: pl.DataFrame, _: str) -> Tidied:
         return frame, []
     turned = pl.col("ticker").is_in(newest)
     frame = pl.concat([frame.filter(~turned | turned.is_null()), frame.filter(turned).reverse()])
-    return frame, [f"{_list(newest)}: the rows came newest first, and were turned"]
+    return frame, [f"{_list(newest)}: the rows came newest first and were reversed"]
 
 
 def take_once(frame: pl.DataFrame, _: str) -> Tidied:

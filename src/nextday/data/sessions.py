@@ -42,7 +42,7 @@ class Calendar:
         return cls(default, others)
 
     def of(self, ticker: str) -> str:
-        """Give the exchange of a ticker; empty if none is stated."""
+        """Return the exchange of a ticker; empty if none is stated."""
         return self.others.get(ticker, self.default)
 
 
@@ -112,7 +112,7 @@ def _on_weekdays(days: pl.Series, weekdays: np.ndarray) -> pl.Series:
 
 
 def exchange_sessions(exchange: str, first: date, last: date) -> pl.Series:
-    """Give the sessions of an exchange from one date to another."""
+    """Return the sessions of an exchange from one date to another."""
     import exchange_calendars  # with pandas, a second of start-up
     import pandas as pd
 

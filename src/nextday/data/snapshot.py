@@ -43,7 +43,7 @@ class Manifest(BaseModel):
     rows
         Bars in the Parquet file.
     notes
-        What was odd, mended or left out, one line each.
+        What was odd, corrected or left out, one line each.
     sha256
         Of the Parquet file, in hexadecimal digits.
     """
@@ -119,8 +119,8 @@ def verify_snapshot(path: Path) -> dict[str, Any] | None:
         ) from None
     if found != manifest.sha256:
         raise DataError(
-            f"{path} is not as it was fetched: sha256 {found[:12]}..., its manifest has {manifest.sha256[:12]}...; "
-            "fetch the bars again"
+            f"{path} has changed since it was fetched: sha256 {found[:12]}..., its manifest has "
+            f"{manifest.sha256[:12]}...; fetch the bars again"
         )
     return manifest.model_dump(mode="json")
 
@@ -135,7 +135,7 @@ def _sha256(path: Path) -> str:
 
 
 def _first_mistake(error: ValidationError) -> str:
-    """Say pydantic's first finding, without what was found: that may be anything."""
+    """Describe pydantic's first finding, without what was found: that may be anything."""
     first = error.errors(include_input=False)[0]
     where = ".".join(str(part) for part in first["loc"] if str(part).isprintable())[:60]
     return f"{where + ': ' if where else ''}{expected(first)[:200]}"

@@ -111,7 +111,7 @@ def checked(
 def read_bars(
     source: Any, *, market: str = "", **form: Unpack[FormOptions]  # noqa: ANN401 - a path, or a frame of any kind
 ) -> tuple[pl.DataFrame, str, list[str]]:  # fmt: skip
-    """Read bars as they are, named and typed as in ``Bars``; give also where they come from, and notes on them."""
+    """Read bars as they are, named and typed as in ``Bars``; return also where they come from, and notes on them."""
     frame, name, notes = _read(source, _form(form), market)
     for tidy in (drop_what_is_no_bar, oldest_first, take_once):
         frame, said = tidy(frame, name)
@@ -191,7 +191,7 @@ def _normalise(frame: pl.DataFrame, where: str, form: Form, ticker: str = "", ma
 
 
 def _is_kept(name: str, new: dict[str, str]) -> bool:
-    """Tell whether a column is kept: it has a name, which the user has not given to another."""
+    """Return whether a column is kept: it has a name, which the user has not given to another."""
     return name in new or bool(name.strip() and name not in new.values())
 
 

@@ -17,7 +17,7 @@ MOST = 1000  # lines for the units of one run; of more units only every so many 
 class RunLog:
     """Appends lines to a file, from ``begin`` on; an error that ends a ``with`` block is one of them.
 
-    A line that cannot be written is left out: a full disk is told by what is written next, and results do not hang
+    A line that cannot be written is left out: a full disk shows in what is written next, and results do not hang
     on their log.
 
     Examples

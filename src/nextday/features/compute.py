@@ -257,9 +257,9 @@ def _check_finite(features: Features, panel: Panel, used: Mapping[str, Feature])
 
 
 def _way_out(panel: Panel, name: str, ticker: str, values: np.ndarray) -> str:
-    """Say what can be done about missing values: most come with a further file that is not carried on."""
+    """Describe what can be done about missing values: most come with a further file that is not carried on."""
     if name not in panel.joined or np.isinf(values).any():
-        return "nextday fills nothing in"
+        return "nextday does not impute values"
     one = panel.joined[name]
     if not np.isfinite(values).any():
         return f"{one.file} has none for this ticker; leave {ticker} out with --tickers"

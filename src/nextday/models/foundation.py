@@ -76,7 +76,7 @@ class Foundation(Forecaster):
             raise MissingError(f"{self.module} is not installed: pip install 'nextday[foundation]'")
 
     def __repr__(self) -> str:
-        """Say the settings and what else makes the forecasts: a unit is stored under this text."""
+        """Describe the settings and what else makes the forecasts: a unit is stored under this text."""
         settings = ", ".join(f"{item.name}={getattr(self, item.name)!r}" for item in fields(self) if item.repr)
         return f"{type(self).__name__}({settings}) by {self.source()}"
 

@@ -102,7 +102,7 @@ def make_folds(
 
 
 def note_gaps(panel: Panel, *, lookback: int, warmup: int, anew: int) -> tuple[str, ...]:
-    """Say which gaps cost how many samples; nothing where they cost none."""
+    """Describe which gaps cost how many samples; nothing where they cost none."""
     lost = _origins(panel, lookback=lookback, warmup=warmup, anew=anew)[1]
     return (lost,) if lost else ()
 

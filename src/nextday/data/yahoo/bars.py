@@ -13,6 +13,7 @@ import polars as pl
 
 from nextday.data.checks import JUMP, PRICES, SPLITS
 from nextday.errors import DataError
+from nextday.words import plural
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -134,7 +135,7 @@ def _of_ticker(frame: "pd.DataFrame", ticker: str) -> Any:  # noqa: ANN401 - a f
 
 
 def _left_out(start: date, end: date, today: date) -> tuple["Rule", ...]:
-    """Give the rules for rows that are no bars; yfinance drops the first and last kinds itself, without a word."""
+    """Return the rules for rows that are no bars; yfinance drops the first and last kinds itself, without a word."""
     empty = pl.all_horizontal(pl.col(PRICES).is_null(), pl.col("volume").fill_null(0) == 0, pl.col("split") == 0)
     again = pl.struct(pl.all()).is_duplicated() & ~pl.struct(pl.all()).is_first_distinct()
     return (
@@ -159,12 +160,12 @@ def _log_ratio(name: str) -> pl.Expr:
 
 
 def _lines(ticker: str, bars: pl.DataFrame, rules: Iterable["Rule"]) -> Iterator[str]:
-    """Say for each rule that matches where it does first, what is there, and how often it does."""
+    """Describe for each rule that matches where it does first, what is there, and how often it does."""
     for which, says in rules:
         found = bars.filter(which)
         if len(found):
             row = found.row(0, named=True)
-            more = f" ({len(found) - 1} more such bars)" if len(found) > 1 else ""
+            more = f" ({plural(len(found) - 1, 'more such bar')})" if len(found) > 1 else ""
             yield f"{ticker} on {row['date']}: {says(row)}{more}"
 
 
@@ -186,7 +187,7 @@ def _values(row: Row) -> str:
 
 def _twice(row: Row) -> str:
     shown = [f"close {_shown(row[f'{of}close'])} volume {_shown(row[f'{of}volume'])}" for of in ("", "after_")]
-    return f"two bars that differ, {shown[0]} and {shown[1]}; which one holds cannot be told"
+    return f"two bars that differ, {shown[0]} and {shown[1]}; which one is right is unknown"
 
 
 def _jump(row: Row) -> str:

@@ -36,7 +36,7 @@ class Unreachable(DataError):
 
 
 class PriceSource(Protocol):
-    """Gives the daily bars of a ticker as yfinance has them.
+    """Daily bars of a ticker as yfinance has them.
 
     Attributes
     ----------
@@ -141,7 +141,7 @@ def _outspoken(library: ModuleType) -> Iterator[list[str]]:
     logger.setLevel(logging.ERROR)
     logger.propagate, debug.hide_exceptions = False, False
     try:
-        with warnings.catch_warnings(action="ignore", category=DeprecationWarning):  # of pandas, for yfinance to mend
+        with warnings.catch_warnings(action="ignore", category=DeprecationWarning):  # of pandas, for yfinance to fix
             yield said
     finally:
         logger.removeHandler(listener)

@@ -24,7 +24,7 @@ def latest_snapshot(folder: Path = FOLDER) -> Path | None:
 def yahoo_snapshot(
     folder: Path = FOLDER, *, source: PriceSource | None = None, watch: Watch = lambda fetched, _: fetched
 ) -> Path:
-    """Give the newest snapshot of the preset, fetched now if there is none.
+    """Return the newest snapshot of the preset, fetched now if there is none.
 
     Raises
     ------
