@@ -50,6 +50,7 @@ def check(
 ) -> None:  # fmt: skip
     """Check bars: what a run would refuse, what a careful person would look at, what a run would use."""
     from nextday.data import Calendar, align, check_bars, check_keys, load_bars, read_bars, survivors
+    from nextday.data.jumps import REFUSED
 
     frame, source, notes = read_bars(_path(path), adjusted=adjusted)
     check_keys(frame, source)
@@ -69,9 +70,11 @@ def check(
         for line in used:
             typer.echo(line)
     if bad:
+        jumps = sorted({finding.ticker for finding in findings if finding.rule in REFUSED})
+        real = f", or say that jumps are real with --set accept={','.join(jumps[:10])}" if jumps else ""
         raise DataError(
             f"{source}: bars of {', '.join(bad[:10])}{' ...' if len(bad) > 10 else ''} cannot be used; mend them, or "
-            "leave these tickers out of a run with --drop-bad"
+            f"leave these tickers out of a run with --drop-bad{real}"
         )
     if strict and findings:
         raise DataError(f"{source}: {len(findings)} findings, and --strict fails on any")

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 import polars as pl
 
 from nextday.data.checks import PRICES, Finding, by_ticker, check_bars
+from nextday.data.jumps import REFUSED
 from nextday.errors import DataError
 
+QUESTIONS = 10  # that are written out
 COLUMNS = ("date", "ticker", *PRICES, "volume")
 
 
@@ -24,7 +26,7 @@ class Bars:
     accept
         Tickers whose jumps are real, however much they look like a split that was not applied; ``*`` accepts all.
     notes
-        What was left out when the bars were made.
+        What was left out when the bars were made, and jumps that may be splits that were not applied.
 
     Raises
     ------
@@ -48,10 +50,13 @@ class Bars:
         check_keys(self.frame, self.source)
         object.__setattr__(self, "frame", by_ticker(self.frame))
         found = check_bars(self.frame, accept=self.accept, fatal_only=True)
-        if found:
-            others = sorted({finding.ticker for finding in found} - {found[0].ticker})
+        bad = [finding for finding in found if finding.fatal]
+        if bad:
+            others = sorted({finding.ticker for finding in bad} - {bad[0].ticker})
             also = f" (also bad: {', '.join(others[:5])}{' ...' if len(others) > 5 else ''})" if others else ""
-            raise DataError(f"{self.source}: {found[0]}{also}; {_way_out(found[0])}")
+            raise DataError(f"{self.source}: {bad[0]}{also}; {_way_out(bad[0])}")
+        asked = [note for note in _questions(found) if note not in self.notes]
+        object.__setattr__(self, "notes", (*self.notes, *asked))
 
     @property
     def tickers(self) -> list[str]:
@@ -74,10 +79,20 @@ def check_keys(frame: pl.DataFrame, source: str) -> None:
             )
 
 
+def _questions(findings: list[Finding]) -> list[str]:
+    """Ask what nobody but the user knows; many are counted."""
+    asked = [
+        f"{finding}; mend it, or say that it is real with --set accept={finding.ticker}"
+        for finding in findings[:QUESTIONS]
+    ]
+    more = len(findings) - len(asked)
+    return [*asked, f"{more} more such questions, which nextday data check lists"] if more > 0 else asked
+
+
 def _way_out(finding: Finding) -> str:
     if finding.rule == "dates go back":
         mend = "sort the bars by date"
-    elif finding.rule in ("split not applied", "off by 100"):
+    elif finding.rule in REFUSED:
         mend = f"mend it, or say that it is real with --set accept={finding.ticker}"
     else:
         mend = "mend or remove the bar, nextday fills nothing in"

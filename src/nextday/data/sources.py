@@ -67,7 +67,8 @@ def load_bars(
     frame, name, notes = read_bars(source, adjusted=adjusted)
     if drop_bad:
         check_keys(frame, name)
-        bad = {found.ticker: str(found) for found in check_bars(frame, accept=accept, fatal_only=True)}
+        found = check_bars(frame, accept=accept, fatal_only=True)
+        bad = {finding.ticker: str(finding) for finding in found if finding.fatal}
         frame = frame.filter(~pl.col("ticker").is_in(bad))
         notes = [*notes, *(f"left out {finding}" for finding in bad.values())]
         if bad and frame.is_empty():
