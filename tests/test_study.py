@@ -65,7 +65,7 @@ def test_changes_are_dotted_keys(tmp_path):
         ("tickers: [KO, KO]", "tickers names KO more than once"),
         ("tickers: ['']", "tickers holds an empty ticker"),
         ("lookback: 0", "lookback: expected at least 1, got 0"),
-        ("split: {train: 0.9, valid: 0.2}", r"split: train 0.9 \+ valid 0.2 leave nothing for test"),
+        ("split: {train: 0.9, valid: 0.2}", r"split: train 0.9 \+ valid 0.2 leave nothing for the test set"),
         ("split: {scheme: random}", "split.scheme: .*holdout"),
         ("lookback: 5\nlookback: 6", "'lookback' is given twice"),
         ("lookback: [", "is not YAML"),
@@ -114,7 +114,7 @@ def test_a_name_cannot_lead_out_of_the_results_folder(tmp_path):
         ),
         ({"model": "lstm", "features": "raw", "options": {"dropout": 1}}, r"dropout: expected less than 1, got 1"),
         ({"model": "zero", "features": "raw", "options": {"a": 1}}, r"model zero has no option 'a'; known: none"),
-        ({"model": "persistence", "features": "lags"}, r"model persistence needs log_return, which lags does not hold"),
+        ({"model": "persistence", "features": "lags"}, r"model persistence needs log_return, which lags does not"),
         ({"model": "lstm", "features": "mine"}, r"unknown feature 'momentum'; known: log_return"),
     ],
 )

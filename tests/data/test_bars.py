@@ -84,7 +84,7 @@ def test_other_columns_are_kept_numbers_as_possible_features_and_texts_to_be_nam
 @pytest.mark.parametrize("name", ["open", "high", "low", "close", "adj_close"])
 def test_a_price_that_is_not_a_positive_number_is_named(frame, name, value):
     shown = "missing" if value is None or np.isnan(value) else value
-    with pytest.raises(DataError, match=rf"frame: KO on 2000-01-12: {name} {shown} is not a positive number.*; mend"):
+    with pytest.raises(DataError, match=rf"frame: KO on 2000-01-12: {name} {shown} is not a positive number.*; fix"):
         load_bars(defect(frame, name, value))
 
 

@@ -53,7 +53,7 @@ def test_features_of_bars_work_without_a_market_and_those_of_a_market_say_what_t
     alone, both = panel(ONE), panel(TWO, market="none")
     assert compute_features(alone, FEATURE_SETS["ohlcv"]).values.shape == (1, 120, 6)
     features = compute_features(both, FEATURE_SETS["raw"])
-    assert check_causality(both, features).startswith("1 features of every date")
+    assert check_causality(both, features).startswith("1 feature up to")
     says = (
         "feature mkt_return needs a market, and there is none; add the bars of an index and name it with --market, or"
     )

@@ -72,7 +72,7 @@ def test_a_flipped_byte_is_found(path):
 
 def test_a_truncated_file_is_found(path):
     path.write_bytes(path.read_bytes()[:-1])
-    assert f"{path} is not as it was fetched" in refusal(path)
+    assert f"{path} has changed since it was fetched" in refusal(path)
 
 
 def test_a_manifest_without_its_file_is_found(path):

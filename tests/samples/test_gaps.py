@@ -200,7 +200,7 @@ def test_too_few_samples_name_the_gaps_and_the_way_out():
 
 
 def test_a_split_that_fails_names_the_gaps_too(panel):
-    with pytest.raises(StudyError, match=r"test ranges\. BBB has no bar on 12 sessions"):
+    with pytest.raises(StudyError, match=r"test sets\. BBB has no bar on 12 sessions"):
         make_folds(panel, SplitSettings(scheme="walk_forward", folds=300), lookback=10, warmup=20)
 
 

@@ -20,6 +20,7 @@ from nextday.data import (
     survivors,
 )
 from nextday.data.gaps import describe_gaps
+from nextday.data.jumps import REFUSED
 from nextday.data.own import Own, describe_own
 from nextday.errors import DataError, NextdayError
 from nextday.settings import BarsSettings
@@ -117,9 +118,11 @@ def _chosen(frame: "pl.DataFrame", wanted: BarsSettings) -> list[str]:
 def _refuse_bad(findings: Sequence[Finding], source: str, wanted: BarsSettings) -> None:
     bad = sorted({finding.ticker for finding in findings if finding.fatal})
     if bad and not wanted.drop_bad:
+        jumps = sorted({finding.ticker for finding in findings if finding.rule in REFUSED})
+        real = f", or accept jumps as real with --accept {','.join(jumps[:10])}" if jumps else ""
         raise DataError(
             f"{source}: bars of {', '.join(bad[:10])}{' ...' if len(bad) > 10 else ''} cannot be used; fix them, or "
-            "leave these tickers out of a run with --drop-bad"
+            f"exclude these tickers with --drop-bad{real}"
         )
 
 

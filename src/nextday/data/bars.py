@@ -7,9 +7,13 @@ from types import MappingProxyType
 import polars as pl
 
 from nextday.data.checks import Finding, by_ticker, check_bars
+from nextday.data.jumps import REFUSED
 from nextday.data.rhythm import DAY_EARLY, NOT_DAILY
 from nextday.errors import DataError
 from nextday.settings import Also
+from nextday.words import plural
+
+QUESTIONS = 10  # that are written out
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +30,7 @@ class Bars:
     accept
         Tickers whose jumps are real, however much they look like a split that was not applied; ``*`` accepts all.
     notes
-        What was left out when the bars were made.
+        What was left out when the bars were made, and jumps that may be splits that were not applied.
     market
         Ticker of which dates and adjusted closes are enough; its other columns may be empty.
     joined
@@ -56,10 +60,13 @@ class Bars:
         check_keys(self.frame, self.source)
         object.__setattr__(self, "frame", by_ticker(self.frame))
         found = check_bars(self.frame, accept=self.accept, fatal_only=True, market=self.market)
-        if found:
-            others = sorted({finding.ticker for finding in found} - {found[0].ticker})
+        bad = [finding for finding in found if finding.fatal]
+        if bad:
+            others = sorted({finding.ticker for finding in bad} - {bad[0].ticker})
             also = f" (also bad: {', '.join(others[:5])}{' ...' if len(others) > 5 else ''})" if others else ""
-            raise DataError(f"{self.source}: {found[0]}{also}; {_way_out(found[0])}")
+            raise DataError(f"{self.source}: {bad[0]}{also}; {_way_out(bad[0])}")
+        asked = [note for note in _questions(found) if note not in self.notes]
+        object.__setattr__(self, "notes", (*self.notes, *asked))
 
     @property
     def tickers(self) -> list[str]:
@@ -82,14 +89,23 @@ def check_keys(frame: pl.DataFrame, source: str) -> None:
             )
 
 
+def _questions(findings: list[Finding]) -> list[str]:
+    """Ask what nobody but the user knows; many are counted."""
+    asked = [
+        f"{finding}; fix it, or accept it as real with --accept {finding.ticker}" for finding in findings[:QUESTIONS]
+    ]
+    more = len(findings) - len(asked)
+    return [*asked, f"{plural(more, 'more such question')}; nextday data check lists all"] if more > 0 else asked
+
+
 def _way_out(finding: Finding) -> str:
     if finding.rule == "dates go back":
         way_out = "sort the bars by date"
     elif finding.rule == NOT_DAILY:
         way_out = "nextday reads daily bars"
     elif finding.rule == DAY_EARLY:
-        way_out = f"read them again with --timezone, or say that it is so with --accept {finding.ticker}"
-    elif finding.rule in ("split not applied", "off by 100"):
+        way_out = f"read them again with --timezone, or accept them as they are with --accept {finding.ticker}"
+    elif finding.rule in REFUSED:
         way_out = f"fix it, or accept it as real with --accept {finding.ticker}"
     else:
         way_out = "fix or remove the bar; nextday does not impute values"

@@ -6,20 +6,17 @@ A finding of a fatal rule means that the ticker cannot be used; the others are w
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
-from math import log
-from typing import Any
 
 import polars as pl
 
+from nextday.data import jumps
+from nextday.data.jumps import Row, back
 from nextday.data.rhythm import NOT_DAILY, compare_with_weeks
 from nextday.data.sessions import Calendar, compare_with_sessions
 from nextday.words import plural
 
 PRICES = ("open", "high", "low", "close", "adj_close")
-JUMP = 0.4  # log return of a day that wants an explanation: news, which is traded on, or a split that was not applied
-SPLITS = (1.5, 5 / 3, 2, 2.5, *range(3, 11), 15, 20, 25, 30, 40, 50)
 ALL = "*"  # as an accepted ticker: every one
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +69,7 @@ def check_bars(
     calendar
         Sessions of the exchanges; without it a session is a day on which more than half of the tickers have a bar.
     fatal_only
-        Look only for what makes a ticker unusable.
+        Look only for what makes a ticker unusable, and for jumps of which nobody but the user knows whether they do.
     market
         Ticker of which dates and adjusted closes are enough.
 
@@ -93,8 +90,8 @@ def check_bars(
         if values[1] == NOT_DAILY or not {values[0], ALL} & set(accept)
     ]
     usable = frame.filter(~pl.col("ticker").is_in({finding.ticker for finding in found})) if found else frame
-    for finding in _apply(JUMPS, _around_jumps(usable)):
-        if not ({finding.ticker, ALL} & set(accept) if finding.fatal else fatal_only):
+    for finding in _apply(JUMPS, jumps.judge_jumps(usable)):
+        if not (fatal_only if finding.rule == jumps.EXTREME_MOVE else {finding.ticker, ALL} & set(accept)):
             found.append(finding)
     if not fatal_only:
         found += _apply(REMARKS, usable)
@@ -137,19 +134,6 @@ def _apply(rules: Sequence[Rule], frame: pl.DataFrame) -> Iterator[Finding]:
                 yield Finding(ticker, rule.name, row["date"], count, rule.says(row, before), rule.fatal)
 
 
-def _around_jumps(frame: pl.DataFrame) -> pl.DataFrame:
-    """Keep the bars that jump and the five before each: few, so that the rules on them cost nothing."""
-    jumps = frame.select(_JUMPS.fill_null(value=False).alias("jumps"))["jumps"]
-    near = pl.DataFrame({str(days): jumps.shift(-days, fill_value=False) for days in range(6)})
-    return frame.with_columns(jumps).filter(near.select(pl.any_horizontal(pl.all())).to_series())
-
-
-def _back(column: str, days: int = 1) -> pl.Expr:
-    """Take a column some bars before; null across tickers."""
-    same = pl.col("ticker") == pl.col("ticker").shift(days)
-    return pl.when(same).then(pl.col(column).shift(days))
-
-
 def _is_positive(column: str) -> pl.Expr:
     return (pl.col(column).is_finite() & (pl.col(column) > 0)).fill_null(value=False)
 
@@ -167,42 +151,16 @@ def _bad_price(column: str) -> Callable[[Row, Row], str]:
     return says
 
 
-def _move(row: Row, before: Row) -> str:
-    ratio = row["adj_close"] / before["adj_close"]
-    move = f"adj_close {before['adj_close']:.6g} on {before['date']}, then {row['adj_close']:.6g}"
-    return f"{move}: a factor of {ratio:.4g}, log return {log(ratio):+.2f}"
-
-
-def _split(row: Row, before: Row) -> str:
-    gap = log(row["open"] / row["close"] * row["adj_close"] / before["adj_close"])
-    ratio = min(SPLITS, key=lambda factor: abs(abs(gap) - log(factor)))
-    return f"{_move(row, before)}; looks like a split of {ratio:.3g} that was not applied"
-
-
 _ADJUSTED = pl.col("adj_close") / pl.col("close")
-_MOVE = (pl.col("adj_close") / _back("adj_close")).log()
-_GAP = _MOVE + (pl.col("open") / pl.col("close")).log()  # overnight: from the close before to the open
-_JUMPS = _MOVE.abs() > JUMP
-_BY_100 = (_MOVE.abs() - log(100)).abs() < 0.3
-
-
-# News bring trade, in shares and in money; a split leaves the money as it was, or the shares if they are adjusted.
-_SHARES = [_back("volume", days) for days in range(1, 6)]
-_MONEY = [_back("volume", days) * _back("close", days) for days in range(1, 6)]
-_QUIET = (pl.col("volume") < 4 * pl.mean_horizontal(_SHARES)) | (
-    pl.col("volume") * pl.col("close") < 4 * pl.mean_horizontal(_MONEY)
-)
-_LIKE_SPLIT = _QUIET & pl.any_horizontal((_GAP.abs() - log(ratio)).abs() < 0.1 for ratio in SPLITS)
-
-_REPEATED = pl.all_horizontal(pl.col(name) == _back(name) for name in PRICES)
+_REPEATED = pl.all_horizontal(pl.col(name) == back(name) for name in PRICES)
 
 ORDER = (
     Rule(
-        "date twice", pl.col("date") == _back("date"),
+        "date twice", pl.col("date") == back("date"),
         lambda row, _: f"more than one bar, first close {row['close']}; keep one", fatal=True,
     ),
     Rule(
-        "dates go back", pl.col("date") < _back("date"),
+        "dates go back", pl.col("date") < back("date"),
         lambda _, before: f"the date goes back, it follows {before['date']}", fatal=True,
     ),
 )  # fmt: skip
@@ -221,11 +179,13 @@ VALUES = (
         lambda _, before: f"a weekend bar that repeats that of {before['date']}: filled in, not traded", fatal=True,
     ),
 )  # fmt: skip
-JUMPS = (  # on bars around jumps, marked as such
-    Rule("off by 100", pl.col("jumps") & _BY_100, _move, fatal=True),
-    Rule("split not applied", pl.col("jumps") & ~_BY_100 & _LIKE_SPLIT, _split, fatal=True),
-    Rule("extreme move", pl.col("jumps") & ~_BY_100 & ~_LIKE_SPLIT, _move),
-)
+JUMPS = tuple(  # on what was found of each jump
+    Rule(name, pl.col("verdict") == name, says, fatal=name in jumps.REFUSED)
+    for name, says in {
+        jumps.OFF_BY_100: jumps.say_move, jumps.SPLIT_NOT_APPLIED: jumps.say_split,
+        jumps.SPLIT_OR_NEWS: jumps.ask, jumps.EXTREME_MOVE: jumps.say_move,
+    }.items()
+)  # fmt: skip
 REMARKS = (
     Rule(
         "outside its range",
@@ -234,11 +194,11 @@ REMARKS = (
         lambda row, _: "open {open:.6g} or close {close:.6g} is outside {low:.6g} to {high:.6g}".format(**row),
     ),
     Rule(
-        "stale", pl.all_horizontal(pl.col("close") == _back("close", days) for days in range(1, 5)),
+        "stale", pl.all_horizontal(pl.col("close") == back("close", days) for days in range(1, 5)),
         lambda row, _: f"the fifth close of {row['close']:.6g} in a row",
     ),
     Rule(
-        "adjustment falls", 0.995 * _back("adj_close") / _back("close") > _ADJUSTED,
+        "adjustment falls", 0.995 * back("adj_close") / back("close") > _ADJUSTED,
         lambda row, before: f"adj_close / close falls from {before['adj_close'] / before['close']:.4g} "
         f"to {row['adj_close'] / row['close']:.4g}; splits and dividends only let it rise",
     ),

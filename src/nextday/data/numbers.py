@@ -42,11 +42,13 @@ def read_numbers(column: pl.Series, where: str, *, decimal: str = "") -> pl.Seri
     return numbers.fill_nan(None)
 
 
-def are_numbers(column: pl.Series) -> bool:
+def are_numbers(column: pl.Series, *, decimal: str = "") -> bool:
     """Return whether a column holds numbers and nothing else, so that it may be a feature."""
     if column.dtype != pl.String:
         return column.dtype.is_numeric()
     texts = column.str.strip_chars()
+    if decimal:
+        texts = _cleaned(texts, "", decimal).fill_null("text")
     there = texts.filter(texts.is_not_null() & (texts != ""))
     return len(there) > 0 and bool(there.cast(pl.Float64, strict=False).is_not_null().all())
 

@@ -100,7 +100,8 @@ def checked(
     """Return bars that were read as checked ones, without bad tickers if so wanted."""
     if drop_bad:
         check_keys(frame, name)
-        bad = {one.ticker: str(one) for one in check_bars(frame, accept=accept, fatal_only=True, market=market)}
+        found = check_bars(frame, accept=accept, fatal_only=True, market=market)
+        bad = {finding.ticker: str(finding) for finding in found if finding.fatal}
         frame = frame.filter(~pl.col("ticker").is_in(bad))
         notes = [*notes, *(f"left out {finding}" for finding in bad.values())]
         if bad and frame.is_empty():
@@ -187,7 +188,7 @@ def _normalise(frame: pl.DataFrame, where: str, form: Form, ticker: str = "", ma
         dates = pl.select(pl.when(~empty).then(dates).alias("date")).to_series()
     read = read_dates(dates, where, date_format=form.date_format, timezone=form.timezone)
     _one_bar_a_day(frame, read, where)
-    return pl.DataFrame([read, _tickers(frame["ticker"], where), *numbers, *_others(frame, where)])
+    return pl.DataFrame([read, _tickers(frame["ticker"], where), *numbers, *_others(frame, where, form.decimal)])
 
 
 def _is_kept(name: str, new: dict[str, str]) -> bool:
@@ -195,12 +196,12 @@ def _is_kept(name: str, new: dict[str, str]) -> bool:
     return name in new or bool(name.strip() and name not in new.values())
 
 
-def _others(frame: pl.DataFrame, where: str) -> list[pl.Series]:
+def _others(frame: pl.DataFrame, where: str, decimal: str) -> list[pl.Series]:
     """Read the columns that a study may name as features; a text is none, and is told so when named."""
-    extras = [name for name in frame.columns if name not in COLUMNS and are_numbers(frame[name])]
+    extras = [name for name in frame.columns if name not in COLUMNS and are_numbers(frame[name], decimal=decimal)]
     texts = frame.select(cs.boolean() | cs.string(include_categorical=True)).drop(COLUMNS, *extras, strict=False)
     texts = texts.cast({cs.string(include_categorical=True): pl.String})
-    return [*(read_numbers(frame[name], where, decimal=".") for name in extras), *texts]
+    return [*(read_numbers(frame[name], where, decimal=decimal or ".") for name in extras), *texts]
 
 
 def _one_bar_a_day(frame: pl.DataFrame, dates: pl.Series, where: str) -> None:

@@ -229,7 +229,8 @@ def check_causality(
         raise DataError(f"{where}feature {name} uses data after its own date: it changes with later bars")
     own = features.own
     source = " and further files" if panel.joined.keys() & own.keys() else ""
-    unseen = f"; {', '.join(own)} are columns of the bars{source} and cannot be checked" if own else ""
+    columns = "is a column" if len(own) == 1 else "are columns"
+    unseen = f"; {', '.join(own)} {columns} of the bars{source} and cannot be checked" if own else ""
     count = len(features.names) - len(own)
     return f"{plural(count, 'feature')} up to {last} unchanged without the later bars{unseen}"
 

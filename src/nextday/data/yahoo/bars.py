@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from nextday.data.checks import JUMP, PRICES, SPLITS
+from nextday.data.checks import PRICES
+from nextday.data.jumps import JUMP, SPLITS
 from nextday.errors import DataError
 from nextday.words import plural
 
