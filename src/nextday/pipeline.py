@@ -17,6 +17,7 @@ from nextday.engine import (
     Execution,
     Options,
     Store,
+    choose_device,
     choose_engine,
     collect,
     describe_run,
@@ -24,6 +25,7 @@ from nextday.engine import (
     make_plan,
     open_store,
     open_workers,
+    require_networks,
 )
 from nextday.engine.catalogs import own_losses, with_losses
 from nextday.engine.plan import inputs_of
@@ -32,7 +34,6 @@ from nextday.evaluate import Comparison, Verdict, calibrate, load_baselines, sco
 from nextday.evaluate.export import as_dict, dump
 from nextday.evaluate.question import answer
 from nextday.features import FEATURE_SETS, check_causality
-from nextday.models import resolve_device
 from nextday.plugins import catalogs_of
 from nextday.progress import Watch
 from nextday.reporting import Exhibit, draw_plots, render_report, write_csv
@@ -141,12 +142,13 @@ def forecast(
     with open_workers(how.workers, how.cluster) as pool:
         study = study if isinstance(study, Study) else Study.load(study)
         catalogs = catalogs_of(study.plugins, models=models, features=features)
+        require_networks(study, catalogs.models)
         folder = StudyFolder(open_folder(Path(out) / study.name))
         units = Store(folder.units) if how.store is None else open_store(how.store)
         if how.fresh or units.is_empty():
             pool.start()  # PyTorch loads while the bars are read; a finished study needs none
         study, panel = read_panel(study, bars, how.watch)
-        device = resolve_device(how.device) if how.cluster is None else "cuda" if how.device == "cuda" else "cpu"
+        device = choose_device(how.device) if how.cluster is None else "cuda" if how.device == "cuda" else "cpu"
         plan = make_plan(study, panel, device=device, catalogs=catalogs)
         base.check(ANALYSES, study, panel, folder.path.parent)
         causal = check_causality(panel, plan.features, catalog=catalogs.features, meant=study.features_from)

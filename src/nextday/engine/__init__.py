@@ -6,6 +6,7 @@ from nextday.engine.collect import collect
 from nextday.engine.execute import Outcome, execute
 from nextday.engine.execution import Execution, Options
 from nextday.engine.manifest import describe_run
+from nextday.engine.needs import choose_device, require_networks
 from nextday.engine.plan import POOL, Plan, Unit, make_plan
 from nextday.engine.stacked import Packed, Stacked, choose_engine
 from nextday.engine.store import Store, open_store
@@ -13,5 +14,6 @@ from nextday.engine.workers import Workers
 
 __all__ = [
     "POOL", "Catalogs", "Execution", "Options", "Outcome", "Packed", "Plan", "Stacked", "Store", "Unit", "Workers",
-    "choose_engine", "collect", "describe_run", "execute", "make_plan", "open_store", "open_workers",
+    "choose_device", "choose_engine", "collect", "describe_run", "execute", "make_plan", "open_store", "open_workers",
+    "require_networks",
 ]  # fmt: skip

@@ -5,13 +5,13 @@ import json
 import platform
 import time
 from collections.abc import Mapping, Sequence
-from importlib import metadata
 from types import MappingProxyType
 
 import polars as pl
 
 from nextday.data import Panel
 from nextday.engine.execute import Outcome
+from nextday.engine.needs import version_of
 from nextday.engine.plan import POOL
 from nextday.study import Study
 
@@ -50,7 +50,7 @@ def describe_run(
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
         "seconds": round(time.time() - started, 1),
         "device": device, "machine": platform.machine(), "python": platform.python_version(),
-        "versions": {library: metadata.version(library) for library in LIBRARIES},
+        "versions": {library: version for library in LIBRARIES if (version := version_of(library))},
         "checks": checks,
         "inputs": {name: dict(features) for name, features in inputs.items()},
         "notes": notes,
