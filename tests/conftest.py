@@ -1,5 +1,6 @@
+import contextlib
+
 import pytest
-import torch
 
 import nextday.evaluate
 import nextday.judgement
@@ -12,7 +13,10 @@ from verdict_schema import checked
 TICKERS = ("AAA", "BBB", "MKT")
 SESSIONS = 260
 
-torch.set_num_threads(1)  # as in the workers; threads of several test processes would wait for one another
+with contextlib.suppress(ModuleNotFoundError):  # what needs no network is tested without PyTorch, too
+    import torch
+
+    torch.set_num_threads(1)  # as in the workers; threads of several test processes would wait for one another
 
 
 @pytest.fixture(scope="session")

@@ -122,7 +122,7 @@ def test_check_of_a_study_says_what_its_run_would_refuse(studied):
     carried = look(wanted(studied, ", fill: forward"))
     assert carried.refused is None
     assert carried.used[1].startswith("mine: 2 variants, 4 units to fit; 1 feature up to")
-    assert carried.used[1].endswith("mood came with the bars and further files and cannot be checked")
+    assert carried.used[1].endswith("not checked, as columns of the bars and further files: mood")
 
 
 def test_check_of_a_study_takes_its_settings_and_says_what_they_lack(studied):

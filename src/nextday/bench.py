@@ -9,9 +9,8 @@ from functools import partial
 from rich.table import Table
 
 from nextday.data import align, load_bars
-from nextday.engine import Stacked, Workers, make_plan
+from nextday.engine import Stacked, Workers, choose_device, make_plan
 from nextday.engine.plan import Job
-from nextday.models import resolve_device
 from nextday.study import Study
 
 SIZES = (33, 330, 3300)  # units of a study: one seed of Stage 2, ten seeds, ten seeds of ten folds
@@ -49,7 +48,7 @@ def measure_engines(*, epochs: int = 3, workers: int | None = None, device: str 
     device
         ``cpu`` ignores a GPU.
     """
-    found = resolve_device(device)  # type: ignore[arg-type]
+    found = choose_device(device)  # type: ignore[arg-type]
     seeds = tuple(range(-(-max(STACKS) // 33) if found == "cuda" else 4))
     training = {"max_epochs": epochs, "patience": epochs}
     study = Study.from_values({"name": "bench", "seeds": seeds, "training": training, "variants": NETWORKS})

@@ -18,6 +18,7 @@ from nextday.engine import (
     Options,
     RunLog,
     Store,
+    choose_device,
     choose_engine,
     collect,
     describe_run,
@@ -25,6 +26,7 @@ from nextday.engine import (
     make_plan,
     open_store,
     open_workers,
+    require_networks,
     versions,
 )
 from nextday.engine.catalogs import own_losses, with_losses
@@ -34,7 +36,6 @@ from nextday.evaluate import Comparison, Verdict, calibrate, load_baselines, sco
 from nextday.evaluate.export import as_dict, dump
 from nextday.evaluate.question import answer
 from nextday.features import FEATURE_SETS, check_causality
-from nextday.models import resolve_device
 from nextday.plugins import catalogs_of
 from nextday.progress import Watch
 from nextday.reporting import Exhibit, draw_plots, render_report, write_csv
@@ -155,13 +156,14 @@ def _forecast(
     with open_workers(how.workers, how.cluster) as pool:
         study = study if isinstance(study, Study) else Study.load(study)
         catalogs = catalogs_of(study.plugins, models=models, features=features)
+        require_networks(study, catalogs.models)
         folder = StudyFolder(open_folder(out / study.name))
         log.begin(folder.path / LOG, study.name, versions())
         units = Store(folder.units) if how.store is None else open_store(how.store)
         if how.fresh or units.is_empty():
             pool.start()  # PyTorch loads while the bars are read; a finished study needs none
         study, panel = read_panel(study, bars, watch)
-        device = resolve_device(how.device) if how.cluster is None else "cuda" if how.device == "cuda" else "cpu"
+        device = choose_device(how.device) if how.cluster is None else "cuda" if how.device == "cuda" else "cpu"
         plan = make_plan(study, panel, device=device, catalogs=catalogs)
         log.say(f"{len(plan.units)} units on {device}; bars: {panel.source}, {panel.dates[0]} to {panel.dates[-1]}")
         base.check(ANALYSES, study, panel, folder.path.parent)

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from nextday.data import Panel
-from nextday.engine import POOL, Plan, Workers, make_plan
+from nextday.engine import POOL, Plan, Workers, choose_device, make_plan, require_networks
 from nextday.errors import StudyError
 from nextday.evaluate import Comparison, compare, measure
 from nextday.evaluate.export import finite
@@ -19,7 +19,7 @@ from nextday.evaluate.question import gather
 from nextday.evaluate.wording import sign_of
 from nextday.features import FEATURE_SETS
 from nextday.foresight import Design, Foresight, foresee
-from nextday.models import Device, resolve_device
+from nextday.models import Device
 from nextday.pipeline import forecast, read_panel
 from nextday.plugins import catalogs_of
 from nextday.progress import Watch
@@ -133,8 +133,10 @@ def plan(
     3.4
     """
     study = study if isinstance(study, Study) else Study.load(study)
+    catalogs = catalogs_of(study.plugins)
+    require_networks(study, catalogs.models)
     study, panel = read_panel(study, bars, watch)
-    planned = make_plan(study, panel, device=resolve_device(device), catalogs=catalogs_of(study.plugins))
+    planned = make_plan(study, panel, device=choose_device(device), catalogs=catalogs)
     folder = Path(out) / study.name
     basis = _finished(folder, study, source)
     notes = []

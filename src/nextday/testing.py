@@ -18,6 +18,7 @@ import polars as pl
 from nextday.data import COLUMNS, Panel, align, load_bars, random_walk
 from nextday.engine import Plan, Unit, Workers, make_plan
 from nextday.engine.catalogs import HOUSE, Catalogs
+from nextday.engine.needs import find_torch
 from nextday.engine.plan import Job
 from nextday.engine.rehearse import brief, futures, small
 from nextday.engine.source import carry_along
@@ -223,18 +224,20 @@ def _faults_of_seed(job: Job, first: Fitted) -> Iterator[str]:
 @contextmanager
 def _generators(seed: int) -> Iterator[None]:
     """Set the process-wide generators, and restore them."""
-    import torch
-
-    before = random.getstate(), np.random.get_state(), torch.random.get_rng_state()  # noqa: NPY002 - they are what is tested
+    torch = find_torch()
+    before = random.getstate(), np.random.get_state()  # noqa: NPY002 - they are what is tested
+    drawn = torch.random.get_rng_state() if torch else None
     random.seed(seed)
     np.random.seed(seed)  # noqa: NPY002
-    torch.manual_seed(seed)
+    if torch:
+        torch.manual_seed(seed)
     try:
         yield
     finally:
         random.setstate(before[0])
         np.random.set_state(before[1])  # noqa: NPY002
-        torch.random.set_rng_state(before[2])
+        if torch:
+            torch.random.set_rng_state(drawn)
 
 
 def _moves_with_the_future(panel: Panel, feature: Feature, name: str) -> str:

@@ -168,11 +168,11 @@ def test_many_questions_are_counted():
         frame = split(frame, name, 20 + number, 5 / 3)  # a day of its own, as errors of a source share one
     notes = load_bars(frame).notes
     assert len(notes) == 11
-    assert notes[-1].endswith("more such questions, which nextday data check lists")
+    assert notes[-1].endswith("more such questions; nextday data check lists all")
 
 
 def test_the_line_of_a_refusal_names_both_ways_out():
-    with pytest.raises(DataError, match=r"--set accept=BBB; --drop-bad excludes such tickers"):
+    with pytest.raises(DataError, match=r"--accept BBB; --drop-bad excludes such tickers"):
         load_bars(split(calm(), "BBB", AT, 4))
 
 

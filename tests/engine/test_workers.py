@@ -1,4 +1,6 @@
+import io
 import os
+import pickle
 import re
 import signal
 import subprocess
@@ -6,12 +8,14 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import cloudpickle
 import numpy as np
 import pytest
 
 import nextday
 from nextday.data import align
 from nextday.engine import Workers, make_plan
+from nextday.engine.worker import send
 from nextday.errors import TrainingError
 from nextday.models import Key
 from nextday.samples import Samples
@@ -58,6 +62,24 @@ def test_a_worker_that_is_killed_costs_its_unit_alone(plan):
     assert not any(isinstance(result, str) for result in results.values())
 
 
+class Said:
+    """A job whose result is a text."""
+
+    def __init__(self, text):
+        self.text = text
+
+    def run(self):
+        return self.text
+
+
+def framed(job):
+    """Lay a job out as it is written to a worker."""
+    stream = io.BytesIO()
+    cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    send(job, stream)
+    return stream.getvalue()
+
+
 def test_a_unit_that_finds_no_memory_says_so_and_its_worker_goes_on(plan):
     resource = pytest.importorskip("resource")
     if not hasattr(resource, "prlimit"):
@@ -97,6 +119,13 @@ def test_a_worker_whose_parent_is_gone_before_it_looks_ends():
     worker = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert worker.wait(30) == 1
     worker.communicate()
+
+
+def test_on_windows_whose_parent_is_a_launcher_a_worker_serves_until_its_input_ends():
+    code = "import os; from nextday.engine import worker; os.name = 'nt'; worker.find_torch = lambda: None; worker.main(-1)"
+    done = subprocess.run([sys.executable, "-c", code], input=framed(Said("yes")), capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert pickle.loads(done.stdout)[0] == "yes"
 
 
 def test_failures_are_named_the_rest_is_kept_and_only_the_missing_is_tried_again(bars, quick, tmp_path, monkeypatch):

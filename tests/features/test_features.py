@@ -66,7 +66,7 @@ def test_the_check_at_run_time_passes_the_catalog_and_catches_a_leak(frame, monk
     panel = panel_of(frame.with_columns(own=pl.col("close")))
     said = check_causality(panel, compute_features(panel, [*FEATURES, "own"]))
     assert said.startswith(f"{len(FEATURES)} features up to 2000-03-24 unchanged without the later bars")
-    assert said.endswith("own are columns of the bars and cannot be checked")
+    assert said.endswith("; not checked, as columns of the bars: own")
     leak = Feature(pl.col("adj_close").shift(-1), 0, "tomorrow's close")
     monkeypatch.setitem(FEATURES, "leak", leak)
     monkeypatch.setattr("nextday.features.compute._check_finite", lambda *_: None)

@@ -5,13 +5,13 @@ import json
 import platform
 import time
 from collections.abc import Mapping, Sequence
-from importlib import metadata
 from types import MappingProxyType
 
 import polars as pl
 
 from nextday.data import Panel
 from nextday.engine.execute import Outcome
+from nextday.engine.needs import version_of
 from nextday.engine.plan import POOL
 from nextday.study import Study
 from nextday.words import plural
@@ -63,8 +63,8 @@ def describe_run(
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of the libraries that results depend on."""
-    return {library: metadata.version(library) for library in LIBRARIES}
+    """Return the versions of the libraries that results depend on, of those that are installed."""
+    return {library: version for library in LIBRARIES if (version := version_of(library))}
 
 
 def _cost(outcomes: Sequence[Outcome]) -> dict[str, float]:

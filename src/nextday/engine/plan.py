@@ -4,13 +4,14 @@ import hashlib
 import json
 from dataclasses import dataclass
 from functools import cache
-from importlib import metadata, resources
+from importlib import resources
 from pathlib import Path
 
 import numpy as np
 
 from nextday.data import Panel
 from nextday.engine.catalogs import HOUSE, Catalogs
+from nextday.engine.needs import require_networks, version_of
 from nextday.engine.source import source_digest
 from nextday.errors import StudyError, TrainingError
 from nextday.features import Features, compute_features, resolve_sets
@@ -94,7 +95,7 @@ def code_fingerprint(*packages: str) -> bytes:
         for file in sorted(root.rglob("*.py")):
             digest.update(file.relative_to(root).as_posix().encode() + file.read_bytes())
     for library in ("torch", "numba", "numpy", "scikit-learn", "statsmodels", "arch"):
-        digest.update(metadata.version(library).encode())
+        digest.update(version_of(library).encode())
     return digest.digest()
 
 
@@ -155,9 +156,10 @@ def make_plan(study: Study, panel: Panel, *, device: Device = "cpu", catalogs: C
     Raises
     ------
     StudyError
-        If a model, option, feature set or feature is unknown, a model lacks a feature it needs, or the history is too
-        short.
+        If a model, option, feature set or feature is unknown, a model lacks a feature or a package it needs, or the
+        history is too short.
     """
+    require_networks(study, catalogs.models)
     sets = resolve_sets(study.feature_sets)
     models = {name: _model_of(study, name, sets, device, catalogs) for name in study.variants}
     used = [feature for variant in study.variants.values() for feature in sets[variant.features]]

@@ -16,6 +16,7 @@ from typing import IO, Any, Protocol, TypeVar
 
 import cloudpickle
 
+from nextday.engine.needs import find_torch
 from nextday.errors import NextdayError, first_line
 
 Result = TypeVar("Result", covariant=True)
@@ -66,8 +67,10 @@ def _is_lack_of_memory(error: Exception) -> bool:
 @contextlib.contextmanager
 def one_thread() -> Iterator[None]:
     """Set PyTorch to one thread and no denormals, because results must not depend on the number of cores."""
-    import torch
-
+    torch = find_torch()
+    if torch is None:
+        yield
+        return
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
@@ -89,8 +92,9 @@ def main(parent: int) -> None:
     """Serve jobs until the input or the process ``parent`` ends."""
     jobs, results = sys.stdin.buffer, os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # a stray print must not end up among the results
-    threading.Thread(target=_die_with, args=(parent,), daemon=True).start()
-    import torch  # noqa: F401 - now, while the parent reads the bars
+    if os.name == "posix":  # on Windows the parent is the launcher of the virtual environment, not ``parent``
+        threading.Thread(target=_die_with, args=(parent,), daemon=True).start()
+    find_torch()  # now, while the parent reads the bars
 
     while length := jobs.read(LENGTH):
         content = jobs.read(int.from_bytes(length, "big"))

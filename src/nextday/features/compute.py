@@ -229,8 +229,7 @@ def check_causality(
         raise DataError(f"{where}feature {name} uses data after its own date: it changes with later bars")
     own = features.own
     source = " and further files" if panel.joined.keys() & own.keys() else ""
-    columns = "is a column" if len(own) == 1 else "are columns"
-    unseen = f"; {', '.join(own)} {columns} of the bars{source} and cannot be checked" if own else ""
+    unseen = f"; not checked, as columns of the bars{source}: {', '.join(own)}" if own else ""
     count = len(features.names) - len(own)
     return f"{plural(count, 'feature')} up to {last} unchanged without the later bars{unseen}"
 

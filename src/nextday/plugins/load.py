@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import Any
 
 from nextday.engine.catalogs import HOUSE, Catalogs
+from nextday.engine.needs import hint
 from nextday.engine.source import carry_along
 from nextday.errors import PluginError, first_line
 from nextday.features import Feature
@@ -96,7 +97,7 @@ def _module(name: str) -> ModuleType:
         raise
     except Exception as error:  # noqa: BLE001 - whatever a stranger's code raises is a line
         raise PluginError(
-            f"plugin {name} fails: {type(error).__name__}: {first_line(error)}{_line(error, name)}"
+            f"plugin {name} fails: {type(error).__name__}: {first_line(error)}{_line(error, name)}{hint(error)}"
         ) from None
     if not isinstance(module, ModuleType):
         raise PluginError(f"plugin {name}: its entry point is a {type(module).__name__}, not a module")
