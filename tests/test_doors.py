@@ -120,7 +120,7 @@ def test_a_column_that_is_called_like_a_feature_is_refused_or_meant(plugin, bars
         "variants": variants,
     }
     with pytest.raises(
-        StudyError, match=r"a column roll_vol, which is also a feature .*: features_from: \{roll_vol: bars\}"
+        StudyError, match=r"a column roll_vol, which is also a feature .*set features_from: \{roll_vol: bars\}"
     ):
         nextday.run(Study.from_values(values), bars=frame, out=tmp_path, workers=0)
     found = {
