@@ -157,7 +157,7 @@ _REPEATED = pl.all_horizontal(pl.col(name) == back(name) for name in PRICES)
 ORDER = (
     Rule(
         "date twice", pl.col("date") == back("date"),
-        lambda row, _: f"more than one bar, first close {row['close']}; keep one", fatal=True,
+        lambda row, _: f"more than one bar, first close {row['close']:.6g}; keep one", fatal=True,
     ),
     Rule(
         "dates go back", pl.col("date") < back("date"),
