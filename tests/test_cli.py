@@ -231,14 +231,14 @@ def test_quiet_leaves_out_progress_and_notes_and_nothing_else(climbed, elsewhere
     assert quiet.stderr == ""
     kept = [line for line in quiet.stdout.splitlines() if line not in loud.stdout.splitlines()]
     assert kept == []
-    assert "- The claim is about the listed" in loud.stdout
-    for gone in ("- The claim is about the listed", "note: "):
+    assert "- The verdict is conditional on the sample" in loud.stdout
+    for gone in ("- The verdict is conditional on the sample", "note: "):
         assert gone not in quiet.stdout
     assert quiet.stdout == nextday("report", "results/stage2", "-q", folder=tmp_path).stdout
     judged = ["verdict", elsewhere, "--expect", "mine > other"]
-    assert "- This " in nextday(*judged, folder=tmp_path).stdout
+    assert "- The verdict is conditional" in nextday(*judged, folder=tmp_path).stdout
     shown = nextday(*judged, "-q", folder=tmp_path).stdout
-    assert "- This " not in shown
+    assert "- The verdict is conditional" not in shown
     assert "expected mine > other: holds" in shown
 
 
@@ -285,7 +285,6 @@ def test_options_of_the_verdict_are_heard(elsewhere, tmp_path, options, key, val
         (["verdict", "{bars}"], "the forecasts table has no column 'variant'; it has date, ticker"),
         (["run", "stage2", "--store", "unknown://x"], "--store unknown://: Protocol not known"),
         (["plan", "stage2", "--from", "nowhere"], "nowhere does not contain a finished study to go by"),
-        (["data", "check", "sample", "--market", "X"], "market 'X' is not in the bars"),
         (["data", "show", "--data", "{text}"], "cannot be read as parquet"),
     ],
 )
@@ -315,7 +314,7 @@ def test_a_mistake_is_answered_by_one_line_and_status_1(tmp_path, data, argument
             ["run", "stage2", "--set", "training.max_epoch=3"],
             "unknown key 'training.max_epoch'; did you mean max_epochs?",
         ),
-        (["run", "stage7", "--precision", "bf16"], "stage7 compares what is in --out and takes no other option"),
+        (["run", "stage7", "--precision", "bf16"], "stage7 compares the studies in --out and takes no other option"),
         (["run", "stage7", "--cluster", "auto"], "takes no other option"),
         (["run", "stage2", "--folds", "0"], "--folds"),
         (["run", "stage2", "--set", "verdict.margin=0"], "verdict.margin: expected more than 0, got 0"),

@@ -99,7 +99,7 @@ def test_every_finding_that_can_come_has_words(kind):
         ({"training": "fast"}, "training: expected keys and values, got 'fast'"),
         ({"variants": {}}, "variants: expected 1 or more entries"),
         ({"variants": {"A": {"model": "zero"}}}, "key 'variants.A.features' is missing"),
-        ({"split": {"train": 0.9, "valid": 0.2}}, "split: train 0.9 + valid 0.2 leave nothing for test"),
+        ({"split": {"train": 0.9, "valid": 0.2}}, "split: train 0.9 + valid 0.2 leave nothing for the test set"),
         ({"seeds": [1, "b"]}, "seeds.1: expected a whole number, got 'b'"),
         ({"lookback": 0, "warmup": -1}, "lookback: expected at least 1, got 0 (and 1 more)"),
         ({"lookbak": 5}, "unknown key 'lookbak'; did you mean lookback?"),

@@ -191,8 +191,12 @@ def _forecast(
     return folder.path
 
 
-def read_panel(study: Study, bars: "pl.DataFrame | pd.DataFrame | None", watch: Watch) -> tuple[Study, Panel]:
+def read_panel(
+    study: Study, bars: "pl.DataFrame | pd.DataFrame | Panel | None", watch: Watch
+) -> tuple[Study, Panel]:  # fmt: skip
     """Read and align the bars of a study, or the given ones; a study of Yahoo's bars records their snapshot."""
+    if isinstance(bars, Panel):
+        return study, bars
     if study.data == "yahoo" and bars is None:
         study = study.model_copy(update={"data": str(yahoo_snapshot(watch=watch))})
     return study, panel_of(load(study, bars), study)

@@ -23,7 +23,6 @@ from nextday.models import Device
 from nextday.pipeline import forecast, read_panel
 from nextday.plugins import catalogs_of
 from nextday.progress import Watch
-from nextday.settings import Form
 from nextday.storage.folder import BROKEN, MANIFEST, StudyFolder
 from nextday.storage.tables import schemas
 from nextday.study import Study
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 PILOT_TICKERS, PILOT_SEEDS = 2, 3
-AS_READ = {name: Study.model_fields[name].default for name in (*Form.model_fields, "also")}  # bars that were read once
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,11 +185,11 @@ def _pilot(study: Study, panel: Panel, folder: Path, *, workers: int | None, dev
     """Fit two tickers and three seeds on the study's own sessions; units go into its folder, tables nowhere."""
     tickers = tuple(dict.fromkeys((panel.tickers[0], panel.tickers[-1])))[:PILOT_TICKERS]
     fewer = {"tickers": tickers, "seeds": study.seeds[:PILOT_SEEDS], "analyses": {}}
-    small = study.model_copy(update=fewer | AS_READ)
-    bars = panel.frame.filter(pl.col("ticker").is_in([*tickers, panel.market]))
+    small = study.model_copy(update=fewer)
     with tempfile.TemporaryDirectory(prefix="nextday-plan-") as nowhere:
+        units = StudyFolder(folder).units
         done = forecast(
-            small, bars=bars, out=nowhere, workers=workers, store=StudyFolder(folder).units, device=device, watch=watch
+            small, bars=panel.only(tickers), out=nowhere, workers=workers, store=units, device=device, watch=watch
         )
         return _read(done, f"a pilot of {_count(len(tickers), 'ticker')} and {_count(len(small.seeds), 'seed')}")
 

@@ -1,7 +1,7 @@
 """A complete panel: every ticker has a bar on every session, so all are forecast on the same days."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 import numpy as np
@@ -66,6 +66,11 @@ class Panel:
     def of(self, ticker: str) -> pl.DataFrame:
         """Bars of one ticker, shape [date, column]."""
         return self.frame.filter(pl.col("ticker") == ticker)
+
+    def only(self, tickers: tuple[str, ...]) -> "Panel":
+        """Return some of the tickers and the market, on the same sessions and with the same gaps."""
+        frame = self.frame.filter(pl.col("ticker").is_in([*tickers, self.market]))
+        return replace(self, frame=frame, tickers=tickers)
 
 
 def align(bars: Bars, *, tickers: Sequence[str] = (), market: str = "SPY") -> Panel:

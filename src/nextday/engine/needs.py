@@ -16,7 +16,7 @@ INSTALL = "pip install 'nextday[torch]' --extra-index-url https://download.pytor
 
 
 def refusal(package: str) -> str:
-    """Say that a package of networks is missing, and how to install it."""
+    """Return the line that names a missing package of networks, and how to install it."""
     return f"networks need {PACKAGES[package]}, which is not installed: {INSTALL}"
 
 
