@@ -184,6 +184,14 @@ def test_options_that_are_wrong_are_one_line(frame, tmp_path):
             load_bars(path, **options)
 
 
+def test_an_own_column_with_decimal_commas_and_gaps_is_one_of_numbers(frame, tmp_path):
+    own = pl.when(pl.int_range(pl.len()) % 7 > 0).then(pl.lit("1.234,5"))
+    path = forms.semicolons(frame.with_columns(own=own), tmp_path, comma=True)
+    found = load_bars(path, decimal=",").frame["own"]
+    assert found.drop_nulls().unique().to_list() == [1234.5]
+    assert found.null_count() == len([row for row in range(len(frame)) if row % 7 == 0])
+
+
 def test_a_market_needs_dates_and_adjusted_closes_alone(frame, tmp_path):
     index = pl.when(pl.col("ticker") == "KO").then("volume").alias("volume")
     path = forms.edited(lambda own: own.with_columns(index))(frame, tmp_path)

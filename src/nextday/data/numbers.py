@@ -7,7 +7,6 @@ from nextday.errors import DataError
 MISSING = ("", "null", "nan", "na", "n/a", "none", "-", "--")
 GROUPS = r"^[+-]?\d{1,3}(,\d{3})+(\.\d+)?$"  # 1,154 may also be a decimal comma; 1,154.5 and 1,144,169 may not
 CERTAIN = r",\d{3}[,.]"
-PLAIN = r"^[+-]?\d+(\.\d+)?([eE][+-]?\d+)?$"
 CURRENCY = r"^([+-]?)\s*[$€£¥]\s*"
 THOUSANDS = {"k": 1e3, "m": 1e6, "b": 1e9}
 
@@ -47,9 +46,9 @@ def are_numbers(column: pl.Series, *, decimal: str = "") -> bool:
     if column.dtype != pl.String:
         return column.dtype.is_numeric()
     texts = column.str.strip_chars()
-    if decimal:
-        texts = _cleaned(texts, "", decimal).fill_null("text")
     there = texts.filter(texts.is_not_null() & (texts != ""))
+    if decimal:
+        there = _cleaned(there, "", decimal)
     return len(there) > 0 and bool(there.cast(pl.Float64, strict=False).is_not_null().all())
 
 
