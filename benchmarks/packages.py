@@ -21,6 +21,7 @@ from typing import Any
 
 from nextday.data import Finding, check_bars, read_bars
 from nextday.errors import NextdayError
+from nextday.settings import Form
 
 FILES = {  # bars in the wheels of packages: the path, and a finding that is right
     "bokeh-sampledata": {"bokeh_sampledata/_data/stocks.csv.gz": ""},
@@ -82,7 +83,7 @@ def read(path: Path) -> tuple[dict[str, Any], str, Sequence[Finding], Sequence[s
     form: dict[str, Any] = {}
     while True:
         try:
-            frame, _, notes = read_bars(path, **form)
+            frame, _, notes = read_bars(path, Form(**form))
         except NextdayError as error:
             found = OPTION.search(str(error))
             if not found or found[1].replace("-", "_") in form:

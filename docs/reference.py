@@ -14,6 +14,7 @@ from pydantic.fields import FieldInfo
 from typer.main import get_command
 
 from nextday.cli.main import app
+from nextday.mistakes import groups_in
 from nextday.study import Study
 
 WORDS = {str: "text", int: "integer", float: "number", bool: "true or false", Any: "any value"}
@@ -61,16 +62,9 @@ def groups(kind: type[BaseModel], path: str = "") -> Iterator[tuple[str, type[Ba
     """Name the groups of keys below ``kind``, itself first."""
     yield path, kind
     for key, field in kind.model_fields.items():
-        for inner in models_in(field.annotation):
+        for inner in groups_in(field.annotation):
             named = ".NAME" if get_origin(field.annotation) is dict else ""
             yield from groups(inner, f"{path}.{key}{named}".removeprefix("."))
-
-
-def models_in(annotation: object) -> list[type[BaseModel]]:
-    """List the groups of keys that a type mentions."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel) and not get_args(annotation):
-        return [annotation]
-    return [found for part in get_args(annotation) for found in models_in(part)]
 
 
 def intro(kind: type[BaseModel]) -> str:
@@ -85,7 +79,7 @@ def rows(kind: type[BaseModel], path: str) -> Iterator[tuple[str, str]]:
     own = kind.__annotations__
     for key, field in sorted(kind.model_fields.items(), key=lambda item: item[0] not in own):
         kinds = "; ".join(filter(None, [type_of(field), default_of(field)]))
-        if models_in(field.annotation):
+        if groups_in(field.annotation):
             place = next(one for one, _ in groups(Study) if one.removesuffix(".NAME") == f"{path}.{key}".lstrip("."))
             kinds += f", see [{place}](#{place.lower().replace('.', '')})"
         yield key, f"{field.description or said.get(key, '')}.<br>*{kinds[0].upper()}{kinds[1:]}*"

@@ -88,22 +88,22 @@ def _meant_key(place: tuple[int | str, ...], owner: type[BaseModel]) -> str:
 def _group(owner: type[BaseModel], path: list[str]) -> type[BaseModel]:
     """Return the group of settings at a path; names of entries and positions in lists are no groups of their own."""
     for part in path:
-        inner = _inner(owner.model_fields[part].annotation) if part in owner.model_fields else []
+        inner = groups_in(owner.model_fields[part].annotation) if part in owner.model_fields else []
         owner = inner[0] if inner else owner
     return owner
 
 
-def _inner(annotation: object) -> list[type[BaseModel]]:
+def groups_in(annotation: object) -> list[type[BaseModel]]:
     """List the groups of settings that a type mentions."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel) and not get_args(annotation):
         return [annotation]
-    return [found for part in get_args(annotation) for found in _inner(part)]
+    return [found for part in get_args(annotation) for found in groups_in(part)]
 
 
 def _paths(owner: type[BaseModel], path: str = "") -> Iterator[str]:
     """Name every key with its groups; NAME stands for the name of an entry."""
     for key, field in owner.model_fields.items():
         yield f"{path}{key}"
-        for inner in _inner(field.annotation):
+        for inner in groups_in(field.annotation):
             entry = ".NAME" if get_origin(field.annotation) is dict else ""
             yield from _paths(inner, f"{path}{key}{entry}.")

@@ -30,11 +30,17 @@ def meant(name: str, names: Iterable[str]) -> str:
     return f"did you mean {' or '.join(near)}? " if near else ""
 
 
-def listed(names: Iterable[str]) -> str:
-    """Write names one after the other; of a long list the first and the number of the others."""
+def listed(names: Iterable[str], most: int = MANY) -> str:
+    """Write names one after the other; of more than ``most`` the first and the number of the others.
+
+    Examples
+    --------
+    >>> listed(["KO", "PEP", "SPY"], 2)
+    'KO, PEP and 1 more'
+    """
     every = [*names]
-    more = f" and {len(every) - MANY:,} more" if len(every) > MANY else ""
-    return ", ".join(every[:MANY]) + more or "none"
+    more = f" and {len(every) - most:,} more" if len(every) > most else ""
+    return ", ".join(every[:most]) + more or "none"
 
 
 def known(name: str, names: Iterable[str], *, head: str = "known:") -> str:

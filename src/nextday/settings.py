@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 NO_MARKET = "none"
 COLUMNS = ("date", "ticker", "open", "high", "low", "close", "adj_close", "volume")
+VALUES = COLUMNS[2:]  # what a bar holds
 LONGEST = 10_000  # numbers of a range such as 42-46
 
 
@@ -75,10 +76,6 @@ class Form(Layout):
         if len(set(value.values())) < len(value):
             raise ValueError("one column is given two names")
         return value
-
-    def form(self) -> FormOptions:
-        """Return these settings as keyword arguments of ``load_bars``."""
-        return FormOptions(**{name: getattr(self, name) for name in Form.model_fields})  # type: ignore[typeddict-item]
 
 
 class Also(Layout):

@@ -11,8 +11,10 @@ from nextday.cli.bars import settings_of, takes_bars
 from nextday.cli.options import announce_plugins, changes_of
 from nextday.cli.terminal import console, watch
 from nextday.errors import DataError, OutputError, StudyError
+from nextday.names import known
 from nextday.settings import BarsSettings
 from nextday.study import Study, presets
+from nextday.words import plural
 
 if TYPE_CHECKING:
     import polars as pl
@@ -119,7 +121,7 @@ def convert(
         console().print(f"note: {note}", style="dim", markup=False, highlight=False)
     count = frame["ticker"].n_unique()
     first, last = frame.select(first=pl.min("date"), last=pl.max("date")).row(0)
-    typer.echo(f"{out}: {len(frame)} bars of {count} ticker{'s' if count > 1 else ''}, {first} to {last}")
+    typer.echo(f"{out}: {len(frame)} bars of {plural(count, 'ticker')}, {first} to {last}")
     again = " ".join(f"--{name} {','.join(given)}" for name, given in [("accept", wanted.accept)] if given)
     typer.echo(f"use it with --data {out}{f' {again}, as the jumps are as they were' if again else ''}")
 
@@ -128,7 +130,7 @@ def _of_tickers(bars: "Bars", wanted: BarsSettings) -> "pl.DataFrame":
     """Return the bars of the tickers that were asked for, and of the market."""
     unknown = [ticker for ticker in wanted.tickers if ticker not in bars.tickers]
     if unknown:
-        raise DataError(f"{bars.source}: unknown ticker {unknown[0]!r}; known: {', '.join(bars.tickers[:20])}")
+        raise DataError(f"{bars.source}: unknown ticker {unknown[0]!r}; {known(unknown[0], bars.tickers)}")
     kept = {*wanted.tickers, wanted.index} if wanted.tickers else bars.tickers
     return bars.frame.filter(bars.frame["ticker"].is_in(list(kept)))
 

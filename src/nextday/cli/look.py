@@ -23,8 +23,10 @@ from nextday.data.gaps import describe_gaps
 from nextday.data.jumps import REFUSED
 from nextday.data.own import Own, describe_own
 from nextday.errors import DataError, NextdayError
+from nextday.names import listed
 from nextday.settings import BarsSettings
 from nextday.study import Study
+from nextday.words import plural
 
 if TYPE_CHECKING:
     import polars as pl
@@ -129,7 +131,7 @@ def _refuse_bad(findings: Sequence[Finding], source: str, wanted: BarsSettings) 
 def describe(panel: Panel, source: str) -> list[str]:
     """Describe which bars a run would use, and what it would leave out."""
     count = len(panel.tickers)
-    who = f"{count} ticker{'s' if count > 1 else ''}"
+    who = plural(count, "ticker")
     market = f"and the market {panel.market}" if panel.market else "without a market"
     common = "common sessions" if count > 1 or panel.market else "sessions"
     return [
@@ -137,7 +139,7 @@ def describe(panel: Panel, source: str) -> list[str]:
         f"{'they' if count > 1 or panel.market else 'it'} can be used",
         *panel.costs,
         *(
-            f"{ticker}: {count} sessions would be excluded, as not all tickers have them"
+            f"{ticker}: {plural(count, 'session')} would be excluded: not common to all tickers"
             for ticker, count in panel.dropped.items()
             if count and not panel.costs
         ),
@@ -153,8 +155,7 @@ def _rehearse(study: Study, panel: Panel) -> list[str]:
     catalogs = catalogs_of(study.plugins)
     plan = make_plan(study, panel, catalogs=catalogs)
     causal = check_causality(panel, plan.features, catalog=catalogs.features, meant=study.features_from)
-    variants, units = len(study.variants), len(plan.units)
-    fits = f"{variants} variant{'s' if variants > 1 else ''}, {units} unit{'s' if units > 1 else ''} to fit"
+    fits = f"{plural(len(study.variants), 'variant')}, {plural(len(plan.units), 'unit')} to fit"
     return [f"{study.name}: {fits}; {causal}", *plan.notes]
 
 
@@ -185,8 +186,7 @@ def own_table(own: Sequence[Own], title: str) -> Table:
     for name, each in groupby(own, key=lambda one: one.column):
         rows = _alike(list(each))
         for (share, first, remark), tickers in rows[:MOST_GROUPS]:
-            who = ", ".join(tickers[:MOST_TICKERS]) + (f" and {len(tickers) - MOST_TICKERS} more" * (len(tickers) > 6))
-            table.add_row(Text(name), Text(who), share, first, Text(remark))
+            table.add_row(Text(name), Text(listed(tickers, MOST_TICKERS)), share, first, Text(remark))
         rest = sum(len(tickers) for _, tickers in rows[MOST_GROUPS:])
         if rest:
             table.add_row(Text(name), f"{rest} more, with fewer missing", "", "", "--json lists them")

@@ -11,15 +11,17 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from nextday.data.columns import KNOWN, plain, rename
+from nextday.data.columns import KNOWN, find_named, plain, rename
 from nextday.data.dates import read_dates
 from nextday.data.files import read_table
 from nextday.data.known import DAYS, Sessions, days_of, known_at
-from nextday.data.numbers import are_numbers, read_numbers
+from nextday.data.numbers import MISSING, are_numbers, read_numbers
 from nextday.errors import DataError
+from nextday.names import listed
 from nextday.settings import COLUMNS, Also, Form
 
 KEYS = ("ticker", "date")
+SHOWN = 5  # tickers in a message
 TAKEN = (*COLUMNS, "market_adj_close")
 DIGITS = r"^[+-]?\s*[$€£¥]?\s*[\d.,]*\d[\d.,]*(\s*[kKmMbB]|[eE][+-]?\d+)?$"  # written as a number, whatever it may be
 
@@ -118,7 +120,7 @@ def read_values(one: Also, names: Sequence[str], others: Mapping[str, str]) -> t
 
 def _find_columns(names: Sequence[str], where: str, one: Also) -> tuple[dict[str, str], dict[str, str]]:
     """Find date and ticker, and the columns to take: the names in the file, and those under which they are joined."""
-    found = {ours: _named(names, ours, theirs, where) for ours, theirs in one.columns.items()}
+    found = {ours: find_named(names, ours, theirs, where) for ours, theirs in one.columns.items()}
     usual = {ours: (ours, *KNOWN[ours]) for ours in KEYS}
     may_be = [
         name
@@ -134,13 +136,6 @@ def _find_columns(names: Sequence[str], where: str, one: Also) -> tuple[dict[str
         )
     chosen = {theirs: ours for ours, theirs in found.items() if ours not in KEYS}
     return keys, chosen or {name: name for name in names if name.strip() and name not in keys.values()}
-
-
-def _named(names: Sequence[str], ours: str, theirs: str, where: str) -> str:
-    match = [name for name in names if name.strip() == theirs] or [n for n in names if n.lower() == theirs.lower()]
-    if not match:
-        raise DataError(f"{where}: there is no column {theirs!r} to take as {ours}; the file has {', '.join(names)}")
-    return match[0]
 
 
 def _numbers(table: pl.DataFrame, chosen: Mapping[str, str], one: Also) -> tuple[list[pl.Series], list[str]]:
@@ -174,7 +169,7 @@ def _is_written_as_numbers(column: pl.Series) -> bool:
         return are_numbers(column)
     texts = column.drop_nulls().str.strip_chars()
     texts = texts.filter(texts.str.contains(r"\w"))
-    like = texts.str.contains(DIGITS) | texts.str.to_lowercase().is_in(["null", "nan", "na", "n/a", "none"])
+    like = texts.str.contains(DIGITS) | texts.str.to_lowercase().is_in(MISSING)
     return bool(texts.str.contains(DIGITS).any()) and bool(like.all())
 
 
@@ -242,18 +237,14 @@ def _compare_keys(values: pl.DataFrame, sessions: Sessions, one: Also) -> list[s
     strange = theirs.filter(~theirs.is_in(ours.implode())).to_list()
     if len(strange) == len(theirs):
         raise DataError(
-            f"also: {one.file}: none of its tickers ({_list(strange)}) is in the bars ({_list(ours.to_list())})"
+            f"also: {one.file}: none of its tickers ({listed(strange, SHOWN)}) is in the bars ({listed(ours, SHOWN)})"
         )
     if not strange:
         return []
     are = "is" if len(strange) == 1 else "are"
-    return [f"{one.file}: {len(strange)} of {len(theirs)} tickers {are} not in the bars: {_list(strange)}"]
+    return [f"{one.file}: {len(strange)} of {len(theirs)} tickers {are} not in the bars: {listed(strange, SHOWN)}"]
 
 
 def _span(days: np.ndarray) -> str:
     first, last = (np.datetime64(int(day) - DAYS // 2, "D") for day in (days.min(), days.max()))
     return f"{first} to {last}"
-
-
-def _list(names: Sequence[str]) -> str:
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

@@ -53,14 +53,7 @@ def rename(names: Sequence[str], where: str, columns: dict[str, str]) -> dict[st
     DataError
         If a column that the user names is not there, or two could be meant.
     """
-    found = {}
-    for ours, theirs in columns.items():
-        match = [name for name in names if name.strip() == theirs] or [n for n in names if n.lower() == theirs.lower()]
-        if not match:
-            raise DataError(
-                f"{where}: there is no column {theirs!r} to take as {ours}; the file has {', '.join(names)}"
-            )
-        found[ours] = match[0]
+    found = {ours: find_named(names, ours, theirs, where) for ours, theirs in columns.items()}
     shapes = {name: plain(name) for name in names if name not in found.values()}
     letters = {"o", "h", "l", "c"} <= set(shapes.values())
     for ours in COLUMNS:
@@ -76,6 +69,20 @@ def rename(names: Sequence[str], where: str, columns: dict[str, str]) -> dict[st
         if ours not in found and meant:
             found[ours] = meant[0]
     return {theirs: ours for ours, theirs in found.items()}
+
+
+def find_named(names: Sequence[str], ours: str, theirs: str, where: str) -> str:
+    """Return the column that a user names, exactly or but for its case.
+
+    Raises
+    ------
+    DataError
+        If it is not there.
+    """
+    match = [name for name in names if name.strip() == theirs] or [n for n in names if n.lower() == theirs.lower()]
+    if not match:
+        raise DataError(f"{where}: there is no column {theirs!r} to take as {ours}; the file has {', '.join(names)}")
+    return match[0]
 
 
 def _first_known(names: list[str], shapes: dict[str, str], ours: str) -> list[str]:

@@ -1,7 +1,5 @@
 """Dates of bars: a text that can mean one day only is read, any other is refused with the word that decides."""
 
-from zoneinfo import ZoneInfo
-
 import polars as pl
 
 from nextday.errors import DataError
@@ -13,14 +11,13 @@ UNSURE = (
 )  # fmt: skip
 FIRST = pl.date(1800, 1, 1)  # an earlier year was written with two digits
 EPOCH = r"^\d{9,10}(\.0)?$|^\d{12,13}(\.0)?$"
-STAMP = r"^\d{4}-\d{1,2}-\d{1,2}[T ](\d{1,2}:\d{2})(:\d{2}(?:\.\d+)?)?\s*(Z|UTC|[+-]00:?00)?$"
+UTC = r"\s*(Z|UTC|[+-]00:?00)$"
+STAMP = r"^\d{4}-\d{1,2}-\d{1,2}[T ]\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?" + UTC
 ZONE = (
     "say in which zone the exchange is: --timezone America/New_York, Asia/Seoul, ... (--timezone UTC takes the days "
     "of UTC)"
 )
-SECONDS = (
-    10**11
-)  # a count since 1970 below this is of seconds, else of milliseconds: 5138 in the one, 1973 in the other
+SECONDS = 10**11  # a lower count since 1970 is of seconds (this is 5138), a higher of milliseconds (this is 1973)
 
 
 def read_dates(column: pl.Series, where: str, *, date_format: str = "", timezone: str = "") -> pl.Series:
@@ -52,7 +49,7 @@ def read_dates(column: pl.Series, where: str, *, date_format: str = "", timezone
         return _stated(text, date_format, where)
     if timezone and text.drop_nulls().str.contains(EPOCH).all():
         return _counted(text, timezone)
-    if longest(text) > 10 and (text.str.contains(STAMP) & text.str.contains(r"(Z|UTC|[+-]00:?00)$")).any():
+    if longest(text) > 10 and text.str.contains(STAMP).any():
         return _in_utc(text, where, timezone)
     return _usual(text, where)
 
@@ -75,9 +72,9 @@ def _local(column: pl.Series, where: str, timezone: str) -> pl.Series:
 
 
 def _in_utc(text: pl.Series, where: str, timezone: str) -> pl.Series:
-    bare = text.str.replace(r"\s*(Z|UTC|[+-]00:?00)$", "")
-    stamps = bare.str.replace(" ", "T").str.to_datetime("%Y-%m-%dT%H:%M:%S%.f", strict=False, time_unit="us")
-    stamps = stamps.fill_null(bare.str.replace(" ", "T").str.to_datetime("%Y-%m-%dT%H:%M", strict=False))
+    bare = text.str.replace(UTC, "").str.replace(" ", "T")
+    stamps = bare.str.to_datetime("%Y-%m-%dT%H:%M:%S%.f", strict=False, time_unit="us")
+    stamps = stamps.fill_null(bare.str.to_datetime("%Y-%m-%dT%H:%M", strict=False))
     if (stamps.is_null() & text.is_not_null()).any():
         return _usual(text, where)
     return _local(stamps.dt.replace_time_zone("UTC"), where, timezone).alias("date")
@@ -88,7 +85,7 @@ def _counted(text: pl.Series, timezone: str) -> pl.Series:
     counts = text.str.strip_suffix(".0").cast(pl.Int64)
     milliseconds = pl.select(pl.when(counts < SECONDS).then(counts * 1000).otherwise(counts)).to_series()
     stamps = milliseconds.cast(pl.Datetime("ms")).dt.replace_time_zone("UTC")
-    return stamps.dt.convert_time_zone(str(ZoneInfo(timezone))).dt.date().alias("date")
+    return stamps.dt.convert_time_zone(timezone).dt.date().alias("date")
 
 
 def _stated(text: pl.Series, date_format: str, where: str) -> pl.Series:
@@ -128,8 +125,8 @@ def _why(text: pl.Series) -> str:
     if text.str.contains(EPOCH).all():
         return f"counts seconds or milliseconds since 1970; {ZONE}"
     day = text.str.split(" ").list.first()
-    year = r"\d{4}$" if longest(day) > 8 or day.str.contains(r"\d{4}$").all() else r"\d{2}$"
-    fits = [form for form in UNSURE if _in(day, form).is_not_null().all() and ("%y" in form) == (year == r"\d{2}$")]
+    short = longest(day) <= 8 and not day.str.contains(r"\d{4}$").all()  # years of two digits
+    fits = [form for form in UNSURE if ("%y" in form) == short and _in(day, form).is_not_null().all()]
     if fits:
         return f"is not a date of the form 2010-01-31; say which form it has: --date-format {' or '.join(fits)}"
     return "is not a date of the form 2010-01-31; another form is named by --date-format, such as %d/%m/%Y"

@@ -12,6 +12,7 @@ import polars as pl
 
 from nextday.data.texts import read_text
 from nextday.errors import DataError, first_line
+from nextday.names import listed
 from nextday.settings import Form
 
 TEXT = (".csv", ".txt", ".tsv")
@@ -20,6 +21,7 @@ EXCEL = (".xlsx", ".xls", ".xlsb")
 SUFFIXES = (".parquet", *TEXT, *ARROW, *EXCEL)
 PACKED = (".gz", ".zip")
 KINDS = "Parquet, CSV (also .txt, .tsv), Feather, Arrow or Excel, text also as .gz or .zip"
+SHOWN = 5  # files in a note
 NOT_TABLES = (".json", ".md", ".yaml", ".yml", ".pdf", ".html", ".py", ".ipynb", ".crc", ".log")
 
 
@@ -44,12 +46,10 @@ def read_table(path: Path, form: Form) -> Table:
     if kind not in SUFFIXES:
         raise DataError(f"{path} is not a supported file type; nextday reads {KINDS}")
     try:
-        content = _unpacked(path, packed) if packed else path.read_bytes() if kind in TEXT else None
-        frame = (
-            read_text(content, str(path), form)
-            if kind in TEXT and content is not None
-            else _binary(path if content is None else io.BytesIO(content), kind)
-        )
+        if kind in TEXT:
+            frame = read_text(_unpacked(path, packed), str(path), form)
+        else:
+            frame = _binary(io.BytesIO(_unpacked(path, packed)) if packed else path, kind)
     except (pl.exceptions.PolarsError, OSError, EOFError, zipfile.BadZipFile, ValueError) as error:
         raise DataError(f"{path} cannot be read as {(kind + packed)[1:]}: {first_line(error)}") from None
     return Table(path, frame, _ticker(path, stem))
@@ -65,14 +65,14 @@ def read_folder(folder: Path, form: Form) -> tuple[list[Table], list[str]]:
         (files if _parts_of(path)[1] in SUFFIXES else strange).append(path)
     empty = [path for path in files if not path.stat().st_size]
     tables = [read_table(path, form) for path in files if path not in empty]
-    for path in [one.path for one in tables if one.path.suffix == ".txt" and one.frame.width == 1]:
-        strange.append(path)
-        tables = [one for one in tables if one.path != path]
+    prose = [one.path for one in tables if one.path.suffix == ".txt" and one.frame.width == 1]
+    strange += prose
+    tables = [one for one in tables if one.path not in prose]
     if not tables:
         raise DataError(f"{folder} holds no table of bars; nextday reads {KINDS}")
-    notes = [f"left out, as {why}: {_names(paths, folder)}" for why, paths in (
-        ("no table", [path for path in strange if path.suffix not in NOT_TABLES]), ("empty", empty)
-    ) if paths]  # fmt: skip
+    left = {"no table": [path for path in strange if path.suffix not in NOT_TABLES], "empty": empty}
+    named = {why: listed((str(path.relative_to(folder)) for path in paths), SHOWN) for why, paths in left.items()}
+    notes = [f"left out, as {why}: {named[why]}" for why, paths in left.items() if paths]
     return tables, notes
 
 
@@ -96,6 +96,8 @@ def _ticker(path: Path, stem: str) -> str:
 
 
 def _unpacked(path: Path, packed: str) -> bytes:
+    if not packed:
+        return path.read_bytes()
     if packed == ".gz":
         return gzip.decompress(path.read_bytes())
     with zipfile.ZipFile(path) as archive:
@@ -120,11 +122,6 @@ def _binary(source: Path | io.BytesIO, kind: str) -> pl.DataFrame:
         raise DataError(f"{source}: Excel files need another package: pip install 'nextday[excel]'") from None
     except Exception as error:  # noqa: BLE001 - the reader of Excel has errors of its own
         raise DataError(f"{source} cannot be read as {kind[1:]}: {first_line(error)}") from None
-
-
-def _names(paths: list[Path], folder: Path) -> str:
-    shown = ", ".join(str(path.relative_to(folder)) for path in paths[:5])
-    return f"{shown} and {len(paths) - 5} more" if len(paths) > 5 else shown
 
 
 def each_ticker_once(tables: Iterable[tuple[Path, pl.DataFrame]]) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from nextday.data.sessions import traded_weekdays
+from nextday.words import plural
 
 LONGEST_STEP = 5  # sessions that a step within a history may skip: a week, as one exchange closes for a festival
 
@@ -113,7 +114,7 @@ def describe_gaps(gaps: Sequence[Gap]) -> str:
     ticker = worst(gaps)
     own = [gap for gap in gaps if ticker in gap.tickers]
     one = max(own, key=lambda gap: gap.sessions)
-    sessions = f"{one.sessions} session{'s' if one.sessions > 1 else ''} from {one.first}"
+    sessions = f"{plural(one.sessions, 'session')} from {one.first}"
     named = f"{ticker} alone has bars on {sessions}" if one.alone else f"{ticker} has no bar on {sessions}"
     of = f", the longest of its {len(own)} gaps" if len(own) > 1 else ""
     return f"{named}{of}" + (f" ({len(gaps)} gaps in all)" if len(gaps) > len(own) else "")

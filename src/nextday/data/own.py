@@ -7,6 +7,7 @@ from datetime import date
 import polars as pl
 
 from nextday.settings import COLUMNS
+from nextday.words import plural
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +46,8 @@ class Own:
             return "text: cannot be a feature"
         said = [
             "no value: refused as a feature" if self.first is None else "",
-            f"{_values(self.infinite)} not finite: refused as a feature" if self.infinite else "",
-            f"{_values(self.holes)} missing after the first: refused as a feature" if self.holes else "",
+            f"{plural(self.infinite, 'value')} not finite: refused as a feature" if self.infinite else "",
+            f"{plural(self.holes, 'value')} missing after the first: refused as a feature" if self.holes else "",
             "never moves" if self.still else "",
         ]
         return "; ".join(filter(None, said))
@@ -85,7 +86,3 @@ def _describe(frame: pl.DataFrame, name: str) -> Iterator[Own]:
     )  # fmt: skip
     for ticker, bars, missing, first, holes, infinite, still in table.iter_rows():
         yield Own(name, ticker, bars, missing, first, holes, infinite, still)
-
-
-def _values(count: int) -> str:
-    return "1 value" if count == 1 else f"{count} values"

@@ -1,14 +1,14 @@
 """Rows that need a word: what is no bar, what comes newest first, what comes twice. No value is changed."""
 
-from collections.abc import Sequence
-
 import polars as pl
 
 from nextday.data.checks import by_ticker
-from nextday.settings import COLUMNS
+from nextday.names import listed
+from nextday.settings import VALUES
+from nextday.words import plural
 
 Tidied = tuple[pl.DataFrame, list[str]]
-VALUES = COLUMNS[2:]
+SHOWN = 5  # tickers in a note
 
 
 def drop_what_is_no_bar(frame: pl.DataFrame, _: str) -> Tidied:
@@ -20,9 +20,9 @@ def drop_what_is_no_bar(frame: pl.DataFrame, _: str) -> Tidied:
     whose = gone["ticker"].drop_nulls().unique().sort().to_list()
     first = gone.filter(pl.col("date").is_not_null()).head(1)
     place = f", the first on {first['date'][0]}" if len(first) else ""
-    rows = f"{len(gone)} row{'s' if len(gone) > 1 else ''}"
+    rows = plural(len(gone), "row")
     return frame.filter(~empty), [
-        f"{_list(whose) + ': ' if whose else ''}{rows} without prices or volume left out{place}"
+        f"{listed(whose, SHOWN) + ': ' if whose else ''}{rows} without prices or volume left out{place}"
     ]
 
 
@@ -34,13 +34,15 @@ def oldest_first(frame: pl.DataFrame, _: str) -> Tidied:
         return frame, []
     turned = pl.col("ticker").is_in(newest)
     frame = pl.concat([frame.filter(~turned | turned.is_null()), frame.filter(turned).reverse()])
-    return frame, [f"{_list(newest)}: the rows came newest first and were reversed"]
+    return frame, [f"{listed(newest, SHOWN)}: the rows came newest first and were reversed"]
 
 
 def take_once(frame: pl.DataFrame, _: str) -> Tidied:
     """Take a bar once that is given twice with the same values; with other values it is a defect."""
     frame = by_ticker(frame)
     same = (frame["ticker"] == frame["ticker"].shift(1)) & (frame["date"] == frame["date"].shift(1))
+    if not same.any():
+        return frame, []
     equal = frame.select(pl.all_horizontal(pl.all().eq_missing(pl.all().shift(1)))).to_series() & same
     if not equal.any():
         return frame, []
@@ -48,9 +50,5 @@ def take_once(frame: pl.DataFrame, _: str) -> Tidied:
     bars = "1 bar that was" if len(gone) == 1 else f"{len(gone)} bars that were"
     place = f"the first on {gone['date'][0]}"
     return frame.filter(~equal), [
-        f"{_list(gone['ticker'].unique().sort().to_list())}: {bars} given twice with equal values taken once, {place}"
+        f"{listed(gone['ticker'].unique().sort(), SHOWN)}: {bars} given twice with equal values taken once, {place}"
     ]
-
-
-def _list(names: Sequence[str]) -> str:
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

@@ -22,14 +22,15 @@ from nextday.data.numbers import are_numbers, read_numbers
 from nextday.data.rows import drop_what_is_no_bar, oldest_first, take_once
 from nextday.data.snapshot import verify_snapshot
 from nextday.errors import DataError
-from nextday.settings import COLUMNS, Also, BarsSettings, Form, FormOptions
+from nextday.mistakes import first_mistake
+from nextday.settings import COLUMNS, VALUES, Also, BarsSettings, Form, FormOptions
 
 if TYPE_CHECKING:
     import pandas as pd
 
 SAMPLE = resources.files("nextday.data") / "sample_bars.parquet"
 SAMPLE_SHA256 = "1aecb55489c5e7196613617979ffcc445456a2c5b64e376765bbb9957800a11d"
-VALUES = COLUMNS[2:]  # what a bar holds
+AS_IT_IS = Form()
 
 
 def load_bars(
@@ -73,7 +74,7 @@ def load_bars(
     >>> load_bars("sample").tickers[:3]
     ['AAPL', 'GS', 'IBM']
     """
-    frame, name, notes = read_bars(source, market=market, **form)
+    frame, name, notes = read_bars(source, form_of(form), market=market)
     return checked(frame, name, notes, accept=accept, drop_bad=drop_bad, market=market)
 
 
@@ -88,7 +89,7 @@ def load(settings: BarsSettings, bars: Any = None) -> Bars:  # noqa: ANN401 - a 
 def read(settings: BarsSettings, bars: Any = None) -> tuple[pl.DataFrame, str, list[str], dict[str, Also]]:  # noqa: ANN401
     """Read bars as ``load`` does, unchecked; return also their name, notes, and the file of each joined column."""
     source = settings.data if bars is None else bars
-    frame, name, notes = read_bars(source, market=settings.index, **settings.form())
+    frame, name, notes = read_bars(source, settings, market=settings.index)
     frame, joined, said = join_also(frame, settings.also)
     return frame, name, [*notes, *said], joined
 
@@ -110,23 +111,28 @@ def checked(
 
 
 def read_bars(
-    source: Any, *, market: str = "", **form: Unpack[FormOptions]  # noqa: ANN401 - a path, or a frame of any kind
+    source: Any, form: Form = AS_IT_IS, *, market: str = ""  # noqa: ANN401 - a path, or a frame of any kind
 ) -> tuple[pl.DataFrame, str, list[str]]:  # fmt: skip
     """Read bars as they are, named and typed as in ``Bars``; return also where they come from, and notes on them."""
-    frame, name, notes = _read(source, _form(form), market)
+    frame, name, notes = _read(source, form, market)
     for tidy in (drop_what_is_no_bar, oldest_first, take_once):
         frame, said = tidy(frame, name)
         notes = [*notes, *said]
     return frame, name, notes
 
 
-def _form(given: FormOptions) -> Form:
+def form_of(options: FormOptions) -> Form:
+    """Check options of reading.
+
+    Raises
+    ------
+    DataError
+        With the first mistake.
+    """
     try:
-        return Form(**given)
+        return Form(**options)
     except ValidationError as error:
-        first = error.errors()[0]
-        said = first["msg"].removeprefix("Value error, ")
-        raise DataError(f"{'.'.join(map(str, first['loc']))}: {said}, got {first['input']!r}") from None
+        raise DataError(first_mistake(error, Form)) from None
 
 
 def _read(source: Any, form: Form, market: str) -> tuple[pl.DataFrame, str, list[str]]:  # noqa: ANN401 - see above
@@ -153,7 +159,7 @@ def _read_sample() -> pl.DataFrame:
     found = hashlib.sha256(content).hexdigest()
     if found != SAMPLE_SHA256:
         raise DataError(f"the embedded sample is damaged (sha256 {found[:12]}...); install nextday again")
-    return _normalise(pl.read_parquet(content), "sample", Form())
+    return _normalise(pl.read_parquet(content), "sample", AS_IT_IS)
 
 
 def _stack(frames: list[tuple[Path, pl.DataFrame]]) -> pl.DataFrame:

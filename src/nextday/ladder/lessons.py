@@ -114,7 +114,7 @@ def _against_zero(ladder: Ladder, judged: Sequence[Contrast], withheld: Sequence
     said, why = _leads(top, comparison.margin)
     said = UNKNOWN if said == NO and withheld else said  # none of all cannot be said where one is not judged
     ahead = [one.first for one in judged if one.low > 0]
-    what = f"{_count(len(judged))} of {len(ladder.stages)} stages"
+    what = f"{plural(len(judged), 'model')} of {len(ladder.stages)} stages"
     head = _head(said, f"{what} that can be judged" if withheld else what, ahead, comparison.margin)
     reach = _written(top, comparison, "the best model" if len(judged) > 1 else "")
     reach += ("" if said == NO else why) + _contamination(ladder, top.first)
@@ -127,15 +127,11 @@ def _head(said: str, what: str, ahead: Sequence[str], margin: float) -> str:
     if said == YES:
         verb = "is" if len(ahead) == 1 else "are"
         return f"Yes: of {what} {_some(ahead)} {verb} significantly better than the zero forecast."
-    if what.startswith(_count(1) + " "):
+    if what.startswith(f"{plural(1, 'model')} "):
         return f"{said.capitalize()}: the only model is not significantly better than the zero forecast."
     if said == NO:
         return f"No: none of the {what} beats the zero forecast by the margin of {percent(margin)}."
     return f"Inconclusive: none of the {what} is significantly better than the zero forecast."
-
-
-def _count(models: int) -> str:
-    return plural(models, "model")
 
 
 def _across(stage: Stage, asked: Across, ladder: Ladder) -> list[Lesson]:
