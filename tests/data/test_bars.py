@@ -301,3 +301,16 @@ def test_weekends_that_repeat_fridays_bar_are_no_sessions(frame):
         load_bars(filled)
     real = pl.concat([frame, weekend[0].with_columns(close=pl.col("close") * 0.999)]).sort("ticker", "date")
     assert len(load_bars(real).frame) == len(frame) + 1, "crypto trades at weekends"
+
+
+@pytest.mark.parametrize("value", [[1.0], datetime.timedelta(1), {"a": 1}], ids=["list", "duration", "struct"])
+@pytest.mark.parametrize(("name", "of"), [("close", "numbers"), ("date", "dates"), ("ticker", "tickers")])
+def test_columns_of_kinds_that_hold_no_bars_are_one_line(frame, value, name, of):
+    with pytest.raises(DataError, match=rf"column {name} is of type .*, not of {of}") as error:
+        load_bars(frame.with_columns(pl.lit(value).alias(name)))
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("value", [[1.0], datetime.timedelta(1), {"a": 1}], ids=["list", "duration", "struct"])
+def test_further_columns_of_such_kinds_are_no_features(frame, value):
+    assert "extra" not in load_bars(frame.with_columns(pl.lit(value).alias("extra"))).frame.columns

@@ -43,6 +43,8 @@ def read_dates(column: pl.Series, where: str, *, date_format: str = "", timezone
         return column.alias("date")
     if isinstance(column.dtype, pl.Datetime):
         return _local(column, where, timezone).alias("date")
+    if column.dtype.is_nested() or column.dtype in (pl.Duration, pl.Time, pl.Boolean):
+        raise DataError(f"{where}: column {column.name} is of type {column.dtype}, not of dates")
     text = column.cast(pl.String).str.strip_chars()
     text = pl.select(pl.when(text != "").then(text)).to_series()
     if date_format:

@@ -28,7 +28,11 @@ def read_numbers(column: pl.Series, where: str, *, decimal: str = "") -> pl.Seri
     DataError
         With the first value that is no number, or may be two.
     """
+    if isinstance(column.dtype, pl.Categorical | pl.Enum):
+        column = column.cast(pl.String)
     if column.dtype != pl.String:
+        if not (column.dtype.is_numeric() or column.dtype == pl.Null):
+            raise DataError(f"{where}: column {column.name} is of type {column.dtype}, not of numbers")
         numbers = column.cast(pl.Float64, strict=False)
         _refuse(column, numbers.is_null() & column.is_not_null(), where, "")
         return numbers.fill_nan(None)

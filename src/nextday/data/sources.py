@@ -227,6 +227,8 @@ def _one_bar_a_day(frame: pl.DataFrame, dates: pl.Series, where: str) -> None:
 
 def _tickers(column: pl.Series, where: str) -> pl.Series:
     """Read tickers as texts; numbers are those of an exchange that has numbers for tickers, such as 700."""
+    if column.dtype.is_nested() or column.dtype.is_temporal():
+        raise DataError(f"{where}: column {column.name} is of type {column.dtype}, not of tickers")
     if not column.dtype.is_float():
         text = column.cast(pl.String).str.strip_chars()
         return pl.select(pl.when(text != "").then(text).alias("ticker")).to_series()
