@@ -103,6 +103,12 @@ def test_a_missing_date_is_named(frame):
         load_bars(defect(frame, "date", None))
 
 
+def test_a_missing_date_is_named_beside_a_bar_given_twice(frame):
+    twice = pl.concat([frame.with_columns(date=pl.when(pl.int_range(pl.len()) != 7).then("date")), frame.tail(1)])
+    with pytest.raises(DataError, match=r"date is missing in 1 rows; first: row 8"):
+        load_bars(twice)
+
+
 def test_a_date_given_twice_is_named(frame):
     with pytest.raises(DataError, match=r"KO on 2000-01-11: more than one bar"):
         load_bars(defect(frame, "date", datetime.date(2000, 1, 11)))

@@ -111,12 +111,7 @@ def align(bars: Bars, *, tickers: Sequence[str] = (), market: str = "SPY") -> Pa
     if panel.is_empty():
         said = "".join(f"; {cost}" for cost in costs)
         raise DataError(f"{bars.source}: {listed(everyone)} have no session in common{said}")
-    lacking = panel.filter(pl.col("ticker").is_in(chosen) & pl.any_horizontal(pl.col(COLUMNS).is_null()))
-    if len(lacking):  # bars leave this to the market alone
-        ticker, day = lacking["ticker"][0], lacking["date"][0]
-        raise DataError(
-            f"{bars.source}: {ticker} lacks prices or volume, such as on {day}; it can be the market, but not forecast"
-        )
+    _refuse_holes(panel, chosen, bars.source)
     _check_moves(panel, bars.source)
     dropped = dict(
         frame.group_by("ticker")
@@ -129,6 +124,18 @@ def align(bars: Bars, *, tickers: Sequence[str] = (), market: str = "SPY") -> Pa
     return Panel(
         panel, chosen, market, dates, dropped, bars.source, bars.notes, joined=bars.joined, costs=costs, gaps=gaps
     )
+
+
+def _refuse_holes(panel: pl.DataFrame, chosen: Sequence[str], source: str) -> None:
+    """Refuse to forecast a ticker that lacks values, which bars leave to the market alone."""
+    if not sum(panel.select(COLUMNS).null_count().row(0)):
+        return
+    lacking = panel.filter(pl.col("ticker").is_in(chosen) & pl.any_horizontal(pl.col(COLUMNS).is_null()))
+    if len(lacking):
+        ticker, day = lacking["ticker"][0], lacking["date"][0]
+        raise DataError(
+            f"{source}: {ticker} lacks prices or volume, such as on {day}; it can be the market, but not forecast"
+        )
 
 
 def _check_moves(panel: pl.DataFrame, source: str) -> None:

@@ -6,7 +6,8 @@ from datetime import date
 import polars as pl
 
 NOT_DAILY, DAY_EARLY = "not daily", "a day early"
-LEAST = 20  # bars from which a habit can be told
+LEAST = 20  # bars from which a habit shows
+WEEK = 5  # days: the steps of daily bars are shorter, by their median
 Found = tuple[str, str, date, int, str]  # ticker, rule, first date, number of bars, evidence
 
 
@@ -26,25 +27,30 @@ def compare_with_weeks(frame: pl.DataFrame) -> Iterator[Found]:
     ------
     Ticker, rule, first date, number of bars, and what shows it.
     """
+    frame = _suspects(frame)
     day = pl.col("date").dt.weekday()
     step = pl.col("date").diff().dt.total_days()
     habits = frame.group_by("ticker", maintain_order=True).agg(
         bars=pl.len(), pace=step.median(), sundays=(day == 7).sum(), fridays=(day == 5).sum(),
         saturdays=(day == 6).sum(), first=pl.col("date").first(), sunday=pl.col("date").filter(day == 7).first(),
     )  # fmt: skip
-    for row in habits.filter(pl.col("bars") >= LEAST).iter_rows(named=True):
-        if row["pace"] >= 5:
+    for row in habits.iter_rows(named=True):
+        if row["pace"] >= WEEK:
             pace = f"half of its bars are {row['pace']:.0f} days apart or more: weekly or monthly bars, not daily ones"
             yield row["ticker"], NOT_DAILY, row["first"], row["bars"], pace
         elif row["sundays"] > 0.1 * row["bars"] and max(row["fridays"], row["saturdays"]) < 0.01 * row["bars"]:
             habit = f"{row['sundays']} of {row['bars']} bars are on Sundays and {row['fridays']} on Fridays"
-            yield (
-                row["ticker"],
-                DAY_EARLY,
-                row["sunday"],
-                row["sundays"],
-                (
-                    f"{habit}: days of UTC rather than of the exchange (--timezone names it), unless it trades from "
-                    "Sunday to Thursday"
-                ),
-            )
+            why = "days of UTC, not of the exchange (--timezone names it), unless it trades from Sunday to Thursday"
+            yield row["ticker"], DAY_EARLY, row["sunday"], row["sundays"], f"{habit}: {why}"
+
+
+def _suspects(frame: pl.DataFrame) -> pl.DataFrame:
+    """Keep the bars of tickers that may have such a habit: few, so that looking at them costs nothing."""
+    runs = frame["ticker"].rle().struct.unnest().rename({"value": "ticker"})
+    ends = runs["len"].cum_sum()
+    span = (frame["date"].gather(ends - 1) - frame["date"].gather(ends - runs["len"])).dt.total_days()
+    each = runs.with_columns(pace=span / (runs["len"] - 1)).filter(pl.col("len") >= LEAST)
+    sundays = frame.filter(pl.col("date").dt.weekday() == 7)["ticker"].unique()
+    # a median step of a week makes a mean step of half a week or more
+    wanted = each.filter((pl.col("pace") >= WEEK / 2) | pl.col("ticker").is_in(sundays.implode()))["ticker"]
+    return frame.filter(pl.col("ticker").is_in(wanted.implode())) if len(wanted) else frame.clear()

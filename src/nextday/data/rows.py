@@ -40,10 +40,11 @@ def oldest_first(frame: pl.DataFrame, _: str) -> Tidied:
 def take_once(frame: pl.DataFrame, _: str) -> Tidied:
     """Take a bar once that is given twice with the same values; with other values it is a defect."""
     frame = by_ticker(frame)
-    same = (frame["ticker"] == frame["ticker"].shift(1)) & (frame["date"] == frame["date"].shift(1))
+    same = frame["date"] == frame["date"].shift(1)
     if not same.any():
         return frame, []
-    equal = frame.select(pl.all_horizontal(pl.all().eq_missing(pl.all().shift(1)))).to_series() & same
+    equal = frame.select(pl.all_horizontal(pl.all().eq_missing(pl.all().shift(1)))).to_series()
+    equal &= same.fill_null(value=False)  # a row without a date is refused, not taken for another
     if not equal.any():
         return frame, []
     gone = frame.filter(equal)
