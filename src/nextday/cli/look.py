@@ -186,7 +186,8 @@ def own_table(own: Sequence[Own], title: str) -> Table:
     for name, each in groupby(own, key=lambda one: one.column):
         rows = _alike(list(each))
         for (share, first, remark), tickers in rows[:MOST_GROUPS]:
-            table.add_row(Text(name), Text(listed(tickers, MOST_TICKERS)), share, first, Text(remark))
+            whose = listed(tickers, MOST_TICKERS) if any(tickers) else ""  # a column of text is no ticker's
+            table.add_row(Text(name), Text(whose), share, first, Text(remark))
         rest = sum(len(tickers) for _, tickers in rows[MOST_GROUPS:])
         if rest:
             table.add_row(Text(name), f"{rest} more, with fewer missing", "", "", "--json lists them")

@@ -72,9 +72,9 @@ def may_be_best(losses: Losses, *, alpha: float = 0.05, replicates: int = 2000, 
     """Return which variants may be the best: those than which no other is significantly better.
 
     Multiple comparisons with the best (Hsu 1984, "Constrained simultaneous confidence intervals for multiple
-    comparisons with the best", Annals of Statistics 12(3)): each variant against all others, one-sided. It excludes "
-        "more of the inferior variants than two-sided intervals over all pairs do, and the best one in at most "
-        "``alpha`` of studies."
+    comparisons with the best", Annals of Statistics 12(3)): each variant against all others, one-sided. It excludes
+    more of the inferior variants than two-sided intervals over all pairs do, and the best one in at most ``alpha`` of
+    studies.
     """
     engine = _Engine(losses, alpha=alpha, replicates=replicates, seed=seed, margin=None)
     return {name: len(losses.variants) == 1 or not engine.beaten(name) for name in losses.variants}
