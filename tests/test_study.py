@@ -3,7 +3,8 @@ import pytest
 from nextday.data import align
 from nextday.engine import make_plan
 from nextday.errors import StudyError
-from nextday.study import Study, parse_contrast, presets
+from nextday.questions import parse_contrast
+from nextday.study import Study, presets
 
 MINIMAL = "name: mine\nvariants:\n  A: {model: zero, features: raw}\n"
 

@@ -8,7 +8,7 @@ from nextday.evaluate.answers import FINDINGS, finding_of
 from nextday.evaluate.ask import Ask
 from nextday.evaluate.contrasts import Comparison, Contrast
 from nextday.evaluate.wording import interval, percent, sign_of
-from nextday.study import BENCHMARKS, parse_contrast
+from nextday.questions import BENCHMARKS, parse_contrast
 
 HOLDS, REFUTED, UNDECIDED = "holds", "refuted", "undecided"
 STATUS = {HOLDS: 0, REFUTED: 3, UNDECIDED: 4}  # of the process; where several disagree, refuted before undecided

@@ -6,13 +6,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from nextday.evaluate.ask import Ask
 from nextday.evaluate.bootstrap import freedom_of, heavy, robust_block
 from nextday.evaluate.contrasts import Comparison, Contrast, detectable_of
-from nextday.evaluate.inference import design_of, room_of, slopes_of
+from nextday.evaluate.inference import ask_of, design_of, room_of, slopes_of
 from nextday.evaluate.losses import average, loss_named, seed_counts
 from nextday.evaluate.noise import intervals
-from nextday.evaluate.seeds import Pivot, reason_of_seeds
+from nextday.evaluate.seeds import Pivot, reason_of_design, reason_of_seeds
 
 DRAWS = 20_000  # of the largest |t| of a family
 
@@ -76,11 +75,11 @@ def foresee(
     series = _series(comparison)  # [contrast, ticker, date]
     together = [_together(own) for own in series]
     planned = [
-        _scale(one, rho, here, there, pooled=bool({one.first, one.second} & set(pooled)))
+        _scale(one, rho, here, there, pooled=bool({*one.variants, one.second} & set(pooled)))
         for one, rho in zip(comparison.asked, together, strict=True)
     ]
     seeds = seed_counts(comparison.losses)
-    random = [[name for name in (one.first, one.second) if seeds.get(name)] for one in planned]
+    random = [[name for name in (*one.variants, one.second) if seeds.get(name)] for one in planned]
     shapes = [_shape(one, names, there, pooled) for one, names in zip(planned, random, strict=True)]
     critical = _critical(comparison, planned, shapes, average(series, axis=1), there)
     samples, share = _room(comparison, there)
@@ -130,8 +129,7 @@ def _series(comparison: Comparison) -> np.ndarray:
     losses = comparison.losses
     stacked = np.concatenate([losses.grid, losses.base[None]])  # [column, ticker, date]
     means = np.array([np.nanmean(average(one, axis=0)) for one in stacked])
-    seconds = [None if one.second == losses.benchmark else one.second for one in comparison.asked]
-    asks = [Ask(one.first, second) for one, second in zip(comparison.asked, seconds, strict=True)]
+    asks = [ask_of(one, comparison) for one in comparison.asked]
     at = {name: position for position, name in enumerate(losses.variants)}
     weights = design_of(asks, at) @ slopes_of(loss_named(losses.loss), means)
     return np.stack([np.tensordot(row[row != 0], stacked[row != 0], axes=1) for row in weights])
@@ -168,11 +166,15 @@ def _critical(
 
 def _withheld(one: Contrast, used: list[tuple[str, int]], shape: Pivot, here: Design, there: Design) -> str:
     """Return why the planned contrast would be withheld: too few seeds, or days if there are no more than here."""
-    reason = reason_of_seeds(used, shape, one.date_error, one.seed_error)
+    if one.kind == "effect" and len(used) > 1:
+        reason = reason_of_design(used, shape)
+    else:
+        reason = reason_of_seeds(used, shape, one.date_error, one.seed_error)
     return reason or (one.withheld if one.withheld.startswith("too few days") and there.days <= here.days else "")
 
 
 def _shape(one: Contrast, names: Sequence[str], there: Design, pooled: Collection[str]) -> Pivot:
     """Distribution of the error from seeds; skewed where one of the two is random and the other is not."""
-    tickers = 1 if {one.first, one.second} & set(pooled) else there.tickers
-    return Pivot(max(there.seeds, 2), tickers, int(len(names) == 1 and one.seed_error > 0))
+    tickers = 1 if {*one.variants, one.second} & set(pooled) else there.tickers
+    runs = len(names) - 1 if one.kind == "effect" and len(names) > 1 else 1
+    return Pivot(max(there.seeds, 2), tickers, int(len(names) == 1 and one.seed_error > 0), runs=runs)

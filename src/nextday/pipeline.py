@@ -35,7 +35,7 @@ from nextday.engine.rehearse import rehearse
 from nextday.evaluate import Comparison, Verdict, calibrate, load_baselines, score, summarise
 from nextday.evaluate.export import as_dict, dump
 from nextday.evaluate.question import answer
-from nextday.features import FEATURE_SETS, check_causality
+from nextday.features import check_causality, resolve_sets
 from nextday.plugins import catalogs_of
 from nextday.progress import Watch
 from nextday.reporting import Exhibit, draw_plots, render_report, write_csv
@@ -231,9 +231,9 @@ def report(folder: Path | str) -> Results:
     scores = score(forecasts, folds, interval=study.interval)
     baselines, remark = load_baselines(folder.parent / study.baselines, forecasts) if study.baselines else (None, "")
     with threadpool_limits(1):  # the number of threads moves the last bits
-        judged = answer(folder, study, FEATURE_SETS | study.feature_sets, forecasts, folds, manifest["pooled"])
+        judged = answer(folder, study, resolve_sets(study.feature_sets), forecasts, folds, manifest["pooled"])
     comparison, verdict = judged.comparison, judged.verdict
-    shown = base.show(ANALYSES, base.Finished(folder, study, tables, scores))
+    shown = base.show(ANALYSES, base.Finished(folder, study, tables, scores, comparison))
     write_csv(folder, study.name, forecasts=forecasts, scores=scores)
     for name, content in shown.files.items():
         place.put(f"{study.name}_{name}", content)

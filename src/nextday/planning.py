@@ -17,7 +17,7 @@ from nextday.evaluate import Comparison, compare, measure
 from nextday.evaluate.export import finite
 from nextday.evaluate.question import gather
 from nextday.evaluate.wording import sign_of
-from nextday.features import FEATURE_SETS
+from nextday.features import resolve_sets
 from nextday.foresight import Design, Foresight, foresee
 from nextday.models import Device
 from nextday.pipeline import forecast, read_panel
@@ -196,7 +196,7 @@ def _pilot(study: Study, panel: Panel, folder: Path, *, workers: int | None, dev
 
 def _compare(study: Study, basis: _Basis, folder: Path) -> tuple[Comparison, list[str]]:
     """Compare what the study asks on the forecasts there are."""
-    terms, sets = study.verdict, FEATURE_SETS | study.feature_sets
+    terms, sets = study.verdict, resolve_sets(study.feature_sets)
     asked = gather(folder, study, sets, basis.forecasts, basis.manifest["pooled"])
     losses = measure(
         asked.forecasts, loss=terms.loss, benchmark=terms.benchmark or None, folds=basis.folds, pooled=asked.pooled,

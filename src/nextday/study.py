@@ -1,7 +1,7 @@
 """A study: everything that decides a result, read from YAML into frozen, checked values."""
 
 import os
-from collections.abc import Collection, Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping
 from importlib import resources
 from itertools import pairwise
 from pathlib import Path
@@ -10,9 +10,11 @@ from typing import Any, Literal, Self
 import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from nextday.ablation import Ablation, with_runs
 from nextday.errors import StudyError
 from nextday.mistakes import first_mistake
-from nextday.names import known, listed, meant
+from nextday.names import known
+from nextday.questions import BENCHMARKS, parse_question
 from nextday.settings import BarsSettings, Settings, expand_ranges, split_at_commas
 
 PRESETS = resources.files("nextday") / "studies"
@@ -22,7 +24,6 @@ LAST = "stage7"  # compares the other stages, and so is no study
 SCHEMES = ("holdout", "walk_forward", "rolling", "purged")
 LOSSES = ("squared", "absolute", "miss", "pinball")
 Kind = Literal["models", "networks", "pretrained"]
-BENCHMARKS = ("zero", "zero forecast", "benchmark")  # in a contrast: what skill is measured against
 
 
 class SplitSettings(Settings):
@@ -71,7 +72,7 @@ class Training(Settings):
 class Question(Settings):
     """A contrast that the study asks, ``A - B``, where B may be ``zero``; with a margin of its own if need be."""
 
-    contrast: str  # ``A - B``, of variants; B may be ``zero``, the benchmark
+    contrast: str  # ``A - B``, of variants; B may be ``zero``, the benchmark; or ``(A - B) - (C - D)``
     margin: float | None = Field(None, gt=0, allow_inf_nan=False)  # its own; that of the verdict unless given
 
     @model_validator(mode="before")
@@ -161,6 +162,7 @@ class Study(BarsSettings):
     feature_sets: dict[str, tuple[str, ...]] = {}  # your own, beside those of ``nextday list``
     roles: dict[str, Literal["raw", "rich", "engineered"]] = {}  # what each feature set is to the question
     variants: dict[str, Variant] = Field(min_length=1)  # what is compared
+    ablation: Ablation | None = None  # groups of features whose effects are asked; it lays out variants of its own
     levels: tuple[float, ...] = ()  # quantile levels that probabilistic models forecast
     interval: float | None = None  # nominal coverage of the reported interval; the widest unless given
     conformal: dict[str, Conformal] = {}  # calibrated copies of variants
@@ -168,6 +170,12 @@ class Study(BarsSettings):
     seeds: tuple[int, ...] = Field((42,), min_length=1)  # seeds of networks; a verdict takes three or more
     training: Training = Training()  # how networks are trained
     verdict: VerdictSettings = VerdictSettings()  # what is asked, and how it is judged
+
+    @model_validator(mode="before")
+    @classmethod
+    def _lays_out_its_ablation(cls, values: Any) -> Any:  # noqa: ANN401 - whatever was given
+        given = isinstance(values, Mapping) and values.get("ablation") is not None
+        return with_runs(values) if given else values
 
     @field_validator("seeds", "levels", "plugins", mode="before")
     @classmethod
@@ -227,7 +235,7 @@ class Study(BarsSettings):
             raise ValueError(f"verdict.ask asks {doubled[0]!r} more than once")
         if not self.below:  # else a contrast may name a variant of the study below
             for text in asked:
-                parse_contrast(text, [*self.variants, *self.conformal])
+                parse_question(text, [*self.variants, *self.conformal])
         return self
 
     @model_validator(mode="after")
@@ -268,6 +276,11 @@ class Study(BarsSettings):
         Paths of plugins and further files are relative to it. ``bars`` says where bars came from if no ``data`` does.
         """
         values = self.model_dump(mode="json", exclude_defaults=True, exclude_none=True)
+        if self.ablation is not None:  # what it lays out need not be written
+            laid = with_runs({"ablation": self.ablation.model_dump()})
+            for key in ("variants", "feature_sets"):
+                values[key] = {name: one for name, one in values[key].items() if name not in laid[key]}
+                values.pop(key) if not values[key] else None
         plugins = [os.path.relpath(name, folder) if name.endswith(".py") else name for name in self.plugins]
         values |= {"plugins": plugins} if plugins else {}
         for one in values.get("also", ()):
@@ -303,36 +316,6 @@ def text_of(study: str | Path) -> str:
         raise StudyError(f"unknown study {str(study)!r}; did you mean the file {study}.yaml?")
     names = [*presets(), LAST, "all"]
     raise StudyError(f"unknown study {str(study)!r}; {known(str(study), names)}, or a file ending in .yaml")
-
-
-def parse_contrast(text: str, names: Collection[str], *, signs: Sequence[str] = ("-",)) -> tuple[str, str, str | None]:
-    """Read ``A - B``: the first, the sign, and the second, None being the benchmark.
-
-    Names may hold the sign themselves: of all places to cut, the one where both sides are known is taken.
-
-    Raises
-    ------
-    StudyError
-        If no cut gives two known names.
-    """
-    sides = [*names, *BENCHMARKS]
-    cuts = [  # first where spaces stand around the sign
-        (text[:at].strip(), sign, text[at + len(cut) :].strip())
-        for around in (" ", "")
-        for sign in signs
-        for cut in [f"{around}{sign}{around}"]
-        for at in range(len(text))
-        if text.startswith(cut, at)
-    ]
-    fits = [cut for cut in cuts if cut[0] in sides and cut[2] in sides and cut[0] not in BENCHMARKS]
-    if not fits:
-        form = " or ".join(f"'A {sign} B'" for sign in signs)
-        nearest = sorted(cuts, key=lambda cut: not {cut[0], cut[2]} & {*sides})  # one side known: the other is meant
-        strange = [side for cut in nearest if cut[0] and cut[2] for side in (cut[0], cut[2]) if side not in sides]
-        why = f"{strange[0]!r} is no variant; {meant(strange[0], names)}" if strange else ""
-        raise StudyError(f"{text!r}: {why}expected {form}, of {listed(names)}, or zero as B")
-    first, sign, second = fits[0]
-    return first, sign, None if second in BENCHMARKS else second
 
 
 def _is_encodable(name: str) -> bool:

@@ -1,8 +1,8 @@
 """Analyses that supplement the verdict, each in its own package behind one record."""
 
-from nextday.analyses import attention, contexts, probing, regimes, uncertainty
+from nextday.analyses import attention, contexts, effects, probing, regimes, uncertainty
 from nextday.analyses.base import Analysis
 
 ANALYSES: tuple[Analysis, ...] = (
-    attention.ANALYSIS, contexts.ANALYSIS, uncertainty.ANALYSIS, regimes.ANALYSIS, probing.ANALYSIS,
+    effects.ANALYSIS, attention.ANALYSIS, contexts.ANALYSIS, uncertainty.ANALYSIS, regimes.ANALYSIS, probing.ANALYSIS,
 )  # fmt: skip  # in the order in which a report shows them

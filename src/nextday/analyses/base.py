@@ -20,6 +20,7 @@ from nextday.engine.plan import Plan, Unit
 from nextday.engine.store import Store
 from nextday.engine.workers import Engine
 from nextday.errors import StudyError
+from nextday.evaluate.contrasts import Comparison
 from nextday.mistakes import first_mistake
 from nextday.models import Fitted
 from nextday.names import known
@@ -71,6 +72,7 @@ class Finished:
     study: Study
     tables: Tables
     scores: pl.DataFrame
+    comparison: Comparison | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from nextday.engine.needs import require_networks, version_of
 from nextday.engine.source import source_digest
 from nextday.errors import StudyError, TrainingError
 from nextday.features import Features, compute_features, resolve_sets
+from nextday.features.groups import refuse_useless
 from nextday.models import Device, Fitted, Forecaster, Key, make_model
 from nextday.names import known
 from nextday.samples import Fold, Pool, Samples, Windows, fit_scaler, make_folds
@@ -111,6 +112,13 @@ class Plan:
     feature_sets: dict[str, tuple[str, ...]]
     notes: tuple[str, ...] = ()  # what a reader should know of the inputs
 
+    @property
+    def groups(self) -> dict[str, tuple[str, ...]]:
+        """Groups of the study's ablation, and their features; none without one."""
+        named = {} if self.study.ablation is None else self.study.ablation.groups
+        sets = self.feature_sets
+        return {name: tuple(one for own in group for one in sets.get(own, (own,))) for name, group in named.items()}
+
     def folds_of(self, unit: Unit) -> list[Fold]:
         """Days of a unit, ticker by ticker."""
         return [
@@ -163,7 +171,7 @@ def make_plan(study: Study, panel: Panel, *, device: Device = "cpu", catalogs: C
     sets = resolve_sets(study.feature_sets)
     models = {name: _model_of(study, name, sets, device, catalogs) for name in study.variants}
     used = [feature for variant in study.variants.values() for feature in sets[variant.features]]
-    named = dict.fromkeys([*used, *(name for own in study.feature_sets.values() for name in own)])
+    named = dict.fromkeys([*used, *(feature for name in study.feature_sets for feature in sets[name])])
     features = compute_features(panel, named, catalog=catalogs.features, warmup=study.warmup, meant=study.features_from)
     rests = {"lookback": study.lookback, "warmup": features.warmup, "anew": study.warmup}
     folds = make_folds(panel, study.split, **rests, schemes=catalogs.splits)
@@ -176,7 +184,10 @@ def make_plan(study: Study, panel: Panel, *, device: Device = "cpu", catalogs: C
         if (model.seeded or at == 0) and (not model.pooled or fold.ticker == folds[0].ticker)
     )
     by_place = {(fold.ticker, fold.split.fold): fold for fold in folds}
-    return Plan(units, study, features, by_place, models, sets, (*note_gaps(panel, **rests), *_still(features, folds)))
+    notes = (*note_gaps(panel, **rests), *_still(features, folds))
+    plan = Plan(units, study, features, by_place, models, sets, notes)
+    refuse_useless(plan.groups, features, [(one.ticker, one.origins[one.split.train]) for one in folds])
+    return plan
 
 
 def inputs_of(plan: Plan, catalogs: Catalogs = HOUSE) -> dict[str, dict[str, str]]:

@@ -58,7 +58,11 @@ def answer_of(contrast: Contrast, comparison: Comparison, subjects: Mapping[str,
     """Answer one contrast."""
     finding = finding_of(contrast)
     first, second = subjects.get(contrast.first), subjects.get(contrast.second)
-    if first and second and first.model == second.model and first.inputs != second.inputs:
+    if contrast.kind == "effect":
+        clause, model = _of_group(finding, contrast), MODELS.get(contrast.model, contrast.model)
+    elif contrast.kind == "difference":
+        clause, model = _of_difference(finding, contrast, subjects), ""
+    elif first and second and first.model == second.model and first.inputs != second.inputs:
         clause = _of_features(finding, first, second)
         model = MODELS.get(first.model, first.model)
     else:
@@ -69,7 +73,8 @@ def answer_of(contrast: Contrast, comparison: Comparison, subjects: Mapping[str,
         return Answer(contrast.first, contrast.second, finding, clause, model, clause)
     if finding == "equal":
         clause = f"{clause} within {100 * contrast.margin:g} {sign_of(comparison.losses)}"
-    sign = -1 if finding == "worse" and not model and contrast.second != comparison.losses.benchmark else 1
+    turned = contrast.kind == "pair" and not model and contrast.second != comparison.losses.benchmark
+    sign = -1 if finding == "worse" and turned else 1  # the better one comes first
     ends = sorted((sign * contrast.low, sign * contrast.high))
     figures = interval(sign * contrast.estimate, ends[0], ends[1], sign_of(comparison.losses))
     text = f"{clause}, {figures}" if finding in {"better", "worse"} else f"{clause} ({_plain(figures)})"
@@ -117,9 +122,10 @@ def _open(answers: Sequence[Answer], *, of_features: bool) -> list[str]:
     if len(mine) < 2:
         return [one.sentence for one in mine]
     start, end = ("it is inconclusive whether ", "") if of_features else ("", " is inconclusive")
-    names = [one.clause.removeprefix(start).removesuffix(end) for one in mine[:MOST_NAMED]]
+    helps = " helps" if all(one.clause.endswith(" helps") for one in mine) else ""  # groups, of one verb
+    names = [one.clause.removeprefix(start).removesuffix(end or helps) for one in mine[:MOST_NAMED]]
     more = _counted(len(mine) - MOST_NAMED, "inconclusive", "more ")
-    return [f"{start}{join(names, 'or')}" if of_features else f"{join(names)} are inconclusive", *more]
+    return [f"{start}{join(names, 'or')}{helps}" if of_features else f"{join(names)} are inconclusive", *more]
 
 
 def _withheld(answers: Sequence[Answer]) -> list[str]:
@@ -173,6 +179,47 @@ def _of_features(finding: str, first: Subject, second: Subject) -> str:
         "cannot tell": f"it is inconclusive whether {inputs} help{'' if plain else f' beyond {other}'}",
         "withheld": f"withheld: whether {inputs} help{'' if plain else f' beyond {other}'}",
     }[finding]
+
+
+def _of_group(finding: str, contrast: Contrast) -> str:
+    """Describe what a group of features does to a model."""
+    group = contrast.first.removeprefix(f"{contrast.model}: ")
+    if contrast.identical:
+        return f"{group} changes no forecast"
+    return {
+        "better": f"{group} helps", "worse": f"{group} hurts", "equal": f"{group} makes no difference",
+        "cannot tell": f"it is inconclusive whether {group} helps", "withheld": f"withheld: whether {group} helps",
+    }[finding]  # fmt: skip
+
+
+def _of_difference(finding: str, contrast: Contrast, subjects: Mapping[str, Subject]) -> str:
+    """Describe the difference of two differences: of one change of inputs in two models, or of any."""
+    sides = (side.strip("()").split(" - ") for side in (contrast.first, contrast.second))
+    one, two = ([subjects[name] for name in side if name in subjects] for side in sides)
+    if not _is_same_change(one, two):
+        first, second = contrast.first, contrast.second
+        return {
+            "better": f"{first} is significantly larger than {second}",
+            "worse": f"{first} is significantly smaller than {second}", "equal": f"{first} and {second} are equal",
+            "cannot tell": f"{first} against {second} is inconclusive",
+            "withheld": f"withheld: {first} against {second}",
+        }[finding]  # fmt: skip
+    what = INPUTS.get(one[0].inputs, f"{one[0].inputs} features")
+    first, second = (MODELS.get(side[0].model, side[0].model) for side in (one, two))
+    more = f"{what} do more for {first} than for {second}"
+    return {
+        "better": more, "worse": f"{what} do less for {first} than for {second}",
+        "equal": f"{what} do the same for {first} and {second}", "cannot tell": f"it is inconclusive whether {more}",
+        "withheld": f"withheld: whether {more}",
+    }[finding]  # fmt: skip
+
+
+def _is_same_change(one: Sequence[Subject], two: Sequence[Subject]) -> bool:
+    """Whether two pairs change the same inputs, each within one model."""
+    if len(one) < 2 or len(two) < 2:
+        return False
+    within = one[0].model == one[1].model != two[0].model == two[1].model
+    return within and [side.inputs for side in one] == [side.inputs for side in two]
 
 
 def _of_variants(finding: str, contrast: Contrast, comparison: Comparison) -> str:

@@ -1,10 +1,12 @@
 """The contrasts that a study asks, named before the run, and the model and inputs of their variants."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
-from nextday.study import Question, Study, parse_contrast
+from nextday.ablation import Effect, effects_of
+from nextday.questions import BENCHMARKS, Pair, parse_question
+from nextday.study import Question, Study
 
 HOUSE_ROLES = {"raw": "raw", "ohlcv": "rich", "engineered": "engineered", "lags": "engineered"}
 RANKS = ("", "raw", "rich", "engineered")  # from poorer to richer
@@ -14,12 +16,37 @@ RANKS = ("", "raw", "rich", "engineered")  # from poorer to richer
 class Ask:
     """One contrast that is asked: skill of ``first`` minus that of ``second``, where None is the benchmark.
 
-    ``margin`` applies to this contrast alone; None means the margin of the study.
+    Other sums of skills are named by ``first``, with what sets them apart from others of that name as ``second``.
+
+    Attributes
+    ----------
+    margin
+        Applies to this contrast alone; None means the margin of the study.
+    terms
+        Variants and their weights, of what is not the skill of one or the difference of two.
+    kind
+        ``pair``; ``difference`` of two pairs; of an ablation ``effect``, ``alternative`` or ``interaction``.
+    model
+        Whose effect it is.
     """
 
     first: str
     second: str | None
     margin: float | None = None
+    terms: tuple[tuple[str, float], ...] = ()
+    kind: str = "pair"
+    model: str = ""
+
+    @property
+    def weights(self) -> tuple[tuple[str, float], ...]:
+        """Variants and their weights; the benchmark, whose skill is zero, has none."""
+        pair = ((self.first, 1.0), *(() if self.second is None else ((self.second, -1.0),)))
+        return self.terms or pair
+
+    @property
+    def variants(self) -> tuple[str, ...]:
+        """Names of the variants that it is of."""
+        return tuple(name for name, _ in self.weights)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +62,11 @@ class Subject:
 
 
 def asked_by(study: Study, feature_sets: Mapping[str, Sequence[str]], others: Collection[str] = ()) -> list[Ask]:
-    """List the contrasts that a study asks; without ``verdict.ask``, its ablation.
+    """List the contrasts that a study asks: the effects of its ``ablation``, and those of ``verdict.ask``.
 
-    The ablation is every pair of variants with the same model and equal options whose features differ, richer minus
-    poorer: by the roles of their feature sets, else by inclusion, else the later in the file minus the earlier. A study
-    without such a pair asks for every variant against the benchmark. The choice never depends on results.
+    A study with neither asks every pair of variants with the same model and equal options whose features differ, richer
+    minus poorer: by the roles of their feature sets, else by inclusion, else the later in the file minus the earlier. A
+    study without such a pair asks for every variant against the benchmark. The choice never depends on results.
     ``others`` are variants of the study below that a contrast may name too.
 
     Raises
@@ -47,9 +74,23 @@ def asked_by(study: Study, feature_sets: Mapping[str, Sequence[str]], others: Co
     StudyError
         If a contrast names an unknown variant, or one is asked twice.
     """
-    if not study.verdict.ask:
-        return _ablation(study, feature_sets)
-    return [_read(question, study, others) for question in study.verdict.ask]
+    asked = [read_question(question, study, others) for question in study.verdict.ask]
+    effects = [one for one in effects_asked(study) if one.kind == "effect"]
+    return effects + asked or _ablation(study, feature_sets)
+
+
+def effects_asked(study: Study) -> list[Ask]:
+    """List the effects of a study's ablation: the asked ones, those by other designs, and interactions."""
+    if study.ablation is None:
+        return []
+    several = len(study.ablation.model) > 1
+    return [_of_effect(one, several=several) for one in effects_of(study.ablation)]
+
+
+def _of_effect(effect: Effect, *, several: bool) -> Ask:
+    first = f"{effect.model}: {effect.group}" if several else effect.group
+    second = effect.company if effect.kind == "alternative" else ""
+    return Ask(first, second, terms=effect.weights, kind=effect.kind, model=effect.model)
 
 
 def subjects_of(study: Study, feature_sets: Mapping[str, Sequence[str]]) -> dict[str, Subject]:
@@ -68,9 +109,27 @@ def role_of(name: str, roles: Mapping[str, str], feature_sets: Mapping[str, Sequ
     return next((role for house, role in HOUSE_ROLES.items() if own <= set(feature_sets.get(house, ()))), "engineered")
 
 
-def _read(question: Question, study: Study, others: Collection[str]) -> Ask:
-    first, _, second = parse_contrast(question.contrast, [*study.variants, *study.conformal, *others])
-    return Ask(first, None if second == study.verdict.benchmark else second, question.margin)
+def read_question(question: Question, study: Study, others: Collection[str]) -> Ask:
+    """Read one contrast of a study; ``others`` are variants of the study below."""
+    benchmark = study.verdict.benchmark
+    one, two = parse_question(question.contrast, [*study.variants, *study.conformal, *others])
+    first, second = (Ask(a, None if b == benchmark else b) for a, b in (one, two or one))
+    if two is None:
+        return replace(first, margin=question.margin)
+    terms = _summed([*first.weights, *((name, -weight) for name, weight in second.weights)], benchmark)
+    return Ask(f"({_written(one)})", f"({_written(two)})", question.margin, terms, "difference")
+
+
+def _written(pair: Pair) -> str:
+    return f"{pair[0]} - {pair[1] or BENCHMARKS[0]}"
+
+
+def _summed(weights: Sequence[tuple[str, float]], benchmark: str) -> tuple[tuple[str, float], ...]:
+    """Add up the weights of each variant; the benchmark and what cancels are left out."""
+    total: dict[str, float] = {}
+    for name, weight in weights:
+        total[name] = total.get(name, 0.0) + weight
+    return tuple((name, weight) for name, weight in total.items() if weight and name != benchmark)
 
 
 def _ablation(study: Study, feature_sets: Mapping[str, Sequence[str]]) -> list[Ask]:

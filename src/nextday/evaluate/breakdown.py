@@ -1,5 +1,6 @@
 """Break a comparison down: skill by ticker, year and seed, over time, and the influence of each ticker."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,18 +53,16 @@ def break_down(comparison: Comparison) -> Breakdown:
     in_year = [(calendar == year) & present.any(axis=0) for year in years]
     by_ticker = _skill(losses, average(losses.grid, axis=2), average(losses.base, axis=1))
     contrasts = comparison.asked + comparison.unasked
-    at = [losses.variants.index(contrast.first) for contrast in contrasts]
-    gaps = np.stack([by_ticker[a] - _of_second(c, losses, by_ticker) for a, c in zip(at, contrasts, strict=True)])
+    gaps = _of_contrasts(contrasts, losses, by_ticker)
     signs = np.array([[np.sign(contrast.estimate)] for contrast in contrasts])
     seed_base = np.nan_to_num(average(losses.base, axis=1)).mean()
-    without = _without_one(losses)
     return Breakdown(
         by_ticker, tuple(years), tuple(int(days.sum()) for days in in_year),
         np.stack([_skill(losses, average(daily[:, days], axis=1), base[days].mean()) for days in in_year], axis=1),
         tuple(_skill(losses, seeds.mean(axis=1), seed_base) for seeds in losses.by_seed),
         np.nancumsum(base - daily, axis=1) / (np.nansum(base) or np.nan),
         contrasts,
-        np.stack([without[a] - _of_second(c, losses, without) for a, c in zip(at, contrasts, strict=True)]),
+        _of_contrasts(contrasts, losses, _without_one(losses)),
         average(np.where(np.isnan(gaps), np.nan, np.sign(gaps) == signs), axis=1),
     )  # fmt: skip
 
@@ -74,9 +73,10 @@ def _skill(losses: Losses, mean: np.ndarray, base: np.ndarray) -> np.ndarray:
     return np.where(np.isfinite(skill), skill, np.nan)
 
 
-def _of_second(contrast: Contrast, losses: Losses, values: np.ndarray) -> np.ndarray:
-    """Values of a contrast's second; the benchmark's are 0."""
-    return values[losses.variants.index(contrast.second)] if contrast.second in losses.variants else 0 * values[0]
+def _of_contrasts(contrasts: Sequence[Contrast], losses: Losses, values: np.ndarray) -> np.ndarray:
+    """Sum the values of variants by the weights of each contrast, [contrast, ticker]; the benchmark's are 0."""
+    at = {name: place for place, name in enumerate(losses.variants)}
+    return np.stack([sum(weight * values[at[name]] for name, weight in one.terms) for one in contrasts])
 
 
 def _without_one(losses: Losses) -> np.ndarray:

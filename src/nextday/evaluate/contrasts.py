@@ -44,6 +44,8 @@ class Contrast:
         Whether both make identical forecasts.
     withheld
         Why the answer to this contrast is withheld; else empty.
+    terms, kind, model
+        See ``ask.Ask``; the benchmark has no term.
     """
 
     first: str
@@ -65,6 +67,21 @@ class Contrast:
     swing: bool = False
     identical: bool = False
     withheld: str = ""
+    terms: tuple[tuple[str, float], ...] = ()
+    kind: str = "pair"
+    model: str = ""
+
+    @property
+    def name(self) -> str:
+        """How a reader knows it."""
+        if self.kind in ("pair", "difference"):
+            return f"{self.first} - {self.second}"
+        return f"{self.first}, {self.second}" if self.second else self.first
+
+    @property
+    def variants(self) -> tuple[str, ...]:
+        """Names of the variants that it is of, without the benchmark."""
+        return tuple(name for name, _ in self.terms)
 
     @property
     def equality(self) -> float:
@@ -158,6 +175,8 @@ class Comparison:
         Mean block length of the bootstrap, in days.
     sensitivity
         Largest change of a standard error at each of the other block lengths (half and twice that one), as ratios.
+    alike
+        Groups of variants whose seed variance was estimated together.
     """
 
     losses: Losses
@@ -168,6 +187,7 @@ class Comparison:
     others: tuple[Contrast, ...]
     block: float
     sensitivity: tuple[float, ...]
+    alike: tuple[tuple[str, ...], ...] = ()
 
     @property
     def unasked(self) -> tuple[Contrast, ...]:
@@ -182,7 +202,7 @@ class Comparison:
 
     @property
     def between(self) -> tuple[Contrast, ...]:
-        """All pairs of variants, those that are asked first."""
+        """All contrasts between variants, those that are asked first."""
         return tuple(one for one in self.asked + self.others if one.second != self.losses.benchmark)
 
     @property

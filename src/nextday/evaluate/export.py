@@ -59,7 +59,10 @@ def finite(value: Any) -> Any:  # noqa: ANN401 - plain values of any kind
 
 
 def _contrast(contrast: Contrast) -> dict[str, Any]:
-    return asdict(contrast) | {
+    values = asdict(contrast)
+    if contrast.kind == "pair":  # the names say it
+        values = {name: value for name, value in values.items() if name not in {"terms", "kind", "model"}}
+    return values | {
         "relation": "?" if contrast.withheld else relation(contrast),
         "detectable": contrast.detectable, "equality": contrast.equality,
     }  # fmt: skip

@@ -20,7 +20,15 @@ from nextday.evaluate.contrasts import Comparison, Contrast, detectable_of
 from nextday.evaluate.guards import BEST_R2
 from nextday.evaluate.losses import Loss, Losses, loss_named
 from nextday.evaluate.noise import TINY, draw_errors, intervals
-from nextday.evaluate.seeds import Pivot, columns_of, reason_of_seeds, seed_covariance
+from nextday.evaluate.seeds import (
+    Pivot,
+    Runs,
+    columns_of,
+    reason_of_design,
+    reason_of_seeds,
+    residual_variance,
+    seed_covariance,
+)
 from nextday.words import plural
 
 ROUGH = 1000  # replicates, for the sensitivity to the block length
@@ -30,7 +38,8 @@ BLOCKS = 10  # at least, of a contrast's own optimal length
 def compare(  # noqa: PLR0913
     losses: Losses, *, ask: Iterable[Ask] | None = None, margin: float | None = None, alpha: float = 0.05,
     replicates: int = 5000, seed: int = 0, other_blocks: tuple[float, ...] = (0.5, 2),
-    matches: Iterable[tuple[str, str | None]] | None = None, explore: Sequence[str] | None = None,
+    matches: Iterable[Ask] | None = None, explore: Sequence[str] | None = None,
+    others: Mapping[str, Sequence[Ask]] | None = None, alike: Sequence[Sequence[str]] = (),
 ) -> Comparison:  # fmt: skip
     """Estimate contrasts of skill and their uncertainty.
 
@@ -47,17 +56,21 @@ def compare(  # noqa: PLR0913
     alpha
         Error rate of each family of intervals.
     matches
-        Compare only these pairs, as one family; None is the benchmark.
+        Compare only these, as one family.
     explore
         Variants whose other contrasts are computed too; default: all.
+    others
+        Families that stand beside the asked one, instead of all other pairs.
+    alike
+        Groups of variants that are runs of one design: seed variance is estimated from all runs of a group together.
 
     Returns
     -------
     Families of contrasts: the asked ones, all with the benchmark, all other pairs.
     """
-    engine = _Engine(losses, alpha=alpha, replicates=replicates, seed=seed, margin=margin)
+    engine = _Engine(losses, alpha=alpha, replicates=replicates, seed=seed, margin=margin, alike=alike)
     if matches is not None:
-        found = engine.family([Ask(first, second) for first, second in matches], other_blocks)
+        found = engine.family(list(matches), other_blocks)
         return engine.comparison(found, tuple(one for one in found if one.second == losses.benchmark), ())
     names = list(losses.variants if explore is None else explore)
     pairs = [Ask(one, two) for one, two in combinations(sorted(names), 2)]
@@ -65,7 +78,9 @@ def compare(  # noqa: PLR0913
     known = {frozenset((one.first, one.second)) for one in wanted}
     rest = [one for one in pairs if frozenset((one.first, one.second)) not in known]
     asked = engine.family(wanted, other_blocks)
-    return engine.comparison(asked, engine.family([Ask(name, None) for name in names]), engine.family(rest, rough=True))
+    families = [rest] if others is None else list(others.values())
+    beside = tuple(one for family in families for one in engine.family(family, rough=True))
+    return engine.comparison(asked, engine.family([Ask(name, None) for name in names]), beside)
 
 
 def may_be_best(losses: Losses, *, alpha: float = 0.05, replicates: int = 2000, seed: int = 0) -> dict[str, bool]:
@@ -83,7 +98,10 @@ def may_be_best(losses: Losses, *, alpha: float = 0.05, replicates: int = 2000, 
 class _Engine:
     """Everything that the families of a comparison share: skills, one draw of dates, one covariance of seeds."""
 
-    def __init__(self, losses: Losses, *, alpha: float, replicates: int, seed: int, margin: float | None) -> None:
+    def __init__(
+        self, losses: Losses, *, alpha: float, replicates: int, seed: int, margin: float | None,
+        alike: Sequence[Sequence[str]] = (),
+    ) -> None:  # fmt: skip
         chosen = loss_named(losses.loss)
         self.skill = chosen.skill
         self.losses, self.alpha, self.seed, self.replicates = losses, alpha, seed, replicates
@@ -92,6 +110,8 @@ class _Engine:
         order = [*np.argsort(columns.daily[:-1].mean(axis=1), kind="stable"), len(losses.variants)]
         self.columns = columns.take(order)  # so that draws depend on the numbers, not on names or their order
         self.at = {losses.variants[old]: new for new, old in enumerate(order[:-1])}
+        self.groups = tuple(map(tuple, alike))
+        self.alike = [Runs(tuple(self.at[name] for name in group)) for group in alike]
         self.days = self.columns.daily.shape[1]
         means = self.columns.daily.mean(axis=1)
         self.skills = self.skill(means[:-1], means[-1])
@@ -103,7 +123,9 @@ class _Engine:
     def comparison(
         self, asked: tuple[Contrast, ...], against: tuple[Contrast, ...], others: tuple[Contrast, ...]
     ) -> Comparison:
-        return Comparison(self.losses, self.margin, self.alpha, asked, against, others, self.block, self.sensitivity)
+        return Comparison(
+            self.losses, self.margin, self.alpha, asked, against, others, self.block, self.sensitivity, self.groups
+        )
 
     def family(
         self, asks: Sequence[Ask], other_blocks: Sequence[float] = (), *, rough: bool = False
@@ -120,6 +142,7 @@ class _Engine:
         own = optimal_blocks(series) if self.days > 1 else np.ones(len(asks))
         if not self.block:
             self._resample(robust_block(own, self.days) if self.days > 1 else 1.0)
+            self._of_one_seed(design)
             drawn = self._by_date(self.shares, design).std(axis=0, ddof=1)
             self.sensitivity = tuple(self._change(factor, design, drawn) for factor in other_blocks)
         columns, noise, shapes = self._draws(design, weights, self.shares[:ROUGH] if rough else self.shares)
@@ -136,6 +159,7 @@ class _Engine:
             Contrast(
                 ask.first, self.losses.benchmark if ask.second is None else ask.second,
                 margin=self.margin if ask.margin is None else ask.margin,
+                terms=ask.weights, kind=ask.kind, model=ask.model,
                 **dict(zip(columns, row, strict=True)), identical=twins, withheld=reason,
             )
             for ask, row, twins, reason in zip(asks, rows, same, withheld, strict=True)
@@ -160,13 +184,23 @@ class _Engine:
         """Estimate contrasts, and draw their errors, [draw, contrast]."""
         drawn = self._by_date(shares, design)
         columns, noise, shapes = draw_errors(
-            drawn, self.columns, weights, self.covariances, block=self.block, seed=self.seed
+            drawn, self.columns, weights, self.covariances, block=self.block, seed=self.seed, alike=self.alike
         )
         return {"estimate": design @ self.skills, **columns}, noise, shapes
 
     def _resample(self, block: float) -> None:
         self.block, self.shares = block, self._draw(block, self.replicates)
-        self.covariances = seed_covariance(self.columns, self.shares)
+        self.covariances = seed_covariance(self.columns, self.shares, self.alike)
+
+    def _of_one_seed(self, effects: np.ndarray) -> None:
+        """Take the seed variance of runs with one seed each from the residual of their design."""
+        for place, runs in enumerate(self.alike):
+            if any(len(self.columns.seeds[at]) != 1 for at in runs.at):
+                continue
+            variance, free = residual_variance(self.columns, self.shares, runs, effects)
+            self.alike[place] = Runs(runs.at, free)
+            for one in self.covariances:
+                one[np.ix_(runs.at, runs.at)] = variance * np.eye(len(runs.at))
 
     def _draw(self, block: float, replicates: int) -> np.ndarray:
         """Draw shares of dates, shape [replicate, date]."""
@@ -191,7 +225,10 @@ class _Engine:
     def _withheld(self, row: np.ndarray, shape: Pivot, own: float, date_error: float, seed_error: float) -> str:
         names = (*self.at, self.losses.benchmark)
         used = [(names[at], len(self.columns.seeds[at])) for at in np.flatnonzero(row) if self.columns.seeds[at]]
-        if reason := reason_of_seeds(used, shape, date_error, seed_error):
+        of_design = len(used) > 1 and any({self.at.get(name) for name, _ in used} <= {*runs.at} for runs in self.alike)
+        if of_design and (reason := reason_of_design(used, shape)):
+            return reason
+        if not of_design and (reason := reason_of_seeds(used, shape, date_error, seed_error)):
             return reason
         if self.days < BLOCKS * own:
             return f"too few days: {self.days}, at least ten blocks of {plural(round(own), 'day')} are needed"
@@ -224,11 +261,16 @@ def slopes_of(loss: Loss, means: np.ndarray) -> np.ndarray:
     return np.column_stack([np.diag(own), of_base])
 
 
+def ask_of(contrast: Contrast, comparison: Comparison) -> Ask:
+    """Return what a contrast was asked as."""
+    second = None if contrast.second == comparison.losses.benchmark else contrast.second
+    return Ask(contrast.first, second, contrast.margin, contrast.terms, contrast.kind, contrast.model)
+
+
 def design_of(asks: Sequence[Ask], at: Mapping[str, int]) -> np.ndarray:
     """Return the matrix that maps skills to contrasts, [contrast, variant]; the benchmark's skill is 0."""
     weights = np.zeros((len(asks), len(at)))
     for row, ask in zip(weights, asks, strict=True):
-        row[at[ask.first]] += 1
-        if ask.second is not None:
-            row[at[ask.second]] -= 1
+        for name, weight in ask.weights:
+            row[at[name]] += weight
     return weights

@@ -6,7 +6,7 @@ import numpy as np
 
 from nextday.evaluate.bootstrap import freedom_of, heavy, kept
 from nextday.evaluate.contrasts import NORMAL
-from nextday.evaluate.seeds import Columns, Pivot, pivots, seed_errors
+from nextday.evaluate.seeds import Columns, Pivot, Runs, pivots, seed_errors
 
 TINY = 1e-9  # of skill: rounding, where two variants forecast the same
 TAIL = 25  # draws that a quantile rests on, at least
@@ -14,7 +14,7 @@ TAIL = 25  # draws that a quantile rests on, at least
 
 def draw_errors(
     drawn: np.ndarray, columns: Columns, weights: np.ndarray, covariances: tuple[np.ndarray, np.ndarray], *,
-    block: float, seed: int,
+    block: float, seed: int, alike: Sequence[Runs] = (),
 ) -> tuple[dict[str, np.ndarray], np.ndarray, list[Pivot]]:  # fmt: skip
     """Estimate the standard errors of contrasts, and draw their errors.
 
@@ -24,8 +24,8 @@ def draw_errors(
         Contrasts on resampled dates, shape [replicate, contrast].
     columns, weights
         The mean losses of the contrasts, and their slopes with respect to them, [contrast, column].
-    covariances
-        As returned by ``seed_covariance``.
+    covariances, alike
+        As returned by ``seed_covariance`` and given to it.
 
     Returns
     -------
@@ -38,7 +38,7 @@ def draw_errors(
     """
     days = columns.daily.shape[1]
     by_date = (drawn - drawn.mean(axis=0)) / np.sqrt(kept(days, block))
-    shapes = pivots(columns, weights)
+    shapes = pivots(columns, weights, alike)
     date_errors, of_seeds = by_date.std(axis=0, ddof=1), seed_errors(weights, covariances, shapes)
     whole = np.hypot(date_errors, of_seeds)
     errors = {

@@ -7,7 +7,7 @@ import numpy as np
 from nextday.evaluate.bootstrap import resample
 from nextday.evaluate.contrasts import Comparison, Contrast
 from nextday.evaluate.noise import draw_errors, intervals
-from nextday.evaluate.seeds import columns_of, seed_covariance
+from nextday.evaluate.seeds import Runs, columns_of, seed_covariance
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,11 @@ class Parts:
     signal_low: float
     signal_high: float
 
+    @property
+    def name(self) -> str:
+        """How a reader knows the contrast."""
+        return f"{self.first} - {self.second}" if self.second else self.first
+
 
 def split(comparison: Comparison, *, replicates: int = 2000, seed: int = 0) -> tuple[Parts, ...]:
     r"""Split every asked contrast of squared losses into penalty and signal; none for other losses.
@@ -47,13 +52,16 @@ def split(comparison: Comparison, *, replicates: int = 2000, seed: int = 0) -> t
     whole, penalty = columns_of(losses), columns_of(losses.penalty)
     days = whole.daily.shape[1]
     slopes, tilts = _slopes(asked, losses.variants, whole.daily.mean(axis=1))
+    alike = [Runs(tuple(losses.variants.index(name) for name in group)) for group in comparison.alike]
     shares = resample(days, block=comparison.block, replicates=replicates, seed=seed) / days
     found = {}
     for name, columns, weights in (("penalty", penalty, -slopes), ("signal", penalty.minus(whole), slopes)):
         estimates = weights @ columns.daily.mean(axis=1)
         moved = estimates[:, None] * (tilts @ whole.daily)  # what a day does to the slope
-        drawn, covariances = shares @ (weights @ columns.daily + moved).T, seed_covariance(columns, shares)
-        known, noise, _ = draw_errors(drawn, columns, weights, covariances, block=comparison.block, seed=seed)
+        drawn, covariances = shares @ (weights @ columns.daily + moved).T, seed_covariance(columns, shares, alike)
+        known, noise, _ = draw_errors(
+            drawn, columns, weights, covariances, block=comparison.block, seed=seed, alike=alike
+        )
         alone = intervals(estimates, noise, known["standard_error"], comparison.alpha, alone=True)
         found[name] = list(zip(estimates, alone["low"], alone["high"], strict=True))
     return tuple(
@@ -74,6 +82,9 @@ def _slopes(asked: list[Contrast], variants: tuple[str, ...], means: np.ndarray)
     slopes, tilts = np.zeros((2, len(asked), len(means)))
     base, roots = len(means) - 1, np.sqrt(means)
     for row, tilt, one in zip(slopes, tilts, asked, strict=True):
+        if one.kind != "pair":
+            _of_sum(row, tilt, [(at[name], weight) for name, weight in one.terms], means)
+            continue
         first, second = at[one.first], at.get(one.second, base)
         both = roots[first] + roots[second]
         row[first] += 1 / (roots[base] * both)
@@ -82,3 +93,13 @@ def _slopes(asked: list[Contrast], variants: tuple[str, ...], means: np.ndarray)
         for column in (first, second):
             tilt[column] -= 1 / (2 * roots[column] * both)
     return slopes, tilts
+
+
+def _of_sum(row: np.ndarray, tilt: np.ndarray, terms: list[tuple[int, float]], means: np.ndarray) -> None:
+    """Write the slopes of a weighted sum of skills: each variant's skill by what it saves against the benchmark."""
+    base, roots = len(means) - 1, np.sqrt(means)
+    for column, weight in terms:
+        slope = weight / (roots[base] * (roots[column] + roots[base]))
+        row[column] += slope
+        row[base] -= slope
+    tilt[base] -= 1 / means[base]  # skills are small: all slopes move as one over the benchmark's loss

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from nextday.evaluate.ask import Ask
 from nextday.evaluate.contrasts import Comparison
-from nextday.evaluate.inference import compare
+from nextday.evaluate.inference import ask_of, compare
 from nextday.evaluate.losses import POINT_LOSSES, ZERO, Losses
 from nextday.evaluate.signals import any_signal, holm, timing
 from nextday.evaluate.table import measure
@@ -40,7 +41,7 @@ class Beside:
 
 def beside(
     forecasts: pl.DataFrame, comparison: Comparison, folds: pl.DataFrame | None = None, *,
-    asked: Collection[tuple[str, str | None]] | None = None,
+    asked: Collection[Ask] | None = None,
 ) -> Beside:  # fmt: skip
     """Run the supplementary tests on the forecasts of a comparison.
 
@@ -51,14 +52,12 @@ def beside(
     comparison
         Supplies the variants, the block length and the primary loss.
     asked
-        The contrasts that the other losses repeat, as pairs of variants, None being the benchmark; default: those of
-        the comparison. Forty variants have 820 of them: pass only the asked ones.
+        The contrasts that the other losses repeat; default: those of the comparison. Forty variants have 820 of them:
+        pass only the asked ones.
     """
     names, block = comparison.losses.variants, comparison.block
     if asked is None:
-        benchmark = comparison.losses.benchmark
-        pairs = [(one.first, one.second) for one in comparison.contrasts]
-        asked = [(first, None if second == benchmark else second) for first, second in pairs]
+        asked = [ask_of(one, comparison) for one in comparison.contrasts]
     return Beside(
         any_signal(forecasts, names, block=block),
         timing(forecasts, names, block=block),
@@ -77,7 +76,7 @@ def _directions(rows: pl.DataFrame) -> tuple[int, int]:
 
 def _by_other_losses(
     forecasts: pl.DataFrame, comparison: Comparison, folds: pl.DataFrame | None,
-    asked: Collection[tuple[str, str | None]],
+    asked: Collection[Ask],
 ) -> tuple[tuple[str, str, str, float, float], ...]:  # fmt: skip
     """Repeat some contrasts by the losses that are not the primary one; Holm's adjustment over those losses."""
     if not asked:
@@ -85,7 +84,7 @@ def _by_other_losses(
     named = comparison.losses
     benchmark = None if named.benchmark == ZERO else named.benchmark
     pooled = [name for name, one in zip(named.variants, named.pooled, strict=True) if one]
-    used = {name for pair in asked for name in pair if name} | ({benchmark} if benchmark else set())
+    used = {name for one in asked for name in one.variants} | ({benchmark} if benchmark else set())
     rows = forecasts.filter(pl.col("variant").cast(pl.String).is_in(used))
     others = {
         name: {
@@ -99,8 +98,8 @@ def _by_other_losses(
         if name != named.loss
     }  # fmt: skip
     found = []
-    for first, second in asked:
-        pair = (first, named.benchmark if second is None else second)
+    for one in asked:
+        pair = (one.first, named.benchmark if one.second is None else one.second)
         adjusted = holm({name: contrasts[pair].p_value for name, contrasts in others.items()})
         found += [(name, *pair, others[name][pair].estimate, value) for name, value in adjusted.items()]
     return tuple(found)

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import polars as pl
 
+from nextday.ablation import variants_of
 from nextday.errors import StudyError
-from nextday.evaluate.ask import Ask, Subject, asked_by, subjects_of
+from nextday.evaluate.ask import Ask, Subject, asked_by, effects_asked, read_question, subjects_of
 from nextday.evaluate.baselines import Neighbour, load_neighbour
 from nextday.evaluate.contrasts import Comparison, relation
 from nextday.evaluate.guards import too_good
@@ -61,11 +62,12 @@ def gather(
     asks: list[Ask] = []
     for question in asked:
         try:
-            asks += asked_by(_asking(study, (question,)), feature_sets, theirs)
+            asks.append(read_question(question, study, theirs))
         except StudyError as error:
             note = note or str(error)
-    asks = asks or asked_by(_asking(study, ()), feature_sets)
-    borrowed = {one.second for one in asks if one.second is not None} - set(subjects)
+    effects = effects_asked(study)
+    asks = [one for one in effects if one.kind == "effect"] + asks or asked_by(_asking(study, ()), feature_sets)
+    borrowed = {name for one in asks for name in one.variants} - set(subjects)
     if below is None or not borrowed:
         return Asked(tuple(asks), subjects, forecasts, tuple(pooled), note)
     rows = below.forecasts.filter(pl.col("variant").is_in(borrowed))
@@ -95,8 +97,11 @@ def answer(
         scale=terms.scale, parts=terms.loss == "squared",
     )  # fmt: skip
     own = [name for name in losses.variants if name in study.variants or name in study.conformal]
-    comparison = compare(losses, ask=asked.asks, margin=terms.margin, alpha=terms.alpha, explore=own)
-    aside = beside(asked.forecasts, comparison, folds, asked=[(one.first, one.second) for one in asked.asks])
+    comparison = compare(
+        losses, ask=asked.asks, margin=terms.margin, alpha=terms.alpha, explore=own, others=_others(study),
+        alike=alike_of(study),
+    )  # fmt: skip
+    aside = beside(asked.forecasts, comparison, folds, asked=asked.asks)
     read = {name: feature_sets.get(variant.features, ()) for name, variant in study.variants.items()}
     simple = simpler(folder.parent / study.baselines, comparison, forecasts) if study.baselines else ""
     notes = (*too_good(forecasts, read), *losses.notes)
@@ -109,12 +114,25 @@ def answer(
     return Judged(comparison, verdict, aside, asked.note)
 
 
+def alike_of(study: Study) -> tuple[tuple[str, ...], ...]:
+    """Return the variants that are runs of one design: their seed variance is estimated together."""
+    return () if study.ablation is None else tuple(map(tuple, variants_of(study.ablation)))
+
+
+def _others(study: Study) -> dict[str, list[Ask]] | None:
+    """Return the families beside the effects of an ablation; None where they are all other pairs."""
+    if study.ablation is None:
+        return None
+    effects = effects_asked(study)
+    return {kind: [one for one in effects if one.kind == kind] for kind in ("alternative", "interaction")}
+
+
 def _by_training_scale(asked: Asked, comparison: Comparison, folds: pl.DataFrame) -> str:
     """Repeat the asked contrasts with the loss scaled by training variance."""
     benchmark = None if comparison.losses.benchmark == ZERO else comparison.losses.benchmark
     plain = measure(asked.forecasts, benchmark=benchmark, folds=folds, pooled=asked.pooled)
-    beside = compare(plain, ask=asked.asks, alpha=comparison.alpha, explore=()).asked
-    each = "; ".join(f"{one.first} - {one.second} {figures(one)}" for one in beside)
+    beside = compare(plain, ask=asked.asks, alpha=comparison.alpha, explore=(), alike=comparison.alike).asked
+    each = "; ".join(f"{one.name} {figures(one)}" for one in beside)
     return f"The verdict scales squared errors by the day's predicted variance. By training variance instead: {each}."
 
 

@@ -42,7 +42,7 @@ def what_would_settle(contrast: Contrast, comparison: Comparison) -> str:
     if abs(contrast.estimate) >= contrast.margin:
         equal = ""  # the estimate lies outside the margin
     said = [f"significance takes {order}" if order else "", f"equality takes {equal}" if equal else ""]
-    head = f"{contrast.first} - {contrast.second}: if the true difference equals the estimate, "
+    head = f"{contrast.name}: if the true difference equals the estimate, "
     return f"{head}{' and '.join(filter(None, said)) or 'no feasible number of days or seeds resolves it'}."
 
 
@@ -76,20 +76,27 @@ def _round(value: float) -> float:
 def seeds_of(contrast: Contrast, comparison: Comparison) -> int:
     """Return the smallest number of seeds behind a contrast; 0 if both models are deterministic."""
     known = seed_counts(comparison.losses)
-    return min((known[name] for name in (contrast.first, contrast.second) if known[name]), default=0)
+    seeds = (known[name] for name in (*contrast.variants, contrast.second) if known.get(name))
+    return min(seeds, default=0)
 
 
 def _twins(comparison: Comparison) -> list[str]:
     twins = [one for one in comparison.contrasts if one.identical]
-    said = [f"{one.first} and {the(one.second)} make identical forecasts." for one in twins[:MOST]]
+    said = [_twin(one) for one in twins[:MOST]]
     more = len(twins) - MOST
     return said + ([f"{plural(more, 'more pair')} of identical forecasts."] if more > 0 else [])
 
 
+def _twin(contrast: Contrast) -> str:
+    if contrast.kind == "pair":
+        return f"{contrast.first} and {the(contrast.second)} make identical forecasts."
+    return f"{contrast.name}: the forecasts are identical."
+
+
 def _swing(contrast: Contrast) -> str:
-    better = contrast.first if contrast.estimate > 0 else contrast.second
+    better = contrast.first if contrast.estimate > 0 else contrast.second or f"doing without {contrast.first}"
     return (
-        f"{contrast.first} - {contrast.second} is significant by the bootstrap, not at low frequencies: a "
+        f"{contrast.name} is significant by the bootstrap, not at low frequencies: a "
         f"temporary advantage of {better} that lasts for months would also explain it."
     )
 
@@ -102,7 +109,7 @@ def _parts(parts: Parts, comparison: Comparison) -> str:
         return f"{estimate:+.2f} {unit} ({low:+.2f} to {high:+.2f})"
 
     return (
-        f"{parts.first} - {parts.second} decomposed (pointwise intervals): penalty for the size of the forecasts "
+        f"{parts.name} decomposed (pointwise intervals): penalty for the size of the forecasts "
         f"{figures('penalty')}, {_told(parts.penalty_low, parts.penalty_high, 'a saving', 'a cost')}; "
         f"signal {figures('signal')}, {_told(parts.signal_low, parts.signal_high, 'a gain', 'a loss')}."
     )

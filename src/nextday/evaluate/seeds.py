@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from scipy.linalg import null_space
 from scipy.special import ndtr, stdtrit
 
 from nextday.evaluate.losses import Losses, average, cells_of
@@ -64,6 +65,22 @@ class Columns:
         )  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """Columns that are the runs of one design: alike but for their features, they share one seed variance.
+
+    Attributes
+    ----------
+    at
+        Positions of the columns.
+    residual
+        Degrees of freedom of the design's residual where each run has one seed; else 0.
+    """
+
+    at: tuple[int, ...]
+    residual: int = 0
+
+
 def columns_of(losses: Losses) -> Columns:
     """Convert losses to columns, for the days on which anything was scored."""
     used = ~np.isnan(losses.base).all(axis=0)
@@ -76,13 +93,16 @@ def columns_of(losses: Losses) -> Columns:
     )  # fmt: skip
 
 
-def seed_covariance(columns: Columns, shares: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def seed_covariance(columns: Columns, shares: np.ndarray, alike: Sequence[Runs] = ()) -> tuple[np.ndarray, np.ndarray]:
     """Compute the covariance between columns of the seed error of mean losses, net and gross, each [column, column].
 
     ``sum_i s2_i / (S N^2)`` with ``s2_i`` the variance between the S seeds of ticker ``i``'s mean loss, paired by seed
     where two columns have the same seeds; of a pooled network the variance of its seeds' means over all tickers. The
     seed-by-day interaction is already in the date bootstrap (``shares``, [replicate, date]); it is subtracted from the
     net covariance, so that it is not counted twice. The gross covariance keeps it, see ``seed_errors``.
+
+    Columns that are ``alike``, the runs of one design, share one variance and one covariance, the means of theirs: what
+    is left after common effects of a run and of a seed, the residual of a two-way layout, so that two seeds suffice.
     """
     shares, count = shares[:ENOUGH_DRAWS], len(columns.seeds)
     net, gross = np.zeros((2, count, count))
@@ -98,7 +118,37 @@ def seed_covariance(columns: Columns, shares: np.ndarray) -> tuple[np.ndarray, n
         resampled -= resampled.mean(axis=1, keepdims=True)
         flat = resampled.reshape(len(members), -1)
         net[own] = gross[own] - flat @ flat.T / len(shares) / (len(seeds) - 1) / len(seeds)
+    for runs in alike:
+        for one in (net, gross):
+            one[np.ix_(runs.at, runs.at)] = _levelled(one[np.ix_(runs.at, runs.at)])
     return net, gross
+
+
+def residual_variance(columns: Columns, shares: np.ndarray, runs: Runs, effects: np.ndarray) -> tuple[float, int]:
+    """Estimate the variance of the seed errors of runs with one seed each, from the residual of their design.
+
+    What the losses of the runs have beside their mean and the effects, [effect, run], is due to interactions, to the
+    days, and to the seeds. The part of the days is known from resampled dates and is subtracted; interactions are
+    counted as seed variance, so the estimate is conservative.
+
+    Returns
+    -------
+    The variance of a run's error, and its degrees of freedom; none are left where the effects take all of them.
+    """
+    rest = null_space(np.vstack([np.ones(len(runs.at)), effects[:, list(runs.at)]]))  # [run, free]
+    if not rest.shape[1]:
+        return 0.0, 0
+    daily = columns.daily[list(runs.at)]
+    of_days = (shares[:ENOUGH_DRAWS] @ daily.T @ rest).var(axis=0).mean()
+    return max(float(((daily.mean(axis=1) @ rest) ** 2).mean() - of_days), 0.0), rest.shape[1]
+
+
+def _levelled(covariance: np.ndarray) -> np.ndarray:
+    """Return the mean variance and the mean covariance in place of all, [column, column]."""
+    count = len(covariance)
+    variance = np.trace(covariance) / count
+    shared = (covariance.sum() - np.trace(covariance)) / max(count * (count - 1), 1)
+    return np.where(np.eye(count, dtype=bool), variance, shared)
 
 
 def _between_seeds(columns: Columns, members: Sequence[int]) -> np.ndarray:
@@ -138,17 +188,20 @@ class Pivot:
         Sign with which the skewed loss of one column enters; 0 if the skews of two columns cancel.
     trainings
         Independent trainings minus one per ticker: the degrees of freedom if all tickers have equal variance.
+    runs
+        Degrees of freedom per seed and ticker: runs of a design minus one, where they share one variance.
     """
 
     seeds: int
     tickers: int
     skew: int
     trainings: int = 1000
+    runs: int = 1
 
     @property
     def freedom(self) -> float:
         """Degrees of freedom of the variance."""
-        return max((self.seeds - 1) * self.tickers, 1)
+        return max((self.seeds - 1) * self.tickers * self.runs, 1)
 
     def of_normal(self, normal: np.ndarray) -> np.ndarray:
         """Map standard normal draws to draws of this distribution, rank by rank."""
@@ -157,17 +210,20 @@ class Pivot:
         return self.skew * _on_grid(self.skew * normal, _skewed(self.seeds, self.tickers))
 
 
-def pivots(columns: Columns, weights: np.ndarray) -> list[Pivot]:
+def pivots(columns: Columns, weights: np.ndarray, alike: Sequence[Runs] = ()) -> list[Pivot]:
     """Return the distribution of each contrast's seed error; ``weights`` are slopes by loss, [contrast, column]."""
     random = [at for at, by_seed in enumerate(columns.by_seed) if len(by_seed) > 1 and np.ptp(by_seed, axis=0).any()]
-    return [_pivot(columns, row, [at for at in random if row[at]]) for row in weights]
+    random += [at for runs in alike if runs.residual for at in runs.at]
+    return [_pivot(columns, row, [at for at in random if row[at]], alike) for row in weights]
 
 
-def _pivot(columns: Columns, row: np.ndarray, random: list[int]) -> Pivot:
-    """Count the trainings behind one contrast: of the difference by seed where two columns share theirs."""
+def _pivot(columns: Columns, row: np.ndarray, random: list[int], alike: Sequence[Runs]) -> Pivot:
+    """Count the trainings behind one contrast: of the difference by seed where the columns share theirs."""
     if not random:
         return Pivot(2, 1000, 0)
-    paired = len(random) == 2 and columns.seeds[random[0]] == columns.seeds[random[1]]
+    if together := next((runs for runs in alike if len(random) > 1 and {*random} <= {*runs.at}), None):
+        return _of_design(columns, together)
+    paired = len(random) > 1 and len({columns.seeds[at] for at in random}) == 1
     if paired:
         parts = [sum(row[at] * columns.by_seed[at] for at in random)]
     else:
@@ -177,6 +233,17 @@ def _pivot(columns: Columns, row: np.ndarray, random: list[int]) -> Pivot:
     seeds, tickers = min(len(part) for part in parts), 1 if pooled else parts[0].shape[1]
     skew = int(np.sign(row[random[0]])) if len(random) == 1 else 0
     return Pivot(seeds, max(round(min(counts)), 1), skew, (seeds - 1) * tickers)
+
+
+def _of_design(columns: Columns, runs: Runs) -> Pivot:
+    """Count the trainings behind a contrast of the runs of one design, whose variances are one."""
+    if runs.residual:
+        return Pivot(2, 1, 0, runs.residual, runs.residual)
+    variances = np.mean([columns.by_seed[at].var(axis=0, ddof=1) for at in runs.at], axis=0)
+    seeds, pooled, others = len(columns.by_seed[runs.at[0]]), columns.pooled[runs.at[0]], len(runs.at) - 1
+    free = (seeds - 1) * others
+    tickers = 1 if pooled else round(worth(variances, free + 1))
+    return Pivot(seeds, max(tickers, 1), 0, free * (1 if pooled else len(variances)), others)
 
 
 def worth(variances: np.ndarray, seeds: int) -> float:
@@ -225,6 +292,15 @@ def _simulated(seeds: int, tickers: int) -> tuple[np.ndarray, np.ndarray]:
     tickers = max(min(tickers, MOST_DRAWS // seeds), 1)
     draws = np.random.default_rng([seeds, tickers]).chisquare(1, (SIMULATED, seeds, tickers))
     return draws.mean(axis=(1, 2)), np.sqrt(draws.var(axis=1, ddof=1).sum(axis=1) / seeds) / tickers
+
+
+def reason_of_design(used: list[tuple[str, int]], shape: Pivot) -> str:
+    """Return why too few seeds prevent a verdict on an effect of a design; empty if they do not."""
+    name, count = min(used, key=lambda one: one[1])
+    if shape.freedom >= FEW_DRAWS:
+        return ""
+    few = f"{name} has {plural(count, 'seed')}"
+    return f"seed variance {'unknown' if count == 1 else 'poorly estimated'}: {few}, {max(count + 1, 2)} are needed"
 
 
 def reason_of_seeds(used: list[tuple[str, int]], shape: Pivot, date_error: float, seed_error: float) -> str:

@@ -98,7 +98,7 @@ def _code(answers: Sequence[Answer], comparison: Comparison, subjects: Mapping[s
     if found == {"equal"}:
         beaten = all(one.high < one.margin or one.identical for one in comparison.against_benchmark)
         return "equal_baseline" if beaten else "equal"
-    of_features = [one for one in answers if one.of_features]
+    of_features = [one for one in answers if one.of_features and one.first in subjects]
     models = {subjects[one.first].model for one in of_features}
     codes = {_of_model([one for one in of_features if subjects[one.first].model == name], subjects) for name in models}
     return codes.pop() if len(codes) == 1 and len(of_features) == len(answers) else "resolved"

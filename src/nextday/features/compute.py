@@ -10,7 +10,7 @@ import polars as pl
 from nextday.data import COLUMNS, Panel
 from nextday.errors import DataError, StudyError, first_line
 from nextday.features.catalog import FEATURE_SETS, FEATURES, Feature
-from nextday.names import known
+from nextday.names import known, listed
 from nextday.words import plural
 
 HOUSE: Mapping[str, Feature] = MappingProxyType(FEATURES)
@@ -58,13 +58,36 @@ class Features:
 
 
 def resolve_sets(own: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
-    """Combine the study's own feature sets with the built-in ones, whose names are reserved."""
-    for name, features in own.items():
+    """Combine the study's own feature sets with the built-in ones, whose names are reserved.
+
+    A set may name other sets, which stand for their features.
+
+    Raises
+    ------
+    StudyError
+        If a name is reserved, or a set is empty, has a feature twice, or has itself inside.
+    """
+    every = {**FEATURE_SETS, **own}
+    for name in own:
         if name in FEATURE_SETS:
             raise StudyError(f"feature_sets.{name}: the name is reserved for a built-in set; choose another")
-        if not features or len(set(features)) < len(features):
-            raise StudyError(f"feature_sets.{name}: expected one or more features, each once, got {list(features)}")
-    return {**FEATURE_SETS, **own}
+    return {**FEATURE_SETS, **{name: _spelled_out(name, every) for name in own}}
+
+
+def _spelled_out(name: str, every: Mapping[str, Sequence[str]], above: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """Return the features of a set, with those of the sets that it names."""
+    if name in above:
+        raise StudyError(f"feature_sets.{name}: the set has itself inside, by way of {above[-1]}")
+    found: list[str] = []
+    for one in every[name]:
+        found += _spelled_out(one, every, (*above, name)) if one in every and one != name else [one]
+    if not found or len(set(found)) < len(found):
+        doubled = [one for one in found if found.count(one) > 1]
+        why = f"; {doubled[0]} is there twice" if doubled else ""
+        raise StudyError(
+            f"feature_sets.{name}: expected one or more features, each once, got {listed(every[name])}{why}"
+        )
+    return tuple(found)
 
 
 def compute_features(

@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 
 from nextday.errors import OutputError
+from nextday.evaluate.ask import Ask
 from nextday.evaluate.contrasts import Comparison, Contrast
 from nextday.evaluate.export import SCHEMA
 from nextday.evaluate.inference import compare
@@ -141,7 +142,7 @@ def _across(stage: Stage, asked: Across, ladder: Ladder) -> list[Lesson]:
     if not first or not second:
         return []
     every = ladder.comparison
-    pairs: list[tuple[str, str | None]] = [(name, base) for name in first for base in second]
+    pairs = [Ask(name, base) for name in first for base in second]
     comparison = compare(subset(every.losses, [*first, *second]), alpha=every.alpha, matches=pairs)
     judged = [one for one in comparison.contrasts if not one.withheld]
     withheld = [one for one in comparison.contrasts if one.withheld]

@@ -8,6 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from nextday.errors import OutputError
+from nextday.evaluate.ask import Ask
 from nextday.evaluate.contrasts import Comparison
 from nextday.evaluate.inference import compare
 from nextday.evaluate.losses import Losses
@@ -71,7 +72,7 @@ def load_ladder(folder: Path, *, alpha: float = 0.05) -> Ladder:
     entries = pl.DataFrame([row for stage in stages for row in stage.rows()], schema_overrides=KINDS)
     pooled = entries.filter("pooled")["variant"].to_list()
     losses = measure(_stacked(stages), folds=stages[0].folds, pooled=pooled)
-    comparison = compare(losses, alpha=alpha, matches=[(name, None) for name in losses.variants])
+    comparison = compare(losses, alpha=alpha, matches=[Ask(name, None) for name in losses.variants])
     again = pl.col("variant").replace_strict(_repeated(stages), default=None, return_dtype=pl.String)
     entries = entries.with_columns(copy_of=pl.coalesce("copy_of", again))
     notes = (*unread, *differing, *doubled, *_other_training(stages))

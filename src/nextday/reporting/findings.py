@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from nextday.evaluate.answers import finding_of
+from nextday.evaluate.answers import MODELS, finding_of
 from nextday.evaluate.contrasts import Comparison, Contrast
 from nextday.evaluate.losses import unit_of
 from nextday.evaluate.verdict import Verdict
@@ -12,6 +12,7 @@ from nextday.evaluate.wording import the
 from nextday.reporting.style import COLOURS, GREY, Limits
 
 WORDS = {"better": "help", "worse": "hurt"}  # the effect of features
+SINGULAR = {"better": "helps", "worse": "hurts", "equal": "no effect"}  # of a group of features
 OPEN = {"cannot tell": "inconclusive"}  # the finding as readers see it
 SHADES = {"better": 2, "worse": 1, "equal": 0}  # of COLOURS: green, vermilion, blue; all else is grey
 BETWEEN = "Between variants"
@@ -51,7 +52,7 @@ class Line:
     @property
     def name(self) -> str:
         """Names of both variants."""
-        return f"{self.contrast.first} - {self.contrast.second}"
+        return self.contrast.name
 
     @property
     def note(self) -> str:
@@ -70,11 +71,23 @@ def lines_of(contrasts: Iterable[Contrast], comparison: Comparison, verdict: Ver
     return sorted(lines, key=lambda line: order.index(line.group))
 
 
+def lines_of_effects(effects: Iterable[Contrast]) -> list[Line]:
+    """Return a line per effect of a group of features, grouped by model and design."""
+    found = []
+    for one in effects:
+        finding = finding_of(one)
+        word = SINGULAR.get(finding, OPEN.get(finding, finding))
+        group = f"{MODELS.get(one.model, one.model)}{f', {one.second}' if one.second else ''}"
+        found.append(Line(one, finding, word, group, of_features=True))
+    return found
+
+
 def _line(contrast: Contrast, comparison: Comparison, model: str) -> Line:
     finding, bench = finding_of(contrast), comparison.losses.benchmark
     word = "identical" if contrast.identical and not contrast.withheld else OPEN.get(finding, finding)
     if model:
-        return Line(contrast, finding, WORDS.get(finding, word), model, of_features=True)
+        words = SINGULAR if contrast.kind == "effect" else WORDS
+        return Line(contrast, finding, words.get(finding, word), model, of_features=True)
     alone = contrast.second == bench
     return Line(contrast, finding, word, f"Against {the(bench)}" if alone else BETWEEN, alone)
 

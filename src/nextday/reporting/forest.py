@@ -60,8 +60,8 @@ def _forest(key: str, title: str, reading: str, lines: Sequence[Line], compariso
         rows[at] = len(texts)
         contrast = line.contrast
         pair = [contrast.first] if line.alone else [contrast.first, contrast.second]
-        told = f"{line.word}, {figures(contrast.estimate)}"
-        texts.append(f"{' - '.join(label[name] for name in pair)}: {told}")
+        name = " - ".join(label[one] for one in pair) if contrast.kind == "pair" else _safe(_clip(line.name))
+        texts.append(f"{name}: {line.word}, {figures(contrast.estimate)}")
     limits, data = _limits(lines), []
     for finding in FINDINGS:
         mine = [at for at, line in enumerate(lines) if line.finding == finding]

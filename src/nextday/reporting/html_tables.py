@@ -124,7 +124,7 @@ def _parts(comparison: Comparison, parts: Sequence[Parts]) -> dict[str, Table]:
     """Lay out penalty and signal of what is asked."""
     rows = [
         (
-            Cell(f"{one.first} - {one.second}"), _percent(one.penalty, comparison),
+            Cell(one.name), _percent(one.penalty, comparison),
             _range(one.penalty_low, one.penalty_high, comparison), _percent(one.signal, comparison),
             _range(one.signal_low, one.signal_high, comparison),
         )
@@ -276,7 +276,7 @@ def _table(caption: str, columns: Sequence[str], rows: Iterable[tuple[Cell, ...]
 
 
 def _name(contrast: Contrast) -> str:
-    return f"{contrast.first} - {contrast.second}"
+    return contrast.name
 
 
 def number(value: float, comparison: Comparison, *, signed: bool = True) -> str:

@@ -117,7 +117,7 @@ def _short_names(lines: Sequence[Line]) -> tuple[str, list[str]]:
     firsts = {line.contrast.first for line in lines}
     if all(line.alone for line in lines):
         return "variant", [line.contrast.first for line in lines]
-    if len(firsts) == 1 and len(lines) > 1:
+    if len(firsts) == 1 and len(lines) > 1 and all(line.contrast.kind == "pair" for line in lines):
         return f"{firsts.pop()} - ...", [line.contrast.second for line in lines]
     return "contrast", [line.name for line in lines]
 

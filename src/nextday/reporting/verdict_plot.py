@@ -4,10 +4,20 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from nextday.evaluate.contrasts import Comparison
+from nextday.evaluate.contrasts import Comparison, Contrast
 from nextday.evaluate.verdict import Verdict
 from nextday.evaluate.wording import sign_of
-from nextday.reporting.findings import BETWEEN, Line, colour_of, figures, interval_of, lines_of, reach, unit
+from nextday.reporting.findings import (
+    BETWEEN,
+    Line,
+    colour_of,
+    figures,
+    interval_of,
+    lines_of,
+    lines_of_effects,
+    reach,
+    unit,
+)
 from nextday.reporting.style import GREY, Limits, plain, shorten
 from nextday.words import plural
 
@@ -25,12 +35,27 @@ Row = Line | str  # a contrast, or the head of a group
 
 def draw_verdict(comparison: Comparison, verdict: Verdict, question: str) -> "Figure":
     """Draw the asked contrasts, grouped by model, below the study's question and the verdict's headline."""
+    return _draw(_chosen(comparison, verdict), [question, verdict.sentence], comparison)
+
+
+def draw_effects(comparison: Comparison, effects: Sequence[Contrast], beside: Sequence[Contrast] = ()) -> "Figure":
+    """Draw the effects of groups of features, the largest first; ``beside`` are those by other designs."""
+    lines = sorted(lines_of_effects(effects), key=lambda line: -line.contrast.estimate)[:MOST]
+    groups = dict.fromkeys(line.group for line in lines)
+    lines = [line for group in groups for line in lines if line.group == group]
+    others = lines_of_effects(beside)[: max(MOST - len(lines), 0)]
+    title = "Effects of groups of features on skill"
+    return _draw([*lines, *others], [title, ""], comparison)
+
+
+def _draw(lines: list[Line], heads: Sequence[str], comparison: Comparison) -> "Figure":
+    """Draw contrasts below a title and a headline."""
     from matplotlib.figure import Figure
 
-    lines = _chosen(comparison, verdict)
+    question, headline = heads
     rows, limits = _rows(lines), reach([line.contrast for line in lines])
     size, tall = (9.5, 0.38) if len(rows) <= 10 else (9.0, 0.28) if len(rows) <= 24 else (8.0, 0.205)
-    above = [*_wrap(question, TITLE, 2, "bold"), *_wrap(verdict.sentence, HEADLINE, 6)]
+    above = [*_wrap(question, TITLE, 2, "bold"), *(_wrap(headline, HEADLINE, 6) if headline else [])]
     below = _wrap(_details(comparison, lines, limits), FOOT, 4)
     top, bottom = _height(above) + 0.25, _height(below) + 0.12
     height = top + bottom + 0.95 + tall * len(rows)
@@ -185,6 +210,8 @@ def _name(ax: "Axes", rows: Sequence[Row], size: float) -> None:
 def _label(row: Row) -> str:
     if isinstance(row, str):
         return plain(row)
+    if row.contrast.kind not in ("pair", "difference"):  # the head names model and design
+        return shorten([row.contrast.first.removeprefix(f"{row.contrast.model}: ")])[0]
     first, second = shorten([row.contrast.first, row.contrast.second])
     return first if row.alone else f"{first} − {second}"
 

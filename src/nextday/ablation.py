@@ -1,0 +1,232 @@
+"""The ablation of a study: groups of features, the runs that its designs lay out, and the effects read off them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, Self
+
+import numpy as np
+from pydantic import Field, ValidationError, field_validator, model_validator
+
+from nextday.designs import DESIGNS, MOST_GROUPS, orthogonal, pairs
+from nextday.settings import Settings, split_at_commas
+from nextday.words import plural
+
+DesignName = Literal["orthogonal", "full", "leave_one_out", "add_one_in"]
+SEEDS = (42, 43)  # seed variance is known from all runs together, so two seeds suffice
+MOST_RUNS = 400  # of all models
+ALL = "all groups"
+
+
+class Ablation(Settings):
+    """Which groups of features help: every run adds some of them to the base, as the design lays out.
+
+    ``orthogonal`` has each group in half of the runs (Plackett-Burman with foldover); its effect is the mean skill with
+    the group minus that without, so averaged over the company of other groups. ``full`` has all subsets, for Shapley
+    values. ``leave_one_out`` compares all groups with all but one, ``add_one_in`` the base with one group beside it.
+    """
+
+    model: tuple[str, ...] = Field(("lstm",), min_length=1)  # one or several models of ``nextday list``
+    options: dict[str, dict[str, Any]] = Field({})  # settings of the models, by model
+    base: str = "raw"  # the feature set that every run has
+    groups: dict[str, tuple[str, ...]] = Field(min_length=1)  # features or feature sets, by name of the group
+    # the first answers the question, further ones stand beside it
+    design: tuple[DesignName, ...] = Field(("orthogonal",), min_length=1)
+    runs: int | None = Field(None, ge=4)  # of the orthogonal design, at least; more of them narrow the intervals
+    confirm: bool = False  # fit the groups that help, and the others, again on fresh seeds
+
+    @field_validator("model", "design", mode="before")
+    @classmethod
+    def _split_these(cls, value: object) -> object:
+        return split_at_commas(value)
+
+    @model_validator(mode="after")
+    def _groups_are_apart(self) -> Self:
+        for name, features in self.groups.items():
+            if not name.strip() or not features:
+                raise ValueError(f"groups: {name!r} is empty; give it a name and one or more features, or leave it out")
+            if doubled := [one for one in features if features.count(one) > 1]:
+                raise ValueError(f"groups: {name} has {doubled[0]} twice")
+        owner: dict[str, str] = {}
+        for name, features in self.groups.items():
+            for one in features:
+                if one in owner:
+                    raise ValueError(f"groups: {owner[one]} and {name} both have {one}; a feature is in one group")
+                owner[one] = name
+        return self
+
+    @model_validator(mode="after")
+    def _design_bears_them(self) -> Self:
+        count, most = len(self.groups), 2**MOST_GROUPS
+        if "full" in self.design and count > MOST_GROUPS:
+            raise ValueError(
+                f"design: full takes at most {MOST_GROUPS} groups ({most} runs), got {count}; take orthogonal, or join "
+                "groups"
+            )
+        if self.runs is not None and (self.runs < 2 * (count + 1) or self.runs % 8):
+            raise ValueError(
+                f"runs: {plural(count, 'effect')} take {8 * -(-2 * (count + 1) // 8)} runs or more, in multiples of 8; "
+                f"got {self.runs}"
+            )
+        if (runs := len(self.model) * len(layout(self))) > MOST_RUNS:
+            raise ValueError(f"{runs} runs are too many, at most {MOST_RUNS}; join groups, or take fewer models")
+        return self
+
+    @field_validator("model", "design")
+    @classmethod
+    def _each_once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(value)) < len(value):
+            raise ValueError("each once")
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """A weighted sum of the skills of runs.
+
+    Attributes
+    ----------
+    group, model
+        Whose effect it is; of an interaction both groups, joined by ``x``.
+    kind
+        ``effect``, ``interaction``, or ``alternative``: the effect by another design than the first.
+    company
+        What the effect is beside, see ``designs.Design``.
+    weights
+        Variants and their weights.
+    """
+
+    group: str
+    model: str
+    kind: str
+    company: str
+    weights: tuple[tuple[str, float], ...]
+
+
+def layout(ablation: Ablation) -> np.ndarray:
+    """Return the runs of all designs of an ablation, each once, a boolean matrix, [run, group]."""
+    rows = np.concatenate([_rows(ablation, name) for name in ablation.design])
+    return np.array(list(dict.fromkeys(map(tuple, rows.tolist()))))
+
+
+def _rows(ablation: Ablation, name: DesignName) -> np.ndarray:
+    rows = ablation.runs // 2 if ablation.runs and name == "orthogonal" else None
+    groups = len(ablation.groups)
+    return DESIGNS[name].runs(groups) if rows is None else orthogonal(groups, rows)
+
+
+def names_of(ablation: Ablation, runs: np.ndarray) -> list[str]:
+    """Name the feature sets of runs: by their groups where that is short, else by number."""
+    groups, found = list(ablation.groups), []
+    for number, row in enumerate(runs, 1):
+        held = [name for name, is_in in zip(groups, row, strict=True) if is_in]
+        lacking = [name for name in groups if name not in held]
+        if not held:
+            found.append(ablation.base)
+        elif not lacking:
+            found.append(ALL)
+        elif len(held) == 1:
+            found.append(f"only {held[0]}")
+        else:
+            found.append(f"all but {lacking[0]}" if len(lacking) == 1 else f"run {number:02d}")
+    return found
+
+
+def variant_of(ablation: Ablation, model: str, features: str) -> str:
+    """Name a variant: by its feature set, and by its model if there are several."""
+    return features if len(ablation.model) == 1 else f"{model}: {features}"
+
+
+def with_runs(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Add the variants and feature sets of a study's ablation to its values.
+
+    Values that are no ablation are returned with a variant, so that their own check can say what is wrong.
+
+    Raises
+    ------
+    ValueError
+        If a variant or feature set of another meaning has the name of one of the ablation's.
+    """
+    try:
+        ablation = Ablation.model_validate(values["ablation"])
+    except ValidationError:
+        return {"variants": {"ablation": {"model": "zero", "features": "raw"}}, **values}
+    runs = layout(ablation)
+    names, groups = names_of(ablation, runs), list(ablation.groups.values())
+    sets = {
+        name: (ablation.base, *(one for group, is_in in zip(groups, row, strict=True) if is_in for one in group))
+        for name, row in zip(names, runs, strict=True)
+        if row.any()
+    }
+    variants = {
+        variant_of(ablation, model, name): {
+            "model": model, "features": name, "options": ablation.options.get(model, {}),
+        }
+        for model in ablation.model
+        for name in names
+    }  # fmt: skip
+    return {
+        "seeds": SEEDS, **values, "variants": _joined(variants, values.get("variants"), "variants"),
+        "feature_sets": _joined(sets, values.get("feature_sets"), "feature_sets"),
+    }  # fmt: skip
+
+
+def _joined(own: Mapping[str, Any], given: object, key: str) -> dict[str, Any]:
+    """Join what the ablation lays out with what the study gives beside it."""
+    beside = dict(given) if isinstance(given, Mapping) else {}
+    for name in own.keys() & beside.keys():
+        if _plain(beside[name]) != _plain(own[name]):
+            raise ValueError(f"{key}.{name}: the ablation has one of this name; choose another")
+    return {**own, **beside}
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - plain values of any kind
+    return {"options": {}, **value} if isinstance(value, Mapping) else list(value)
+
+
+def effects_of(ablation: Ablation) -> list[Effect]:
+    """List the effects: those of the first design, then by other designs, then interactions of two groups."""
+    runs = layout(ablation)
+    named = dict(zip(map(tuple, runs.tolist()), names_of(ablation, runs), strict=True))
+    found = [effect for name in ablation.design for effect in _effects(ablation, name, named)]
+    return found + _interactions(ablation, ablation.design[0], named)
+
+
+def _effects(ablation: Ablation, name: DesignName, named: Mapping[tuple[bool, ...], str]) -> list[Effect]:
+    runs, design = _rows(ablation, name), DESIGNS[name]
+    kind = "effect" if name == ablation.design[0] else "alternative"
+    rows = zip(ablation.groups, design.effects(runs), strict=True)
+    return [
+        Effect(group, model, kind, design.company, _weights(ablation, model, runs, weights, named))
+        for group, weights in rows
+        for model in ablation.model
+    ]
+
+
+def _interactions(ablation: Ablation, name: DesignName, named: Mapping[tuple[bool, ...], str]) -> list[Effect]:
+    """Return the interactions of two groups, where the runs are balanced."""
+    if name not in ("orthogonal", "full"):
+        return []
+    groups, runs = list(ablation.groups), _rows(ablation, name)
+    return [
+        Effect(f"{groups[a]} x {groups[b]}", model, "interaction", "", _weights(ablation, model, runs, weights, named))
+        for (a, b), weights in pairs(runs).items()
+        for model in ablation.model
+    ]
+
+
+def _weights(
+    ablation: Ablation, model: str, runs: np.ndarray, weights: np.ndarray, named: Mapping[tuple[bool, ...], str]
+) -> tuple[tuple[str, float], ...]:
+    """Sum the weights of equal runs, by variant."""
+    total: dict[str, float] = {}
+    for row, weight in zip(runs.tolist(), weights.tolist(), strict=True):
+        if weight:
+            variant = variant_of(ablation, model, named[tuple(row)])
+            total[variant] = total.get(variant, 0.0) + weight
+    return tuple(total.items())
+
+
+def variants_of(ablation: Ablation) -> list[list[str]]:
+    """Return the variants of each model: the runs of one design, alike but for their features."""
+    names = names_of(ablation, layout(ablation))
+    return [[variant_of(ablation, model, name) for name in names] for model in ablation.model]

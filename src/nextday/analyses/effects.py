@@ -1,0 +1,134 @@
+"""Effects of groups of features: their table and figure, what groups share, and interactions of two groups."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from nextday.ablation import Ablation
+from nextday.analyses.base import Analysis, Done, Finished, Shown, Tables
+from nextday.evaluate.answers import finding_of
+from nextday.evaluate.contrasts import Comparison, Contrast, relation
+from nextday.features.groups import overlaps
+from nextday.reporting.findings import figures, interval_of
+from nextday.reporting.html_tables import Cell, Table
+from nextday.reporting.plates import Exhibit, Plate
+from nextday.reporting.verdict_plot import draw_effects
+from nextday.words import plural
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+TABLES = {"overlap": {"group": pl.String, "other": pl.String, "share": pl.Float64}}
+WORDS = {
+    "better": "helps", "worse": "hurts", "equal": "no effect", "cannot tell": "inconclusive", "withheld": "withheld",
+}  # fmt: skip
+MUCH = 0.8  # of a group's variance, from where on another one carries the same
+MOST = 20  # rows of a table
+
+
+def keep(done: Done) -> Tables:
+    """Return what the groups of an ablation share on the training sets, with the first unit alone."""
+    ablation, plan = done.plan.study.ablation, done.plan
+    if ablation is None or done.unit != plan.units[0]:
+        return {}
+    folds = [one for one in plan.folds.values() if one.split.fold == done.unit.fold]
+    rows = [(one.ticker, one.origins[one.split.train]) for one in folds]
+    found = overlaps(plan.groups, plan.features, rows)
+    return {"overlap": pl.DataFrame(found, schema=list(TABLES["overlap"]), orient="row")}
+
+
+def show(finished: Finished) -> Shown:
+    """Lay out the effects of an ablation; nothing for other studies."""
+    ablation, comparison = finished.study.ablation, finished.comparison
+    if ablation is None or comparison is None:
+        return Shown()
+    effects = effects_frame(comparison)
+    sentences = [*_shared(finished.tables["overlap"]), *_interactions(comparison), *_disagreements(comparison)]
+    plate = Plate("effects", "Effects of groups of features", lambda: _draw(comparison))
+    return Shown(
+        plates=(plate,), said={"groups": sentences}, exhibits=_exhibits(ablation, comparison, sentences),
+        findings={"effects": effects, "overlap": finished.tables["overlap"]},
+        files={"effects.csv": effects.write_csv().encode()},
+    )  # fmt: skip
+
+
+def effects_frame(comparison: Comparison) -> pl.DataFrame:
+    """Return one row per effect: those that are asked, then those by other designs, then interactions."""
+    kinds = ("effect", "alternative", "interaction")
+    found = [one for kind in kinds for one in (*comparison.asked, *comparison.others) if one.kind == kind]
+    rows = [
+        (
+            one.first.removeprefix(f"{one.model}: "), one.estimate, one.low, one.high, one.p_value, one.p_adjusted,
+            WORDS[finding_of(one)], one.detectable, one.model, one.second or one.kind,
+        )
+        for one in found
+    ]  # fmt: skip
+    columns = ["group", "effect", "low", "high", "p", "p_adjusted", "finding", "detectable", "model", "kind"]
+    return pl.DataFrame(rows, schema=columns, orient="row")
+
+
+def _draw(comparison: Comparison) -> "Figure":
+    beside = [one for one in comparison.others if one.kind == "alternative"]
+    return draw_effects(comparison, [one for one in comparison.asked if one.kind == "effect"], beside)
+
+
+def _shared(overlap: pl.DataFrame) -> list[str]:
+    """Name the groups of which one carries most of the other."""
+    much = overlap.filter(pl.col("share") >= MUCH).sort("share", descending=True)
+    return [
+        f"{other} carries much of the same information as {group}: it explains {100 * share:.0f} % of the variance of "
+        f"{group} on the training set."
+        for group, other, share in much.head(MOST).iter_rows()
+    ]
+
+
+def _interactions(comparison: Comparison) -> list[str]:
+    """Name the pairs of groups whose effects depend on each other, by simultaneous intervals over all pairs."""
+    strong = [one for one in comparison.others if one.kind == "interaction" and relation(one) in "<>"]
+    found = []
+    for one in sorted(strong, key=lambda one: one.p_adjusted)[:MOST]:
+        first, second = one.first.removeprefix(f"{one.model}: ").split(" x ")
+        more = "more" if one.estimate > 0 else "less"
+        told = f"{figures(one.estimate)} % ({interval_of(one)})"
+        found.append(f"Interaction: {first} helps {more} beside {second} than without it, {told}.")
+    return found
+
+
+def _disagreements(comparison: Comparison) -> list[str]:
+    """Name the groups that another design resolves otherwise than the first one."""
+    asked = {one.first: one for one in comparison.asked}
+    found = []
+    for one in comparison.others:
+        first = asked.get(one.first)
+        if one.kind != "alternative" or first is None or finding_of(one) == finding_of(first):
+            continue
+        words = [WORDS[finding_of(each)] for each in (first, one)]
+        if not {*words} & {"helps", "hurts"}:
+            continue  # two open answers do not contradict each other
+        found.append(f"{one.first}: {words[0]} by the first design, {words[1]} {one.second}.")
+    return found
+
+
+def _exhibits(ablation: Ablation, comparison: Comparison, sentences: Sequence[str]) -> tuple[Exhibit, ...]:
+    """Lay out effects by design where there are several, and the sentences on groups."""
+    others = [one for one in comparison.others if one.kind == "alternative"]
+    runs = plural(len(comparison.losses.variants), "run")
+    reading = " ".join([f"{runs} of {', '.join(ablation.model)}; design: {', '.join(ablation.design)}.", *sentences])
+    if not others and not sentences:
+        return ()
+    by_name: dict[str, list[Contrast]] = {}
+    for one in (*comparison.asked, *others):
+        if one.kind in ("effect", "alternative"):
+            by_name.setdefault(one.first, []).append(one)
+    rows = [(Cell(name), *(_cell(one) for one in each)) for name, each in by_name.items()]
+    heads = [("effect" if one.kind == "effect" else one.second) for one in next(iter(by_name.values()))]
+    table = Table("Effects of groups of features, % of skill", ("group", *heads), tuple(rows))
+    return (Exhibit("Groups of features", reading, "\n".join(sentences), table),)
+
+
+def _cell(contrast: Contrast) -> Cell:
+    return Cell(f"{figures(contrast.estimate)}, {WORDS[finding_of(contrast)]}", contrast.estimate)
+
+
+ANALYSIS = Analysis("effects", TABLES, keep=keep, show=show)
