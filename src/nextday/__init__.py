@@ -5,6 +5,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from nextday.confirmation import confirm
     from nextday.data import Bars, load_bars
     from nextday.engine import Execution
     from nextday.errors import NextdayError
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from nextday.study import Study
 
 HOMES = {
-    "data": ("Bars", "load_bars"), "engine": ("Execution",), "errors": ("NextdayError",),
+    "confirmation": ("confirm",), "data": ("Bars", "load_bars"), "engine": ("Execution",), "errors": ("NextdayError",),
     "evaluate": ("Comparison", "Verdict"), "features": ("Feature",), "judgement": ("Judgement", "verdict"),
     "ladder.run": ("compare", "run_all"), "models": ("Fitted", "Forecaster", "Key"),
     "models.networks.base": ("Network",), "pipeline": ("Results", "forecast", "report", "run"),
@@ -33,8 +34,8 @@ HOME = {name: module for module, names in HOMES.items() for name in names}
 __all__ = [
     "Bars", "Comparison", "Execution", "Feature", "Fitted", "Forecaster", "Judgement", "Key", "Network",
     "NextdayError", "Prospect", "Results", "Samples", "Split", "Study", "Verdict", "Windows", "__version__", "compare",
-    "estimator", "feature", "forecast", "load_bars", "loss", "model", "plan", "report", "run", "run_all", "split",
-    "verdict",
+    "confirm", "estimator", "feature", "forecast", "load_bars", "loss", "model", "plan", "report", "run", "run_all",
+    "split", "verdict",
 ]  # fmt: skip
 __version__ = version("nextday")
 

@@ -5,6 +5,7 @@ from statsmodels.tsa.stattools import diebold_mariano_test
 
 import worlds
 from nextday.evaluate import beside, compare, measure
+from nextday.evaluate.ask import Ask
 from nextday.evaluate.predictive_tests import model_confidence_set, pesaran_timmermann
 
 # Forecast errors of two models of the series WWWusage, and the p-values that HypothesisTests.jl publishes for them.
@@ -75,7 +76,7 @@ def test_the_other_losses_repeat_only_the_contrasts_that_are_asked():
     comparison = compare(measure(rows), replicates=200)
     every = {row[:3]: row[3] for row in beside(rows, comparison).secondary}
     assert len(every) == 2 * 6
-    some = beside(rows, comparison, asked=[("C", "A"), ("B", None)]).secondary
+    some = beside(rows, comparison, asked=[Ask("C", "A"), Ask("B", None)]).secondary
     assert [row[:3] for row in some] == [
         (loss, *pair) for pair in (("C", "A"), ("B", "zero forecast")) for loss in ("absolute", "miss")
     ]
@@ -89,6 +90,6 @@ def test_the_other_losses_keep_the_benchmark_that_the_comparison_has():
     world = worlds.World(days=200, tickers=3, seeds=3, signal=0.1, strengths={"A": 1.0, "B": 0.5, "C": 0.0})
     rows = worlds.draw(world, 0)
     comparison = compare(measure(rows, benchmark="C"), replicates=200)
-    found = beside(rows, comparison, asked=[("A", None), ("A", "B")]).secondary
+    found = beside(rows, comparison, asked=[Ask("A", None), Ask("A", "B")]).secondary
     assert [row[:3] for row in found] == [(loss, "A", second) for second in ("C", "B") for loss in ("absolute", "miss")]
     assert found[0][3] > 0

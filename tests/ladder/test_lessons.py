@@ -186,7 +186,7 @@ def test_a_verdict_that_cannot_be_read_is_withheld_with_the_way_out(stage, chang
         ({"against": []}, "lessons.0.against: "),
         (
             {"model": "lstm"},
-            "unknown key 'lessons.0.model'; did you mean variants.NAME.model\\? known here: question, of, asks, among, against",
+            "unknown key 'lessons.0.model'; did you mean variants.NAME.model or ablation.model\\? known here: question, of, asks, among, against",
         ),
     ],
 )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from nextday.cli.ablate import ablate, follow_up
 from nextday.cli.bars import takes_bars
 from nextday.cli.check import check
 from nextday.cli.data import SOURCES, data_app
@@ -139,6 +140,8 @@ def run(
     results = run_study(loaded, out=out, watch=progress_of(loaded.name, quiet=quiet), **options)
     outcomes = [hold(one, results.comparison) for one in expected]
     show_study(results, outcomes, quiet=quiet)
+    if loaded.ablation is not None and loaded.ablation.confirm:
+        follow_up(results, options, quiet=quiet)
     raise typer.Exit(status_of(outcomes))
 
 
@@ -153,7 +156,7 @@ def report(
     show_study(report_study(folder), quiet=quiet)
 
 
-for command in (verdict, plan, check, init, show, completion):
+for command in (ablate, verdict, plan, check, init, show, completion):
     app.command()(command)
 
 

@@ -1,7 +1,6 @@
 """The leaderboard: one row per variant of all stages, ranked by skill against the zero forecast."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
 
 import polars as pl
 
@@ -39,9 +38,10 @@ def rank(ladder: Ladder) -> tuple[pl.DataFrame, float]:
     variance, reaches +15 %. It is therefore supplementary; candidates for best come from Hsu's comparisons.
     """
     comparison, losses = ladder.comparison, ladder.comparison.losses
-    skills = pl.DataFrame([asdict(contrast) for contrast in comparison.against_benchmark]).select(
-        "low", "high", "identical", variant="first", skill="estimate"
-    )
+    skills = pl.DataFrame([
+        {"variant": one.first, "skill": one.estimate, "low": one.low, "high": one.high, "identical": one.identical}
+        for one in comparison.against_benchmark
+    ])  # fmt: skip
     best = may_be_best(subset(losses, _originals(ladder)), alpha=comparison.alpha)
     remaining = model_confidence_set(losses, block=comparison.block, alpha=comparison.alpha)
     signals = any_signal(ladder.forecasts, losses.variants, block=comparison.block)

@@ -1,0 +1,113 @@
+"""``nextday ablate``: which groups of features help."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from nextday.cli.bars import takes_bars
+from nextday.cli.data import SOURCES
+from nextday.cli.options import DeviceName, QuietOption, announce_plugins, changes_of, load_study
+from nextday.cli.terminal import progress_of, show_study
+from nextday.errors import OptionError, first_line
+from nextday.study import Study, set_key
+
+KEYS = ("ticker", "date")  # columns of a file of features that are none
+
+
+@takes_bars
+def ablate(
+    study: Annotated[str | None, typer.Argument(help="A YAML file with the key ablation; or --features.")] = None,
+    features: Annotated[
+        Path | None, typer.Option(help="A table with date, ticker and features: each column is a group of its own.")
+    ] = None,
+    lag: Annotated[
+        int | None,
+        typer.Option(min=0, help="Sessions that pass before a value of --features is known; 0: at its own close."),
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="One model or several, such as lstm,ridge.")] = None,
+    base: Annotated[str | None, typer.Option(help="The feature set that every run has; default: raw.")] = None,
+    design: Annotated[
+        str | None, typer.Option(help="orthogonal, full, leave_one_out, add_one_in; several with commas.")
+    ] = None,
+    confirm: Annotated[
+        bool, typer.Option("--confirm", help="Fit the groups that help, and the others, again on fresh seeds.")
+    ] = False,
+    data: Annotated[str | None, typer.Option(help=f"{SOURCES}.")] = None,
+    seeds: Annotated[str | None, typer.Option(help="Seeds of the networks, such as 42,43; two suffice.")] = None,
+    workers: Annotated[int | None, typer.Option(min=0, help="Worker processes; default: number of cores.")] = None,
+    device: Annotated[DeviceName, typer.Option(help="Device for training networks.")] = DeviceName.auto,
+    out: Annotated[Path, typer.Option(help="Folder of all results.")] = Path("results"),
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any key of the study, dotted.")
+    ] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Refit finished units.")] = False,
+    quiet: QuietOption = False,
+    *,
+    bars: dict[str, object],
+) -> None:
+    """Say which groups of features help: fit the runs of a design, and judge each group's effect."""
+    changes = changes_of(settings, bars=bars, data=data, seeds=seeds)
+    own = {"model": model, "base": base, "design": design, "confirm": "true" if confirm else None}
+    changes |= {f"ablation.{key}": value for key, value in own.items() if value is not None}
+    loaded = _study(study, features, lag, changes)
+    if loaded.ablation is None:
+        raise OptionError(f"{study} has no key ablation; add one, or name a table of features with --features")
+    if not quiet:
+        announce_plugins(loaded)
+
+    from nextday.pipeline import run
+
+    options: dict[str, Any] = {"workers": workers, "device": device.value, "fresh": fresh}
+    results = run(loaded, out=out, watch=progress_of(loaded.name, quiet=quiet), **options)
+    show_study(results, quiet=quiet)
+    if loaded.ablation.confirm:
+        follow_up(results, options, quiet=quiet)
+
+
+def follow_up(results: Any, options: dict[str, Any], *, quiet: bool) -> None:  # noqa: ANN401 - imported late
+    """Run and show the study that confirms an ablation; say so where no group helps."""
+    from nextday.confirmation import CHOSEN, confirm
+    from nextday.evaluate.answers import finding_of
+
+    if not any(one.kind == "effect" and finding_of(one) == "better" for one in results.comparison.asked):
+        typer.echo(f"no group helps, so there are no {CHOSEN} to confirm", err=True)
+        return
+    name = f"{results.study.name}-confirmed"
+    show_study(confirm(results, watch=progress_of(name, quiet=quiet), **options), quiet=quiet)
+
+
+def _study(study: str | None, features: Path | None, lag: int | None, changes: dict[str, object]) -> Study:
+    """Load a study, or make one of a table of features."""
+    if (study is None) == (features is None):
+        raise OptionError("name a study with the key ablation, or a table of features with --features")
+    if features is None:
+        return load_study(str(study), changes)
+    if lag is None:
+        raise OptionError(
+            "--features needs --lag, the sessions that pass before a value is known: 0 where it is known at the close "
+            "of its own date, 1 at the close of the next session"
+        )
+    groups = {name: [name] for name in _columns(features)}
+    values: dict[str, Any] = {
+        "name": features.stem, "question": f"Which features of {features.name} help?", "ablation": {"groups": groups},
+        "also": [{"file": str(features), "lag": lag}],
+    }  # fmt: skip
+    for key, value in changes.items():
+        set_key(values, key, value)
+    return Study.from_values(values, where="ablate")
+
+
+def _columns(path: Path) -> list[str]:
+    """Return the columns of a table of features."""
+    import polars as pl
+
+    try:
+        scan = pl.scan_parquet(path) if path.suffix in {".parquet", ".pq"} else pl.scan_csv(path)
+        names = scan.collect_schema()
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise OptionError(f"--features {path} cannot be read: {first_line(error)}") from None
+    found = [name for name, kind in names.items() if name.lower() not in KEYS and kind.is_numeric()]
+    if not found:
+        raise OptionError(f"--features {path}: no numeric column beside {' and '.join(KEYS)}")
+    return found
