@@ -111,7 +111,7 @@ class _Engine:
         self.columns = columns.take(order)  # so that draws depend on the numbers, not on names or their order
         self.at = {losses.variants[old]: new for new, old in enumerate(order[:-1])}
         self.groups = tuple(map(tuple, alike))
-        self.alike = [Runs(tuple(self.at[name] for name in group)) for group in alike]
+        self.alike = [Runs(self._of_most_seeds(group)) for group in alike]
         self.days = self.columns.daily.shape[1]
         means = self.columns.daily.mean(axis=1)
         self.skills = self.skill(means[:-1], means[-1])
@@ -119,6 +119,11 @@ class _Engine:
         self.block = 0.0
         self.sensitivity: tuple[float, ...] = ()
         self.shares, self.covariances = np.empty((0, 0)), (np.empty((0, 0)), np.empty((0, 0)))
+
+    def _of_most_seeds(self, names: Sequence[str]) -> tuple[int, ...]:
+        """Return the columns of runs; without those whose seeds all forecast the same, which have no seed variance."""
+        most = max(len(self.columns.seeds[self.at[name]]) for name in names)
+        return tuple(self.at[name] for name in names if len(self.columns.seeds[self.at[name]]) == most)
 
     def comparison(
         self, asked: tuple[Contrast, ...], against: tuple[Contrast, ...], others: tuple[Contrast, ...]
@@ -225,10 +230,11 @@ class _Engine:
     def _withheld(self, row: np.ndarray, shape: Pivot, own: float, date_error: float, seed_error: float) -> str:
         names = (*self.at, self.losses.benchmark)
         used = [(names[at], len(self.columns.seeds[at])) for at in np.flatnonzero(row) if self.columns.seeds[at]]
-        of_design = len(used) > 1 and any({self.at.get(name) for name, _ in used} <= {*runs.at} for runs in self.alike)
-        if of_design and (reason := reason_of_design(used, shape)):
-            return reason
-        if not of_design and (reason := reason_of_seeds(used, shape, date_error, seed_error)):
+        if len(used) > 1 and any({name for name, _ in used} <= {*group} for group in self.groups):
+            reason = reason_of_design(used, shape)
+        else:
+            reason = reason_of_seeds(used, shape, date_error, seed_error)
+        if reason:
             return reason
         if self.days < BLOCKS * own:
             return f"too few days: {self.days}, at least ten blocks of {plural(round(own), 'day')} are needed"

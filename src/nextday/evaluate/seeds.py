@@ -296,7 +296,7 @@ def _simulated(seeds: int, tickers: int) -> tuple[np.ndarray, np.ndarray]:
 
 def reason_of_design(used: list[tuple[str, int]], shape: Pivot) -> str:
     """Return why too few seeds prevent a verdict on an effect of a design; empty if they do not."""
-    name, count = min(used, key=lambda one: one[1])
+    name, count = max(used, key=lambda one: one[1])  # one whose seeds forecast the same has fewer distinct ones
     if shape.freedom >= FEW_DRAWS:
         return ""
     few = f"{name} has {plural(count, 'seed')}"
