@@ -94,11 +94,11 @@ def plain(text: str) -> str:
 
 def new_figure(width: float, height: float, title: str, details: str) -> "Figure":
     """Start a figure [inches] with a title of one sentence and a line of details, wrapped to its width."""
-    from matplotlib.figure import Figure
+    from nextday.reporting.canvas import Canvas
 
     limit = int(width / CHARACTER)
     lines = [line for text in (title, details) for line in textwrap.wrap(text, limit, break_on_hyphens=False)]
-    figure = Figure(figsize=(width, height + 0.17 * len(lines)), dpi=150, layout="constrained")
+    figure = Canvas(figsize=(width, height + 0.17 * len(lines)), dpi=150, layout="constrained")
     figure.suptitle("\n".join(lines), x=0.01, ha="left", fontsize=9.5)
     return figure
 

@@ -25,7 +25,7 @@ Row = Line | str  # a contrast, or the head of a group
 
 def draw_verdict(comparison: Comparison, verdict: Verdict, question: str) -> "Figure":
     """Draw the asked contrasts, grouped by model, below the study's question and the verdict's headline."""
-    from matplotlib.figure import Figure
+    from nextday.reporting.canvas import Canvas
 
     lines = _chosen(comparison, verdict)
     rows, limits = _rows(lines), reach([line.contrast for line in lines])
@@ -34,7 +34,7 @@ def draw_verdict(comparison: Comparison, verdict: Verdict, question: str) -> "Fi
     below = _wrap(_details(comparison, lines, limits), FOOT, 4)
     top, bottom = _height(above) + 0.25, _height(below) + 0.12
     height = top + bottom + 0.95 + tall * len(rows)
-    figure = Figure(figsize=(WIDTH, height), dpi=150, layout="constrained")
+    figure = Canvas(figsize=(WIDTH, height), dpi=150, layout="constrained")
     engine = figure.get_layout_engine()
     assert engine is not None
     engine.set(rect=(0.005, bottom / height, 0.99, 1 - (top + bottom) / height))  # type: ignore[call-arg]
