@@ -7,6 +7,7 @@ from pathlib import Path
 
 Rows = Sequence[Sequence[str]]
 LEFT = "text-align:left;padding:2px 1em 2px 0;vertical-align:top"
+SHORT = 40  # letters of a cell that stays on one line
 CAPTION = "caption-side:top;text-align:left;color:inherit;padding:0"
 
 
@@ -59,4 +60,5 @@ def _table(grid: Grid) -> str:
 
 
 def _cell(text: str) -> str:
-    return f'<td style="{LEFT}">{escape(text)}</td>'
+    whole = ";white-space:nowrap" if len(text) <= SHORT else ""
+    return f'<td style="{LEFT}{whole}">{escape(text)}</td>'

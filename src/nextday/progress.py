@@ -57,8 +57,8 @@ class Pace:
 
     total: int
     name: str
-    began: float = field(default_factory=time.monotonic)
-    now: float = 0.0
+    began: float = field(default_factory=lambda: time.monotonic())
+    now: float = field(default_factory=lambda: time.monotonic())
     first: float = 0.0
     done: int = 0
     fitted: int = 0

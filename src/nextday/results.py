@@ -114,7 +114,8 @@ class Results:
         return to_pandas(self.findings[table])
 
     def __repr__(self) -> str:
-        return f"Results of {self.study.name}\n{self.verdict.sentence}\n{size_of(self.comparison.losses)}; files: {self.out}"
+        size = f"{size_of(self.comparison.losses)}; files: {self.out}"
+        return f"Results of {self.study.name}\n{self.verdict.sentence}\n{size}"
 
     def _repr_html_(self) -> str:
         title = f"{self.study.name}: {self.study.question}" if self.study.question else self.study.name
