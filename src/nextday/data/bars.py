@@ -75,8 +75,10 @@ class Bars:
         return self.frame["ticker"].unique().sort().to_list()
 
     def __repr__(self) -> str:
-        days = f"{self.frame['date'].min()} to {self.frame['date'].max()}"
-        return f"Bars of {listed(self.tickers)}: {plural(len(self.frame), 'row')}, {days}; from {self.source}"
+        first, last = self.frame.select(first=pl.min("date"), last=pl.max("date")).row(0)
+        return (
+            f"Bars of {listed(self.tickers)}: {plural(len(self.frame), 'row')}, {first} to {last}; from {self.source}"
+        )
 
 
 def check_keys(frame: pl.DataFrame, source: str) -> None:

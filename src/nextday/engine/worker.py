@@ -13,7 +13,7 @@ import traceback
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import IO, Any, Protocol, TypeVar
+from typing import IO, Any, Protocol, TextIO, TypeVar
 
 import cloudpickle
 
@@ -94,7 +94,7 @@ def warn_once() -> None:
     seen, show = set(), warnings.showwarning
 
     def show_first(
-        message: Warning | str, category: type[Warning], filename: str, lineno: int, file: IO[str] | None = None,
+        message: Warning | str, category: type[Warning], filename: str, lineno: int, file: TextIO | None = None,
         line: str | None = None,
     ) -> None:  # fmt: skip
         place = (category, filename, lineno)
@@ -102,7 +102,7 @@ def warn_once() -> None:
             seen.add(place)
             show(message, category, filename, lineno, file, line)
 
-    warnings.showwarning = show_first  # type: ignore[assignment]
+    warnings.showwarning = show_first
 
 
 def main(parent: int) -> None:

@@ -8,7 +8,7 @@ from nextday.evaluate.contrasts import Comparison
 from nextday.evaluate.verdict import Verdict
 from nextday.evaluate.wording import sign_of
 from nextday.reporting.findings import BETWEEN, Line, colour_of, figures, interval_of, lines_of, reach, unit
-from nextday.reporting.style import GREY, Limits, plain, shorten
+from nextday.reporting.style import GREY, Limits, canvas, plain, shorten
 from nextday.words import plural
 
 if TYPE_CHECKING:
@@ -25,8 +25,6 @@ Row = Line | str  # a contrast, or the head of a group
 
 def draw_verdict(comparison: Comparison, verdict: Verdict, question: str) -> "Figure":
     """Draw the asked contrasts, grouped by model, below the study's question and the verdict's headline."""
-    from nextday.reporting.canvas import Canvas
-
     lines = _chosen(comparison, verdict)
     rows, limits = _rows(lines), reach([line.contrast for line in lines])
     size, tall = (9.5, 0.38) if len(rows) <= 10 else (9.0, 0.28) if len(rows) <= 24 else (8.0, 0.205)
@@ -34,7 +32,7 @@ def draw_verdict(comparison: Comparison, verdict: Verdict, question: str) -> "Fi
     below = _wrap(_details(comparison, lines, limits), FOOT, 4)
     top, bottom = _height(above) + 0.25, _height(below) + 0.12
     height = top + bottom + 0.95 + tall * len(rows)
-    figure = Canvas(figsize=(WIDTH, height), dpi=150, layout="constrained")
+    figure = canvas()(figsize=(WIDTH, height), dpi=150, layout="constrained")
     engine = figure.get_layout_engine()
     assert engine is not None
     engine.set(rect=(0.005, bottom / height, 0.99, 1 - (top + bottom) / height))  # type: ignore[call-arg]
