@@ -132,7 +132,7 @@ def test_the_prospect_is_described_in_a_few_lines(piloted):
     prospect, _ = piloted
     head, *lines = repr(prospect).splitlines()
     assert head.startswith("Prospect of small: 36 units, about ")
-    assert head.endswith(" with 1 worker; 4 tickers, 46 test days, 4 seeds")
+    assert head.endswith(f" with 1 worker; 4 tickers, {prospect.days} test days, 4 seeds")
     assert len(lines) == len(prospect.foresights)
     assert lines[0].startswith(f"{prospect.foresights[0].first} - {prospect.foresights[0].second}: detectable")
 
