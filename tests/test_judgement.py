@@ -30,6 +30,16 @@ def judged(table):
     return nextday.verdict(table, ask="mine - other")
 
 
+def test_it_is_shown_in_a_few_lines_and_in_a_notebook_with_its_contrasts(table):
+    judged = nextday.verdict(table, ask="mine - other", expect="mine > other")
+    assert repr(judged).splitlines() == ["Verdict: resolved", judged.sentence, str(judged.outcomes[0])]
+    made = judged._repr_html_()
+    assert f"{100 * judged.contrasts[0].estimate:+.2f}</td>" in made
+    assert "expected mine &gt; other: holds" in made
+    assert judged.frame().equals(judged.comparison.frame())
+    assert judged.to_pandas()["finding"][0] == "better"
+
+
 def test_it_prints_as_the_answer(judged):
     assert str(judged).startswith("mine is significantly better than other, +")
     assert str(judged).splitlines()[0] == judged.sentence

@@ -128,6 +128,15 @@ def test_networks_of_all_tickers_cost_more_and_are_fitted_again(bars, tmp_path):
     assert prospect.notes[0].startswith("Pooled networks must be refitted")
 
 
+def test_the_prospect_is_described_in_a_few_lines(piloted):
+    prospect, _ = piloted
+    head, *lines = repr(prospect).splitlines()
+    assert head.startswith("Prospect of small: 36 units, about ")
+    assert head.endswith(f" with 1 worker; 4 tickers, {prospect.days} test days, 4 seeds")
+    assert len(lines) == len(prospect.foresights)
+    assert lines[0].startswith(f"{prospect.foresights[0].first} - {prospect.foresights[0].second}: detectable")
+
+
 def test_the_prospect_is_plain_values(piloted):
     prospect, _ = piloted
     said = json.loads(json.dumps(prospect.to_dict(), allow_nan=False))

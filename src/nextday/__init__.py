@@ -15,9 +15,10 @@ if TYPE_CHECKING:
     from nextday.ladder.run import compare, run_all
     from nextday.models import Fitted, Forecaster, Key
     from nextday.models.networks.base import Network
-    from nextday.pipeline import Results, forecast, report, run
+    from nextday.pipeline import forecast, report, run
     from nextday.planning import Prospect, plan
     from nextday.plugins import estimator, feature, loss, model, split
+    from nextday.results import Results
     from nextday.samples import Samples, Split, Windows
     from nextday.study import Study
 
@@ -25,9 +26,9 @@ HOMES = {
     "confirmation": ("confirm",), "data": ("Bars", "load_bars"), "engine": ("Execution",), "errors": ("NextdayError",),
     "evaluate": ("Comparison", "Verdict"), "features": ("Feature",), "judgement": ("Judgement", "verdict"),
     "ladder.run": ("compare", "run_all"), "models": ("Fitted", "Forecaster", "Key"),
-    "models.networks.base": ("Network",), "pipeline": ("Results", "forecast", "report", "run"),
+    "models.networks.base": ("Network",), "pipeline": ("forecast", "report", "run"),
     "planning": ("Prospect", "plan"), "plugins": ("estimator", "feature", "loss", "model", "split"),
-    "samples": ("Samples", "Split", "Windows"), "study": ("Study",),
+    "results": ("Results",), "samples": ("Samples", "Split", "Windows"), "study": ("Study",),
 }  # fmt: skip
 HOME = {name: module for module, names in HOMES.items() for name in names}
 

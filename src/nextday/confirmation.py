@@ -7,7 +7,8 @@ from nextday.ablation import variant_of
 from nextday.engine import Options
 from nextday.errors import StudyError
 from nextday.evaluate.answers import finding_of
-from nextday.pipeline import Results, run
+from nextday.pipeline import run
+from nextday.results import Results
 from nextday.study import Study
 
 if TYPE_CHECKING:

@@ -1,13 +1,14 @@
 """The verdict on a table of forecasts from any source."""
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import polars as pl
 from threadpoolctl import threadpool_limits
 
+from nextday.cards import card
 from nextday.evaluate import (
     Answer,
     Comparison,
@@ -34,7 +35,7 @@ OTHER_MOMENTS = ("mean absolute return", "mean absolute deviation")
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """The verdict on a table of forecasts; printed as the answer.
+    """The verdict on a table of forecasts; printed as the answer, and shown by a notebook with its contrasts.
 
     Attributes
     ----------
@@ -46,7 +47,7 @@ class Judgement:
         The outcome of each expectation.
     """
 
-    comparison: Comparison = field(repr=False)
+    comparison: Comparison
     verdict: Verdict
     outcomes: tuple[Outcome, ...] = ()
 
@@ -85,9 +86,36 @@ class Judgement:
         said = as_dict(self.comparison, self.verdict)
         return said | ({"expectations": [asdict(one) for one in self.outcomes]} if self.outcomes else {})
 
+    def frame(self) -> pl.DataFrame:
+        """Return one row per contrast, see ``Comparison.frame``.
+
+        Examples
+        --------
+        >>> import nextday
+        >>> nextday.verdict("forecasts.parquet").frame()  # doctest: +SKIP
+        """
+        return self.comparison.frame()
+
+    def to_pandas(self) -> "pd.DataFrame":
+        """Return ``frame`` as a pandas frame.
+
+        Raises
+        ------
+        MissingError
+            If pandas or pyarrow is not installed.
+        """
+        return self.comparison.to_pandas()
+
     def __str__(self) -> str:
         """Return the answer, its context, and what became of expectations, line by line."""
         return "\n".join((str(self.verdict), *map(str, self.outcomes)))
+
+    def __repr__(self) -> str:
+        return "\n".join((repr(self.verdict), *map(str, self.outcomes)))
+
+    def _repr_html_(self) -> str:
+        lines = (*map(str, self.outcomes), *self.verdict.context)
+        return card(f"Verdict: {self.verdict.badge}", self.sentence, self.comparison.grid(), lines)
 
 
 def verdict(

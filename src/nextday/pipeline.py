@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
@@ -32,13 +32,14 @@ from nextday.engine import (
 from nextday.engine.catalogs import own_losses, with_losses
 from nextday.engine.plan import inputs_of
 from nextday.engine.rehearse import rehearse
-from nextday.evaluate import Comparison, Verdict, calibrate, load_baselines, score, summarise
+from nextday.evaluate import calibrate, load_baselines, score
 from nextday.evaluate.export import as_dict, dump
 from nextday.evaluate.question import answer
 from nextday.features import check_causality, resolve_sets
 from nextday.plugins import catalogs_of
-from nextday.progress import Watch
-from nextday.reporting import Exhibit, draw_plots, render_report, write_csv
+from nextday.progress import STOPPED, Watch, progress_of
+from nextday.reporting import draw_plots, figures_of, render_report, write_csv
+from nextday.results import Results
 from nextday.storage.files import open_folder
 from nextday.storage.folder import LOG, MANIFEST, REPORT, VERDICT, StudyFolder
 from nextday.storage.tables import schemas
@@ -49,31 +50,6 @@ if TYPE_CHECKING:
 
 
 HANDED_OVER = "bars passed in Python"  # in study.yaml, which then can only be run with them
-
-
-@dataclass(frozen=True, slots=True)
-class Results:
-    """Results of a study: its tables as Polars frames, the verdict, and the folder of all its files.
-
-    ``findings`` are the frames of its analyses by name, such as ``uncertainty`` of quantile forecasts; ``exhibits``
-    their tables for readers.
-    """
-
-    study: Study
-    out: Path
-    forecasts: pl.DataFrame
-    history: pl.DataFrame
-    scores: pl.DataFrame
-    comparison: Comparison
-    verdict: Verdict
-    notes: tuple[str, ...]
-    findings: Mapping[str, pl.DataFrame] = field(default_factory=dict)
-    exhibits: tuple[Exhibit, ...] = ()
-
-    @property
-    def summary(self) -> pl.DataFrame:
-        """One row per variant: metrics averaged over tickers and seeds, and their standard deviations between seeds."""
-        return summarise(self.scores, by=["variant"])
 
 
 def run(
@@ -144,17 +120,21 @@ def forecast(
     >>> folder = nextday.forecast("stage1", out="results")  # doctest: +SKIP
     >>> results = nextday.report(folder)  # doctest: +SKIP
     """
-    with RunLog() as log:
-        return _forecast(study, bars, Path(out), models, features, Execution(**execution), log)
+    try:
+        with RunLog() as log:
+            return _forecast(study, bars, Path(out), models, features, Execution(**execution), log)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(STOPPED) from None  # it ends a traceback, or a cell
 
 
 def _forecast(
     study: Study | str | Path, bars: "pl.DataFrame | pd.DataFrame | None", out: Path,
     models: Mapping[str, Any] | None, features: Mapping[str, Any] | None, how: Execution, log: RunLog,
 ) -> Path:  # fmt: skip
-    started, watch = time.time(), log.watching(how.watch)
+    started = time.time()
     with open_workers(how.workers, how.cluster) as pool:
         study = study if isinstance(study, Study) else Study.load(study)
+        watch = log.watching(progress_of(how.watch, study.name))
         catalogs = catalogs_of(study.plugins, models=models, features=features)
         require_networks(study, catalogs.models)
         folder = StudyFolder(open_folder(out / study.name))
@@ -237,19 +217,20 @@ def report(folder: Path | str) -> Results:
     write_csv(folder, study.name, forecasts=forecasts, scores=scores)
     for name, content in shown.files.items():
         place.put(f"{study.name}_{name}", content)
-    plates = draw_plots(
-        folder, study.name, forecasts=forecasts, history=history, scores=scores, baselines=baselines,
+    figures = figures_of(
+        study.name, forecasts=forecasts, history=history, scores=scores, baselines=baselines,
         comparison=comparison, verdict=verdict, question=study.question, plates=shown.plates,
     )  # fmt: skip
+    printed = draw_plots(folder, study.name, figures)
     page = render_report(
         comparison=comparison, verdict=verdict, aside=judged.aside, scores=scores, history=history, folds=folds,
-        manifest=manifest, exhibits=shown.exhibits, plates=plates,
+        manifest=manifest, exhibits=shown.exhibits, plates=[printed[one.suffix] for one in shown.plates],
     )  # fmt: skip
     place.put(VERDICT, dump(as_dict(comparison, verdict) | {"beside": asdict(judged.aside)} | dict(shown.said)))
     place.put(REPORT, page)  # it comes last: without it the folder is unfinished
     notes = (*manifest["notes"], *filter(None, (remark, judged.note)))
     return Results(
-        study, folder, forecasts, history, scores, comparison, verdict, notes, shown.findings, shown.exhibits
+        study, folder, forecasts, history, scores, comparison, verdict, notes, shown.findings, shown.exhibits, figures
     )
 
 

@@ -22,7 +22,7 @@ from nextday.foresight import Design, Foresight, foresee
 from nextday.models import Device
 from nextday.pipeline import forecast, read_panel
 from nextday.plugins import catalogs_of
-from nextday.progress import Watch
+from nextday.progress import Watch, progress_of
 from nextday.storage.folder import BROKEN, MANIFEST, StudyFolder
 from nextday.storage.tables import schemas
 from nextday.study import Study
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 PILOT_TICKERS, PILOT_SEEDS = 2, 3
+MOST_LINES = 5  # contrasts of a short description
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,15 @@ class Prospect:
         """Return everything as plain values."""
         return finite(asdict(self) | {"units": self.units, "minutes": self.minutes})
 
+    def __repr__(self) -> str:
+        size = f"{plural(self.tickers, 'ticker')}, {plural(self.days, 'test day')}, {plural(self.seeds, 'seed')}"
+        lines = [f"Prospect of {self.study}: {_effort(self)}; {size}"]
+        for one in self.foresights[:MOST_LINES]:
+            power = f"detectable difference {100 * one.detectable:.2f} {self.unit}, margin {100 * one.margin:g}"
+            lines.append(f"{one.first} - {one.second}: {'no difference yet' if one.identical else power}")
+        more = len(self.foresights) - MOST_LINES
+        return "\n".join(lines + ([plural(more, "more contrast")] if more > 0 else []))
+
 
 @dataclass(frozen=True, slots=True)
 class _Basis:
@@ -103,7 +113,7 @@ class _Basis:
 def plan(
     study: Study | str | Path, *, bars: "pl.DataFrame | pd.DataFrame | None" = None, out: Path | str = "results",
     source: Path | str | None = None, workers: int | None = None, device: Device = "auto",
-    watch: Watch = lambda outcomes, _: outcomes,
+    watch: Watch | bool = True,
 ) -> Prospect:  # fmt: skip
     """Estimate the run time and the power of a study.
 
@@ -133,6 +143,7 @@ def plan(
     study = study if isinstance(study, Study) else Study.load(study)
     catalogs = catalogs_of(study.plugins)
     require_networks(study, catalogs.models)
+    watch = progress_of(watch, study.name)
     study, panel = read_panel(study, bars, watch)
     planned = make_plan(study, panel, device=choose_device(device), catalogs=catalogs)
     folder = Path(out) / study.name
@@ -264,9 +275,7 @@ def _far(one: Foresight, unit: str) -> str:
 
 def plan_tables(prospect: Prospect) -> tuple[Table, Table]:
     """Format units and time, then the power for each contrast."""
-    minutes = prospect.minutes
-    time = "" if minutes is None else f", about {_minutes(minutes)} with {_count(prospect.workers, 'worker')}"
-    units = Table(title=f"{prospect.study}: {_count(prospect.units, 'unit')}{time}", title_justify="left")
+    units = Table(title=f"{prospect.study}: {_effort(prospect)}", title_justify="left")
     for header in ("variant", "units", "seconds per unit", "time"):
         units.add_column(header, justify="left" if header == "variant" else "right", no_wrap=True)
     for cost in prospect.costs:
@@ -288,6 +297,12 @@ def plan_tables(prospect: Prospect) -> tuple[Table, Table]:
         )  # fmt: skip
         seen.add_row(Text(f"{one.first} - {one.second}"), *figures)
     return units, seen
+
+
+def _effort(prospect: Prospect) -> str:
+    minutes = prospect.minutes
+    time = "" if minutes is None else f", about {_minutes(minutes)} with {_count(prospect.workers, 'worker')}"
+    return f"{_count(prospect.units, 'unit')}{time}"
 
 
 def _times(ratio: float) -> str:

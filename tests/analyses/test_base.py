@@ -51,7 +51,7 @@ def show(finished):
         "Sizes of forecasts", ("variant", "size"), tuple((Cell(v), Cell(f"{s:.3f}", s)) for v, *_, s in sizes.rows())
     )
     return Shown(
-        plates=(Plate("sizes", "How large forecasts are", lambda: new_figure(3, 2, "Sizes", "None.")),),
+        plates=(Plate("sizes", "How large forecasts are", lambda: new_figure(3, 2, "Sizes", "None."), sizes),),
         said={"sizes": sizes["size"].to_list()}, exhibits=(Exhibit("Sizes", "Large is large.", "all", table),),
         findings={"sizes": sizes}, files={"sizes.csv": sizes.write_csv().encode()},
     )  # fmt: skip

@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import pytest
 import nextday
 from nextday.data import align
 from nextday.engine import Workers, make_plan
-from nextday.engine.worker import send
+from nextday.engine.worker import send, warn_once
 from nextday.errors import TrainingError
 from nextday.models import Key
 from nextday.samples import Samples
@@ -178,3 +179,14 @@ def test_the_number_of_workers_respects_the_quota_of_a_container_and_the_affinit
     )
     assert Workers().count == count
     assert Workers(5).count == 5
+
+
+def test_a_worker_shows_the_warnings_of_a_line_once(monkeypatch):
+    seen = []
+    monkeypatch.setattr(warnings, "showwarning", lambda message, *_: seen.append(str(message)))
+    warn_once()
+    with warnings.catch_warnings(action="always"):
+        for number in range(3):
+            warnings.warn(f"not converged after {number}", UserWarning, stacklevel=1)
+        warnings.warn("of another line", UserWarning, stacklevel=1)
+    assert seen == ["not converged after 0", "of another line"]

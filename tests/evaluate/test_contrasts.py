@@ -349,3 +349,26 @@ def test_the_study_of_the_embedded_panel_is_compared_within_two_seconds():
     start = time.perf_counter()
     judge(compare(measure(rows)))
     assert time.perf_counter() - start < 6
+
+
+def test_the_frame_has_one_row_per_contrast_with_the_numbers_and_the_finding(table):
+    comparison = compare(measure(table), ask=[Ask("A", "C"), Ask("B", None)], replicates=50)
+    frame, known = comparison.frame(), by_pair(comparison)
+    assert [tuple(pair) for pair in frame.select("first", "second").rows()] == list(known)
+    assert frame["family"].to_list() == ["asked"] * 2 + ["benchmark"] * 2 + ["other"] * 2
+    words = {">": "better", "<": "worse", "=": "equal", "?": "inconclusive"}
+    for row in frame.iter_rows(named=True):
+        one = known[row["first"], row["second"]]
+        assert row["finding"] == ("withheld" if one.withheld else words[relation(one)])
+        assert (row["withheld"], row["identical"]) == (one.withheld, one.identical)
+        for name in ("estimate", "low", "high", "p_adjusted", "margin", "detectable"):
+            assert row[name] == getattr(one, name)
+
+
+def test_a_card_of_many_contrasts_shows_the_most_significant_ones(table):
+    comparison = compare(measure(table), replicates=50)
+    assert len(comparison.grid().rows) == len(comparison.asked) == 3
+    grid = comparison.grid(most=1)
+    (least,) = sorted(comparison.asked, key=lambda one: (one.p_adjusted, one.p_value))[:1]
+    assert grid.rows[0][0] == f"{least.first} - {least.second}"
+    assert ", the 1 of 3 with the smallest adjusted p: " in grid.caption

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from nextday.evaluate import compare, judge, measure, score
-from nextday.reporting import draw_plots
+from nextday.reporting import draw_plots, figures_of
 from nextday.reporting.static import (
     ablation,
     comparison,
@@ -60,11 +60,11 @@ def draw(forecasts, *, history=None, baselines=None):
     """Draw everything; return the files by name."""
     written = {}
     asked = compare(measure(forecasts), replicates=50)
-    draw_plots(
-        Path("results"), "stage2", forecasts=forecasts, history=make_history(forecasts) if history is None else history,
+    figures = figures_of(
+        "stage2", forecasts=forecasts, history=make_history(forecasts) if history is None else history,
         scores=make_scores(forecasts), baselines=baselines, comparison=asked, verdict=judge(asked), question="Which?",
-        write=lambda path, content: written.update({str(path): content}),
     )  # fmt: skip
+    draw_plots(Path("results"), "stage2", figures, write=lambda path, content: written.update({str(path): content}))
     return written
 
 
@@ -328,7 +328,7 @@ def draw_first(forecasts):
         raise OSError("disk full")
 
     with pytest.raises(OSError, match="disk full"):
-        draw_plots(Path("results"), "stage2", **tables, write=fail)
+        draw_plots(Path("results"), "stage2", figures_of("stage2", **tables), write=fail)
     return written
 
 

@@ -1,5 +1,6 @@
 """Attention of networks: the share of each lag, by layer and head, compared with the same heads before training."""
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -36,7 +37,7 @@ def show(finished: Finished) -> Shown:
     table = finished.tables["attention"]
     if table.is_empty():
         return Shown()
-    return Shown(plates=(Plate("attention", "Attention by lag", lambda: draw(table)),))
+    return Shown(plates=(Plate("attention", "Attention by lag", partial(draw, table), table),))
 
 
 def draw(table: pl.DataFrame) -> "Figure":

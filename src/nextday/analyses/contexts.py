@@ -1,5 +1,6 @@
 """Context lengths of pretrained models: validation loss of every candidate."""
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -30,7 +31,7 @@ def show(finished: Finished) -> Shown:
     table = finished.tables["sweep"]
     if table.is_empty():
         return Shown()
-    return Shown(plates=(Plate("context", "Validation loss by context length", lambda: draw(table)),))
+    return Shown(plates=(Plate("context", "Validation loss by context length", partial(draw, table), table),))
 
 
 def draw(sweep: pl.DataFrame) -> "Figure":

@@ -45,7 +45,7 @@ def show(finished: Finished) -> Shown:
         return Shown()
     effects = effects_frame(comparison)
     sentences = [*_shared(finished.tables["overlap"]), *_interactions(comparison), *_disagreements(comparison)]
-    plate = Plate("effects", "Effects of groups of features", lambda: _draw(comparison))
+    plate = Plate("effects", "Effects of groups of features", lambda: _draw(comparison), effects)
     return Shown(
         plates=(plate,), said={"groups": sentences}, exhibits=_exhibits(ablation, comparison, sentences),
         findings={"effects": effects, "overlap": finished.tables["overlap"]},

@@ -8,8 +8,9 @@ import typer
 from nextday.cli.bars import takes_bars
 from nextday.cli.data import SOURCES
 from nextday.cli.options import DeviceName, QuietOption, announce_plugins, changes_of, load_study
-from nextday.cli.terminal import progress_of, show_study
+from nextday.cli.terminal import show_study
 from nextday.errors import OptionError, first_line
+from nextday.progress import progress_of
 from nextday.study import Study, set_key
 
 KEYS = ("ticker", "date")  # columns of a file of features that are none

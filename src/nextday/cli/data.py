@@ -9,9 +9,10 @@ import typer
 
 from nextday.cli.bars import settings_of, takes_bars
 from nextday.cli.options import announce_plugins, changes_of
-from nextday.cli.terminal import console, watch
+from nextday.cli.terminal import console
 from nextday.errors import DataError, OutputError, StudyError
 from nextday.names import known
+from nextday.progress import progress_of
 from nextday.settings import BarsSettings
 from nextday.study import Study, presets
 from nextday.words import plural
@@ -155,7 +156,7 @@ def fetch(
     path = fetch_bars(
         tickers.split(",") if tickers else TICKERS,
         start=start.date() if start else START, end=end.date() if end else END, source=Yahoo(), folder=out,
-        twice=not once, on_problem="drop" if drop_bad else "refuse", watch=watch,
+        twice=not once, on_problem="drop" if drop_bad else "refuse", watch=progress_of(watch=True),
         accept=accept.split(",") if accept else (),
     )  # fmt: skip
     typer.echo(f"snapshot: {path}; use it with --data {path}")

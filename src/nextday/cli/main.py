@@ -29,7 +29,7 @@ from nextday.cli.options import (
     load_study,
 )
 from nextday.cli.start import complete_study, completion, init, show
-from nextday.cli.terminal import console, progress_of, show_study
+from nextday.cli.terminal import console, show_study
 from nextday.cli.verdict import plan, verdict
 from nextday.errors import NextdayError, OptionError
 from nextday.study import LAST, Study, presets
@@ -137,7 +137,7 @@ def run(
         announce_plugins(loaded)
     if loaded.data == "yahoo" and not quiet:
         announce()
-    results = run_study(loaded, out=out, watch=progress_of(loaded.name, quiet=quiet), **options)
+    results = run_study(loaded, out=out, watch=not quiet, **options)
     outcomes = [hold(one, results.comparison) for one in expected]
     show_study(results, outcomes, quiet=quiet)
     if loaded.ablation is not None and loaded.ablation.confirm:
@@ -174,7 +174,7 @@ def _climb(study: str, changes: dict[str, object], out: Path, options: dict[str,
         if changes.get("data") == "yahoo" and not quiet:
             announce()
         shown = partial(show_study, quiet=quiet)
-        found = run_all(changes, out=out, watch=progress_of(quiet=quiet), show=shown, **options)
+        found = run_all(changes, out=out, watch=not quiet, show=shown, **options)
     else:
         found = compare(out)
     _show_ladder(found, quiet=quiet)

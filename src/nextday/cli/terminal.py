@@ -1,91 +1,27 @@
-"""Output on the terminal: the console, progress, and summaries."""
+"""Output on the terminal: the console, and summaries."""
 
 import sys
-import time
-from collections.abc import Iterable, Iterator, Sequence
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from nextday.progress import Watch
 from nextday.words import plural
 
 if TYPE_CHECKING:
     from nextday.evaluate import Comparison, Verdict
     from nextday.expectations import Outcome
-    from nextday.pipeline import Results
+    from nextday.results import Results
 
 SCREEN = 58  # lines of a verdict, however much was asked
 MOST_CONTRASTS = 40  # rows of its table
-EVERY = (5.0, 0.05, 60.0)  # seconds between lines of progress: at least, as a share of the time so far, at most
-ENOUGH = 5.0  # seconds of fitting that show a pace
 
 
 def console() -> Console:
     """Return the console; wide if standard output is not a terminal."""
     return Console(width=None if sys.stdout.isatty() else 140)
-
-
-def progress_of(name: str = "", *, quiet: bool = False) -> Watch:
-    """Return what shows the progress of the study ``name``, or nothing."""
-    return _unseen if quiet else partial(watch, name=name)
-
-
-def _unseen(outcomes: Iterable[Any], total: int) -> Iterable[Any]:  # noqa: ARG001 - the form of a Watch
-    return outcomes
-
-
-def watch(outcomes: Iterable[Any], total: int, *, name: str = "") -> Iterator[Any]:
-    """Show what is done, the time left and the current unit; plain lines where standard error is not a terminal."""
-    screen = Console(stderr=True)
-    if not screen.is_terminal:
-        yield from _plain(outcomes, total, screen, name)
-        return
-    from rich import progress
-
-    columns = (
-        progress.BarColumn(), progress.MofNCompleteColumn(), progress.TextColumn("done, left"),
-        progress.TimeRemainingColumn(), progress.TextColumn("{task.description}", markup=False),
-    )  # fmt: skip
-    with progress.Progress(*columns, console=screen, transient=True) as bar:
-        head = f"{name}: " if name else ""
-        task = bar.add_task(f"{head}starting", total=total)
-        for outcome in outcomes:
-            bar.update(task, advance=1, description=f"{head}{outcome.unit}")
-            yield outcome
-
-
-def _plain(outcomes: Iterable[Any], total: int, screen: Console, name: str) -> Iterator[Any]:
-    """Print a line now and then; the pace is that between fitted units: the first one also waits for its start."""
-    began = said = time.monotonic()
-    first, fitted, head, what = 0.0, 0, f"{name}: " if name else "", "units" if name else "done"
-    for done, outcome in enumerate(outcomes, start=1):
-        now = time.monotonic()
-        if not getattr(outcome, "reused", False):
-            first, fitted = first or now, fitted + 1
-        if done == total or now - said >= min(max(EVERY[0], EVERY[1] * (now - began)), EVERY[2]):
-            pace = (now - first) / (fitted - 1) if fitted > 1 and now - first >= ENOUGH else 0
-            left = f", about {clock(pace * (total - done))} left" if pace and done < total else ""
-            line = f"{head}{done:,}/{total:,} {what}, {clock(now - began)}{left}"
-            screen.print(line, markup=False, highlight=False, soft_wrap=True)
-            said = now
-        yield outcome
-
-
-def clock(seconds: float) -> str:
-    """Return a time as ``3:10``, from an hour on as ``1:03:10``.
-
-    Examples
-    --------
-    >>> clock(0.4), clock(190), clock(3790)
-    ('0:00', '3:10', '1:03:10')
-    """
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def show_study(results: "Results", outcomes: Sequence["Outcome"] = (), *, quiet: bool = False) -> None:

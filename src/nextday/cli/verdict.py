@@ -19,7 +19,7 @@ from nextday.cli.options import (
     texts_of,
 )
 from nextday.cli.start import StudyName
-from nextday.cli.terminal import console, progress_of, show_verdict
+from nextday.cli.terminal import console, show_verdict
 from nextday.errors import OptionError, StudyError
 
 
@@ -104,8 +104,7 @@ def plan(
     loaded, _ = load_asking(study, changes, ask, None, out)
     if loaded.data == "yahoo" and not quiet:
         announce()
-    watch = progress_of(loaded.name, quiet=quiet)
-    prospect = plan_study(loaded, out=out, source=source, workers=workers, device=device.value, watch=watch)
+    prospect = plan_study(loaded, out=out, source=source, workers=workers, device=device.value, watch=not quiet)
     if as_json:
         typer.echo(json.dumps(prospect.to_dict(), indent=1, allow_nan=False))
         return

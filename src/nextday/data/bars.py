@@ -10,6 +10,7 @@ from nextday.data.checks import Finding, by_ticker, check_bars
 from nextday.data.jumps import REFUSED
 from nextday.data.rhythm import DAY_EARLY, NOT_DAILY
 from nextday.errors import DataError
+from nextday.names import listed
 from nextday.settings import Also
 from nextday.words import plural
 
@@ -72,6 +73,12 @@ class Bars:
     def tickers(self) -> list[str]:
         """Every ticker, in alphabetical order."""
         return self.frame["ticker"].unique().sort().to_list()
+
+    def __repr__(self) -> str:
+        first, last = self.frame.select(first=pl.min("date"), last=pl.max("date")).row(0)
+        return (
+            f"Bars of {listed(self.tickers)}: {plural(len(self.frame), 'row')}, {first} to {last}; from {self.source}"
+        )
 
 
 def check_keys(frame: pl.DataFrame, source: str) -> None:

@@ -13,6 +13,7 @@ from nextday.data.gaps import Gap, find_gaps
 from nextday.errors import DataError
 from nextday.names import known, listed, meant
 from nextday.settings import COLUMNS, Also
+from nextday.words import plural
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,10 @@ class Panel:
             if gap.at < len(counts):
                 counts[gap.at] = gap.sessions
         return counts
+
+    def __repr__(self) -> str:
+        days = f"{plural(len(self.dates), 'common session')}, {self.dates[0]} to {self.dates[-1]}"
+        return f"Panel of {listed(self.tickers)}, market {self.market or 'none'}: {days}; from {self.source}"
 
     def of(self, ticker: str) -> pl.DataFrame:
         """Bars of one ticker, shape [date, column]."""

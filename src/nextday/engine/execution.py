@@ -1,9 +1,8 @@
 """Execution settings that are not part of a study: device, processes, and store of finished units."""
 
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import TypedDict
 
 from nextday.models import Device
 from nextday.progress import Watch
@@ -17,12 +16,7 @@ class Options(TypedDict, total=False):
     store: Path | str | None
     device: Device
     fresh: bool
-    watch: Watch
-
-
-def silent(outcomes: Iterable[Any], total: int) -> Iterable[Any]:  # noqa: ARG001 - the form of a Watch
-    """Display no progress."""
-    return outcomes
+    watch: Watch | bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +36,8 @@ class Execution:
     fresh
         Refit finished units.
     watch
-        Wraps the stream of outcomes to show progress; also receives their number.
+        Progress: a bar with the time left on a terminal and in a notebook, a line now and then where standard error is
+        a file or a pipe. False shows nothing; a function wraps the stream of outcomes and receives their number.
 
     Examples
     --------
@@ -55,4 +50,4 @@ class Execution:
     store: Path | str | None = None
     device: Device = "auto"
     fresh: bool = False
-    watch: Callable[[Iterable[Any], int], Iterable[Any]] = silent
+    watch: Watch | bool = True

@@ -10,9 +10,10 @@ import sys
 import threading
 import time
 import traceback
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import IO, Any, Protocol, TypeVar
+from typing import IO, Any, Protocol, TextIO, TypeVar
 
 import cloudpickle
 
@@ -88,12 +89,29 @@ def _die_with(parent: int) -> None:
     os._exit(1)
 
 
+def warn_once() -> None:
+    """Show the warnings of a line of code once, whatever a library's filters say: all units raise the same ones."""
+    seen, show = set(), warnings.showwarning
+
+    def show_first(
+        message: Warning | str, category: type[Warning], filename: str, lineno: int, file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:  # fmt: skip
+        place = (category, filename, lineno)
+        if place not in seen:
+            seen.add(place)
+            show(message, category, filename, lineno, file, line)
+
+    warnings.showwarning = show_first
+
+
 def main(parent: int) -> None:
     """Serve jobs until the input or the process ``parent`` ends."""
     jobs, results = sys.stdin.buffer, os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # a stray print must not end up among the results
     if os.name == "posix":  # on Windows the parent is the launcher of the virtual environment, not ``parent``
         threading.Thread(target=_die_with, args=(parent,), daemon=True).start()
+    warn_once()
     find_torch()  # now, while the parent reads the bars
 
     while length := jobs.read(LENGTH):

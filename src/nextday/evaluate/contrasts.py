@@ -1,9 +1,19 @@
 """Contrasts of skill with their intervals; a comparison is several contrasts, in families."""
 
 import math
+from collections import Counter
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from nextday.evaluate.losses import Losses
+import polars as pl
+
+from nextday.cards import Grid, card
+from nextday.evaluate.losses import Losses, size_of, the, unit_of
+from nextday.storage.tables import to_pandas
+from nextday.words import plural
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 REACH_80 = (
     1.0  # standard errors beyond the critical value where four studies of five find an order; 0.84 were the error
@@ -11,6 +21,9 @@ REACH_80 = (
 EQUAL_80 = 1.4  # known; and beyond the interval for equality where four of five show it; 1.28 likewise (LOG.md)
 STEPS = 200  # of an iteration, at most
 NORMAL = 1.96  # a two-sided critical value at 5 %; any constant would do
+FINDING = {">": "better", "<": "worse", "=": "equal", "?": "inconclusive"}  # as readers see a relation
+NUMBERS = ("estimate", "low", "high", "standard_error", "p_value", "p_adjusted", "margin", "detectable")
+MOST_ROWS = 30  # of a card
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +174,7 @@ class Needs:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Contrasts of several variants, in families, and the losses they are computed from.
+    """Contrasts of several variants, in families, and the losses they are computed from; a notebook shows a table.
 
     Attributes
     ----------
@@ -215,6 +228,78 @@ class Comparison:
         """Largest minimum detectable difference of the asked contrasts; withheld and identical ones are left out."""
         known = [one.detectable for one in self.asked if not (one.withheld or one.identical)]
         return max(known, default=math.nan)
+
+    def frame(self) -> pl.DataFrame:
+        """Return one row per contrast, in the order of ``contrasts``.
+
+        Returns
+        -------
+        ``first, second, family`` (``asked``, ``benchmark`` or ``other``), ``finding`` of ``first`` against ``second``
+        (``better``, ``worse``, ``equal``, ``inconclusive``, ``withheld``), the numbers of ``Contrast`` in units of
+        skill (0.01 is 1 %), ``identical``, and ``withheld``, the reason or an empty text.
+
+        Examples
+        --------
+        >>> import nextday
+        >>> judged = nextday.verdict("forecasts.parquet")  # doctest: +SKIP
+        >>> judged.comparison.frame().filter(family="asked")  # doctest: +SKIP
+        """
+        families = {"asked": self.asked, "benchmark": self.unasked, "other": self.others}
+        rows = [
+            {"first": one.first, "second": one.second, "family": family, "finding": _finding(one)}
+            | {name: getattr(one, name) for name in NUMBERS}
+            | {"identical": one.identical, "withheld": one.withheld}
+            for family, contrasts in families.items()
+            for one in contrasts
+        ]
+        texts = dict.fromkeys(("first", "second", "family", "finding"), pl.String)
+        kinds = texts | dict.fromkeys(NUMBERS, pl.Float64) | {"identical": pl.Boolean, "withheld": pl.String}
+        return pl.DataFrame(rows, schema=kinds)
+
+    def to_pandas(self) -> "pd.DataFrame":
+        """Return ``frame`` as a pandas frame.
+
+        Raises
+        ------
+        MissingError
+            If pandas or pyarrow is not installed.
+        """
+        return to_pandas(self.frame())
+
+    def grid(self, most: int = MOST_ROWS) -> Grid:
+        """Lay out the asked contrasts, of many those with the smallest adjusted p, with estimate and interval."""
+        unit = unit_of(self.losses).replace("the benchmark", the(self.losses.benchmark))
+        order = sorted(range(len(self.asked)), key=lambda at: (self.asked[at].p_adjusted, self.asked[at].p_value))
+        shown = [self.asked[at] for at in sorted(order[:most])]
+        few = f", the {most} of {len(self.asked)} with the smallest adjusted p" if most < len(self.asked) else ""
+        columns = ("contrast", "finding", "estimate", f"{100 * (1 - self.alpha):g} % CI")
+        return Grid(f"Asked contrasts{few}: difference of skill, {unit}", columns, [_row(one) for one in shown])
+
+    def __repr__(self) -> str:
+        found = Counter(map(_finding, self.asked))
+        said = ", ".join(f"{number} {word}" for word, number in found.items())
+        others = len(self.contrasts) - len(self.asked)
+        return (
+            f"Comparison of {size_of(self.losses)}\n{plural(len(self.asked), 'asked contrast')}: {said}; "
+            f"{plural(others, 'other')}, not asked"
+        )
+
+    def _repr_html_(self) -> str:
+        title, _, rest = repr(self).partition("\n")
+        return card(title, "", self.grid(), [rest])
+
+
+def _finding(contrast: Contrast) -> str:
+    return "withheld" if contrast.withheld else FINDING[relation(contrast)]
+
+
+def _row(contrast: Contrast) -> tuple[str, ...]:
+    """Write a contrast for readers, in percent, without a minus zero."""
+    estimate, low, high = (
+        f"{round(100 * value, 2) + 0.0:+.2f}" for value in (contrast.estimate, contrast.low, contrast.high)
+    )
+    word = "identical" if contrast.identical and not contrast.withheld else _finding(contrast)
+    return contrast.name, word, estimate, f"{low} to {high}"
 
 
 def relation(contrast: Contrast) -> str:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nextday.words import plural
+
 KEYS = ("variant", "ticker", "origin", "actual", "predicted")
 ZERO = "zero forecast"
 
@@ -158,6 +160,9 @@ class Losses:
     penalty: "Losses | None" = None
     notes: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        return f"Losses of {size_of(self)}"
+
 
 def loss_named(name: str) -> Loss:
     """Return a loss by its name; one that is a column of the table is measured in its own units."""
@@ -174,6 +179,18 @@ def average(values: np.ndarray, *, axis: int) -> np.ndarray:
     """Compute the mean of values that are not NaN; NaN if all are."""
     count = (~np.isnan(values)).sum(axis=axis)
     return np.nansum(values, axis=axis) / np.where(count > 0, count, np.nan)
+
+
+def size_of(losses: Losses) -> str:
+    """Describe the grid in a line."""
+    size = f"{plural(len(losses.tickers), 'ticker')}, {plural(len(losses.dates), 'day')}"
+    variants = plural(len(losses.variants), "variant")
+    return f"{variants}: {losses.loss} loss, against {the(losses.benchmark)}; {size}"
+
+
+def the(name: str) -> str:
+    """Write the name of a variant or of the zero forecast in a sentence."""
+    return f"the {name}" if name == ZERO else name
 
 
 def unit_of(losses: Losses) -> str:

@@ -2,14 +2,22 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+import polars as pl
+
+from nextday.cards import Grid, card
 from nextday.evaluate.answers import FINDINGS, MOST_NAMED, Answer, answer_of, headline_of
 from nextday.evaluate.ask import Subject
-from nextday.evaluate.contrasts import Comparison, relation
+from nextday.evaluate.contrasts import MOST_ROWS, Comparison, relation
 from nextday.evaluate.parts import Parts, split
 from nextday.evaluate.remarks import remarks_on
 from nextday.evaluate.signals import Signal
 from nextday.evaluate.wording import begin, join, sign_of, the
+from nextday.storage.tables import to_pandas
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 CODES = {
     "withheld": "withheld", "equal_baseline": "no better than the benchmark", "features_help": "features help",
@@ -20,7 +28,7 @@ CODES = {
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The answer of a comparison.
+    """The answer of a comparison; printed as the answer, and shown by a notebook with the answer to each contrast.
 
     Attributes
     ----------
@@ -51,6 +59,45 @@ class Verdict:
     def __str__(self) -> str:
         """Return the answers, then their context, line by line."""
         return "\n".join((self.sentence, *self.context))
+
+    @property
+    def badge(self) -> str:
+        """The outcome in a few words."""
+        return CODES.get(self.code, self.code)
+
+    def frame(self) -> pl.DataFrame:
+        """Return one row per answer: ``first, second, finding, model, sentence``; ``Comparison.frame`` has numbers.
+
+        Examples
+        --------
+        >>> import nextday
+        >>> nextday.verdict("forecasts.parquet").verdict.frame()  # doctest: +SKIP
+        """
+        names = ("first", "second", "finding", "model", "sentence")
+        rows = [{name: getattr(one, name) for name in names} for one in self.answers]
+        shown = {"cannot tell": "inconclusive"}  # as readers see it
+        return pl.DataFrame(rows, schema=dict.fromkeys(names, pl.String)).with_columns(pl.col("finding").replace(shown))
+
+    def to_pandas(self) -> "pd.DataFrame":
+        """Return ``frame`` as a pandas frame.
+
+        Raises
+        ------
+        MissingError
+            If pandas or pyarrow is not installed.
+        """
+        return to_pandas(self.frame())
+
+    def __repr__(self) -> str:
+        return f"Verdict: {self.badge}\n{self.sentence}"
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (f"{first} - {second}", finding, f"{model}: {sentence}" if model else sentence)
+            for first, second, finding, model, sentence in self.frame().head(MOST_ROWS).iter_rows()
+        ]
+        grid = Grid("Asked contrasts", ("contrast", "finding", "answer"), rows if len(rows) > 1 else ())
+        return card(f"Verdict: {self.badge}", self.sentence, grid, self.context)
 
 
 def judge(

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nextday.evaluate.contrasts import Contrast
-from nextday.evaluate.losses import ZERO, Losses
+from nextday.evaluate.losses import Losses
+from nextday.evaluate.losses import the as the
 
 YES, NO, UNKNOWN, WITHHELD = "yes", "no", "inconclusive", "withheld"
 
@@ -58,11 +59,6 @@ def join(names: Sequence[str], word: str = "and") -> str:
 def sign_of(losses: Losses) -> str:
     """Return the unit of skill: percent of the benchmark's loss, or percentage points of directional accuracy."""
     return "pp" if losses.loss == "miss" else "%"
-
-
-def the(name: str) -> str:
-    """Write the name of a variant or of the zero forecast in a sentence."""
-    return f"the {name}" if name == ZERO else name
 
 
 def begin(text: str, losses: Losses) -> str:

@@ -16,9 +16,11 @@ from nextday.ladder.leaderboard import rank
 from nextday.ladder.lessons import learn
 from nextday.ladder.page import render_ladder
 from nextday.ladder.table import Ladder, load_ladder
-from nextday.pipeline import Results, run
+from nextday.pipeline import run
+from nextday.results import Results
 from nextday.storage.files import open_folder, write_atomically
 from nextday.study import LAST, Study, presets
+from nextday.words import plural
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,6 +35,11 @@ class Comparisons:
     leaderboard: pl.DataFrame
     lessons: tuple[Lesson, ...]
     notes: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        stages = ", ".join(stage.name for stage in self.ladder.stages)
+        head = f"Comparison of {plural(len(self.leaderboard), 'model')} of {stages}; files: {self.out}"
+        return "\n".join((head, *(f"{one.stage}: {one.sentence}" for one in self.lessons)))
 
 
 def compare(out: Path | str = "results", *, notes: tuple[str, ...] = ()) -> Comparisons:

@@ -1,6 +1,7 @@
 """The plots of a study, each drawn from its tables alone."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ import polars as pl
 
 from nextday.evaluate import METRICS, Comparison, Verdict, summarise
 from nextday.reporting import style
-from nextday.reporting.plates import Plate, Printed
+from nextday.reporting.plates import Figures, Plate, Printed
 from nextday.reporting.style import Limits, Look, Row, focus, looks, new_figure, plain, shorten, upright
 from nextday.reporting.verdict_plot import draw_verdict
 from nextday.storage.files import write_atomically
@@ -28,17 +29,17 @@ UNIT = ["variant", "ticker", "fold", "seed"]
 MOST_TICKERS, MOST_LINES = 40, 15  # what can be told apart; beyond it a distribution is shown
 
 
-def draw_plots(
-    out: Path, name: str, *, forecasts: pl.DataFrame, history: pl.DataFrame, scores: pl.DataFrame,
+def figures_of(
+    name: str, *, forecasts: pl.DataFrame, history: pl.DataFrame, scores: pl.DataFrame,
     baselines: pl.DataFrame | None = None, comparison: Comparison | None = None, verdict: Verdict | None = None,
-    question: str = "", plates: Sequence[Plate] = (), write: Write = write_atomically,
-) -> tuple[Printed, ...]:  # fmt: skip
-    """Draw the plots of a study, and pass each to ``write`` as a PNG; return those that the report includes.
+    question: str = "", plates: Sequence[Plate] = (),
+) -> Figures:  # fmt: skip
+    """Return the figures of a study, none of them drawn yet.
 
     Parameters
     ----------
-    out, name
-        Folder, and prefix of the file names.
+    name
+        The study.
     forecasts, history, scores
         The tables of the study; without history no curves are drawn.
     baselines
@@ -47,36 +48,59 @@ def draw_plots(
         The contrasts, the verdict, and the question in words; default: ``name``.
     plates
         Figures of analyses.
+    """
+    found = list(_figures(name, forecasts, history, scores, baselines))
+    if comparison is not None and verdict is not None and comparison.asked:
+        rows = comparison.frame().filter(family="asked")
+        draw = partial(draw_verdict, comparison, verdict, question or name)
+        found.insert(0, Plate("verdict", "Asked contrasts, their intervals and the margin", draw, rows))
+    return Figures({plate.suffix: plate for plate in (*found, *plates)})
+
+
+def draw_plots(
+    out: Path, name: str, figures: Mapping[str, Plate], *, write: Write = write_atomically
+) -> dict[str, Printed]:
+    """Draw one figure after the other, so that only one is in memory, and pass each to ``write`` as a PNG.
+
+    Parameters
+    ----------
+    out, name
+        Folder, and prefix of the file names.
+    figures
+        As ``figures_of`` returns them.
     write
         Called with a path and the content.
     """
-    import matplotlib as mpl
-
-    with mpl.rc_context(style.STYLE):
-        if comparison is not None and verdict is not None and comparison.asked:
-            figure = draw_verdict(comparison, verdict, question or name)
-            write(out / f"{name}_verdict.png", style.png(figure))
-        for suffix, figure in _figures(name, forecasts, history, scores, baselines):
-            write(out / f"{name}_{suffix}.png", style.png(figure))
-        printed = {plate.suffix: Printed(plate.title, style.png(plate.draw())) for plate in plates}
-    for suffix, one in printed.items():
-        write(out / f"{name}_{suffix}.png", one.content)
-    return tuple(printed.values())
+    printed = {}
+    for suffix, plate in figures.items():
+        printed[suffix] = Printed(plate.title, plate.png())
+        write(out / f"{name}_{suffix}.png", printed[suffix].content)
+    return printed
 
 
 def _figures(
     name: str, forecasts: pl.DataFrame, history: pl.DataFrame, scores: pl.DataFrame, baselines: pl.DataFrame | None
-) -> Iterator[tuple[str, "Figure"]]:
-    """Make one figure after the other, so that only one is in memory."""
+) -> Iterator[Plate]:
     look, zero, scores = looks(scores["variant"].unique(maintain_order=True)), zero_forecast(forecasts), finite(scores)
-    yield "ablation_bars", ablation(scores, zero, look)
-    yield "ablation_per_ticker", per_ticker(scores, zero, look)
+    by_variant, by_ticker = (summarise(scores, by=by) for by in (["variant"], ["variant", "ticker"]))
+    yield Plate("ablation_bars", "Errors and hit rate", partial(ablation, scores, zero, look), by_variant)
+    yield Plate("ablation_per_ticker", "RMSE by ticker", partial(per_ticker, scores, zero, look), by_ticker)
     if not history.is_empty():
-        yield "ablation_curves", curves(history, look)
-    yield "ablation_predictions", predictions(forecasts, look)
-    yield "ablation_heatmap", heatmap(scores, look)
+        yield Plate("ablation_curves", "Loss by epoch", partial(curves, history, look), history)
+    title, draw = "Actual and predicted returns", partial(predictions, forecasts, look)
+    yield Plate("ablation_predictions", title, draw, of_first(forecasts))
+    yield Plate("ablation_heatmap", "Hit rate by ticker", partial(heatmap, scores, look), by_ticker)
     if baselines is not None:
-        yield "full_comparison", comparison(name, scores, finite(baselines), look)
+        simple = finite(baselines)
+        rows = pl.concat([summarise(simple, by=["variant"]), by_variant], how="diagonal_relaxed")
+        title, draw = "Baselines and the models of this study", partial(comparison, name, scores, simple, look)
+        yield Plate("full_comparison", title, draw, rows)
+
+
+def of_first(forecasts: pl.DataFrame) -> pl.DataFrame:
+    """Select the first ticker and, of each variant, the first seed."""
+    first = pl.col("seed").eq_missing(pl.col("seed").min().over("variant"))
+    return forecasts.filter(pl.col("ticker") == pl.col("ticker").min()).filter(first).sort("date")
 
 
 def zero_forecast(forecasts: pl.DataFrame) -> pl.DataFrame:
@@ -186,8 +210,7 @@ def _from_second(losses: pl.DataFrame, loss: str) -> Limits:
 
 def predictions(forecasts: pl.DataFrame, look: Mapping[str, Look]) -> "Figure":
     """Draw the forecasts for the first ticker over the realised returns, and on their own scale."""
-    first = pl.col("seed").eq_missing(pl.col("seed").min().over("variant"))
-    rows = forecasts.filter(pl.col("ticker") == pl.col("ticker").min()).filter(first).sort("date")
+    rows = of_first(forecasts)
     seeds = sorted(rows["seed"].drop_nulls().unique())
     title = f"Actual and predicted returns of {shorten([rows['ticker'][0]])[0]}"
     small = rows.filter(_common_size()) if (rows["predicted"] != 0).any() else rows

@@ -6,6 +6,7 @@ import os
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -92,13 +93,25 @@ def plain(text: str) -> str:
     return f" {printable}" if printable.startswith("_") else printable
 
 
-def new_figure(width: float, height: float, title: str, details: str) -> "Figure":
-    """Start a figure [inches] with a title of one sentence and a line of details, wrapped to its width."""
+@cache
+def canvas() -> "type[Figure]":
+    """Return matplotlib's figure, shown by a notebook even where pyplot, which would choose a backend, is not used."""
+    import matplotlib as mpl
     from matplotlib.figure import Figure
 
+    class Canvas(Figure):
+        def _repr_png_(self) -> bytes:
+            with mpl.rc_context(STYLE):
+                return png(self)
+
+    return Canvas
+
+
+def new_figure(width: float, height: float, title: str, details: str) -> "Figure":
+    """Start a figure [inches] with a title of one sentence and a line of details, wrapped to its width."""
     limit = int(width / CHARACTER)
     lines = [line for text in (title, details) for line in textwrap.wrap(text, limit, break_on_hyphens=False)]
-    figure = Figure(figsize=(width, height + 0.17 * len(lines)), dpi=150, layout="constrained")
+    figure = canvas()(figsize=(width, height + 0.17 * len(lines)), dpi=150, layout="constrained")
     figure.suptitle("\n".join(lines), x=0.01, ha="left", fontsize=9.5)
     return figure
 

@@ -18,7 +18,7 @@ from nextday.reporting.findings import (
     reach,
     unit,
 )
-from nextday.reporting.style import GREY, Limits, plain, shorten
+from nextday.reporting.style import GREY, Limits, canvas, plain, shorten
 from nextday.words import plural
 
 if TYPE_CHECKING:
@@ -50,8 +50,6 @@ def draw_effects(comparison: Comparison, effects: Sequence[Contrast], beside: Se
 
 def _draw(lines: list[Line], heads: Sequence[str], comparison: Comparison) -> "Figure":
     """Draw contrasts below a title and a headline."""
-    from matplotlib.figure import Figure
-
     question, headline = heads
     rows, limits = _rows(lines), reach([line.contrast for line in lines])
     size, tall = (9.5, 0.38) if len(rows) <= 10 else (9.0, 0.28) if len(rows) <= 24 else (8.0, 0.205)
@@ -59,7 +57,7 @@ def _draw(lines: list[Line], heads: Sequence[str], comparison: Comparison) -> "F
     below = _wrap(_details(comparison, lines, limits), FOOT, 4)
     top, bottom = _height(above) + 0.25, _height(below) + 0.12
     height = top + bottom + 0.95 + tall * len(rows)
-    figure = Figure(figsize=(WIDTH, height), dpi=150, layout="constrained")
+    figure = canvas()(figsize=(WIDTH, height), dpi=150, layout="constrained")
     engine = figure.get_layout_engine()
     assert engine is not None
     engine.set(rect=(0.005, bottom / height, 0.99, 1 - (top + bottom) / height))  # type: ignore[call-arg]

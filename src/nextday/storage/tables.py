@@ -1,10 +1,15 @@
 """The tables of every study, and their columns; tables of an analysis are declared in its package."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 from polars import selectors as cs
+
+from nextday.errors import MissingError, first_line
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Schema = Mapping[str, Any]  # of the columns of a table: name and Polars type
 NEEDED = ("forecasts", "folds")  # a study that forecasts nothing is none
@@ -31,3 +36,17 @@ def schemas(levels: Sequence[float], losses: Sequence[str] = ()) -> dict[str, Sc
     valid = {name: kind for name, kind in forecasts.items() if name not in ("predicted", "contaminated")}
     forecasts |= dict.fromkeys(losses, pl.Float64)
     return {"forecasts": forecasts, "valid": valid, "history": HISTORY, "folds": FOLDS}
+
+
+def to_pandas(frame: pl.DataFrame) -> "pd.DataFrame":
+    """Return a frame as one of pandas; dates become time stamps.
+
+    Raises
+    ------
+    MissingError
+        If pandas or pyarrow is not installed.
+    """
+    try:
+        return frame.to_pandas()
+    except ModuleNotFoundError as error:
+        raise MissingError(f"{first_line(error)}; install both: pip install pandas pyarrow") from None

@@ -1,5 +1,6 @@
 """Probes in a study's folder and report: the networks of other studies are probed after its own units are fitted."""
 
+from functools import partial
 from pathlib import Path
 
 from nextday.analyses.base import Analysis, Finished, Names, Shown, Tables, settings_of
@@ -56,8 +57,8 @@ def show(finished: Finished) -> Shown:
     assessed, lesson = assess_probes(found, days), rediscovery(found, days)
     return Shown(
         plates=(
-            Plate("probes", "Features encoded in hidden states", lambda: probes(assessed)),
-            Plate("cka", "Similarity of the networks", lambda: cka(alike)),
+            Plate("probes", "Features encoded in hidden states", partial(probes, assessed), assessed),
+            Plate("cka", "Similarity of the networks", partial(cka, alike), alike),
         ),
         said={"probes": [*([f"{lesson.question} {lesson.sentence}"] if lesson else []), *sentences(assessed)]},
         findings={NAME: assessed},

@@ -1,6 +1,7 @@
 """The latent space in a study's folder and report: latent vectors, training, and regimes."""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 import numpy as np
 import polars as pl
@@ -82,12 +83,12 @@ def show(finished: Finished) -> Shown:
     others, lookback = _losses(finished, asked.studies), finished.study.lookback
     found = find_regimes(latents, finished.tables["profile"], others, lookback=lookback)
     plates = [
-        Plate("latent_map", "Latent space", lambda: latent_map(latents, found)),
-        Plate("regimes", "Regimes through time", lambda: ribbons(found)),
-        Plate("profile", "Characteristics of the regimes", lambda: profile(found)),
+        Plate("latent_map", "Latent space", partial(latent_map, latents, found), latents),
+        Plate("regimes", "Regimes through time", partial(ribbons, found), found.labels),
+        Plate("profile", "Characteristics of the regimes", partial(profile, found), found.differences),
     ]
     if not learned.is_empty():  # a folder of before these were a table of their own
-        plates.append(Plate("training", "Reconstruction and divergence by epoch", lambda: training(learned)))
+        plates.append(Plate("training", "Reconstruction and divergence by epoch", partial(training, learned), learned))
     return Shown(plates=tuple(plates))
 
 

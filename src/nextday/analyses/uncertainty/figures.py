@@ -1,6 +1,7 @@
 """Plots of quantile forecasts: single days, and calibration."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -31,18 +32,15 @@ def draw(forecasts: pl.DataFrame) -> Iterator[Plate]:
     if not has_quantiles(forecasts):
         return
     look = looks(forecasts["variant"].cast(pl.String).unique(maintain_order=True))
-    yield Plate("fan", "Intervals on the last test days", lambda: fan(forecasts, look))
-    frequency = "Observed and nominal frequency"
-    yield Plate("reliability", frequency, lambda: reliability(calibration.reliability(forecasts), look))
-    yield Plate("pit", "Probability integral transform", lambda: pit(calibration.pit_bins(forecasts), look))
     rows, levels = quantile_rows(forecasts)
+    yield Plate("fan", "Intervals on the last test days", partial(fan, forecasts, look), rows)
+    observed, bins = calibration.reliability(forecasts), calibration.pit_bins(forecasts)
+    yield Plate("reliability", "Observed and nominal frequency", partial(reliability, observed, look), observed)
+    yield Plate("pit", "Probability integral transform", partial(pit, bins, look), bins)
     window = window_of(int(rows.group_by("variant").agg(pl.col("date").n_unique())["date"].to_numpy().max()))
     if window and intervals_of(levels):
-        yield Plate("coverage", "Coverage over time", lambda: _through_time(forecasts, look, window))
-
-
-def _through_time(forecasts: pl.DataFrame, look: Mapping[str, Look], window: int) -> "Figure":
-    return coverage(calibration.rolling_coverage(forecasts, window=window), look, window=window)
+        rolling = calibration.rolling_coverage(forecasts, window=window)
+        yield Plate("coverage", "Coverage over time", partial(coverage, rolling, look, window=window), rolling)
 
 
 def window_of(days: int) -> int:
