@@ -10,7 +10,6 @@ from nextday.cli.data import SOURCES
 from nextday.cli.options import DeviceName, QuietOption, announce_plugins, changes_of, load_study
 from nextday.cli.terminal import show_study
 from nextday.errors import OptionError, first_line
-from nextday.progress import progress_of
 from nextday.study import Study, set_key
 
 KEYS = ("ticker", "date")  # columns of a file of features that are none
@@ -60,7 +59,7 @@ def ablate(
     from nextday.pipeline import run
 
     options: dict[str, Any] = {"workers": workers, "device": device.value, "fresh": fresh}
-    results = run(loaded, out=out, watch=progress_of(loaded.name, quiet=quiet), **options)
+    results = run(loaded, out=out, watch=not quiet, **options)
     show_study(results, quiet=quiet)
     if loaded.ablation.confirm:
         follow_up(results, options, quiet=quiet)
@@ -74,8 +73,7 @@ def follow_up(results: Any, options: dict[str, Any], *, quiet: bool) -> None:  #
     if not any(one.kind == "effect" and finding_of(one) == "better" for one in results.comparison.asked):
         typer.echo(f"no group helps, so there are no {CHOSEN} to confirm", err=True)
         return
-    name = f"{results.study.name}-confirmed"
-    show_study(confirm(results, watch=progress_of(name, quiet=quiet), **options), quiet=quiet)
+    show_study(confirm(results, watch=not quiet, **options), quiet=quiet)
 
 
 def _study(study: str | None, features: Path | None, lag: int | None, changes: dict[str, object]) -> Study:
