@@ -50,7 +50,7 @@ def break_down(comparison: Comparison) -> Breakdown:
     calendar = losses.dates.astype("datetime64[Y]").astype(int) + 1970
     years = sorted({int(year) for year in calendar[present.any(axis=0)]})
     in_year = [(calendar == year) & present.any(axis=0) for year in years]
-    by_ticker = _skill(losses, average(losses.grid, axis=2), average(losses.base, axis=1))
+    by_ticker = skill_by_ticker(losses)
     contrasts = comparison.asked + comparison.unasked
     at = [losses.variants.index(contrast.first) for contrast in contrasts]
     gaps = np.stack([by_ticker[a] - _of_second(c, losses, by_ticker) for a, c in zip(at, contrasts, strict=True)])
@@ -66,6 +66,11 @@ def break_down(comparison: Comparison) -> Breakdown:
         np.stack([without[a] - _of_second(c, losses, without) for a, c in zip(at, contrasts, strict=True)]),
         average(np.where(np.isnan(gaps), np.nan, np.sign(gaps) == signs), axis=1),
     )  # fmt: skip
+
+
+def skill_by_ticker(losses: Losses) -> np.ndarray:
+    """Compute the skill of each variant on each ticker alone, [variant, ticker]; NaN where it is undefined."""
+    return _skill(losses, average(losses.grid, axis=2), average(losses.base, axis=1))
 
 
 def _skill(losses: Losses, mean: np.ndarray, base: np.ndarray) -> np.ndarray:
