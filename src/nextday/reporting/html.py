@@ -22,7 +22,7 @@ from nextday.reporting.static import curves
 from nextday.reporting.style import COLOURS, STYLE, looks, plain
 from nextday.reporting.svg import Picture, picture
 from nextday.reporting.verdict_plot import draw_contrasts, draw_others
-from nextday.words import plural
+from nextday.words import plural, stage_label
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -59,7 +59,7 @@ def render_report(
         comparison=comparison, losses=comparison.losses, verdict=verdict, badge=CODES.get(verdict.code, verdict.code),
         title=study.get("question") or study.get("name") or "study", answers=_answers(comparison, verdict),
         notes=[line for line in lines_of(comparison.asked, comparison, verdict) if line.note],
-        study=study, manifest=manifest, nothing=NOTHING, colours=COLOURS, dark=DARK,
+        label=stage_label, study=study, manifest=manifest, nothing=NOTHING, colours=COLOURS, dark=DARK,
         unit=unit(comparison), text=_texts(comparison, scores, folds), pictures=drawn,
         tables=lay_out(
             comparison, verdict, numbers, scores=scores, history=history, folds=folds, manifest=manifest, aside=aside

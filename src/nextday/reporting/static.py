@@ -115,7 +115,7 @@ def curves(history: pl.DataFrame, look: Mapping[str, Look]) -> "Figure":
     title = "Loss by epoch, each training (of a ticker, fold and seed) relative to its minimum"
     details = "First epochs and the highest 1 % of the others may be outside a panel."
     lines, columns = -(-len(look) // 4), min(len(look), 4)
-    figure = new_figure(max(6.5, 2.9 * columns), 3.6 * lines, title, details)
+    figure = new_figure(max(6.5, 2.9 * columns), 4.1 * lines, title, details)
     panels = figure.subplots(2 * lines, columns, sharex=True, squeeze=False)
     for ax in panels.ravel():
         ax.set_visible(False)
@@ -127,7 +127,7 @@ def curves(history: pl.DataFrame, look: Mapping[str, Look]) -> "Figure":
             ax.set(ylim=_from_second(losses, loss), xlim=(0.5, max(ends) + 0.5), visible=True)
             ax.tick_params(labelleft=at % columns == 0, labelbottom=ax is pair[1] and at + columns >= len(look))
             ax.locator_params(axis="x", integer=True, nbins=6)
-            ax.set_ylabel("" if at % columns else f"{LOSSES[loss]}\nabove minimum (%)")
+            ax.set_ylabel("" if at % columns else f"{LOSSES[loss]}\n(% above min.)")
         pair[0].set_title(one.label)
         pair[1].set_xlabel("epoch")
     style.key(figure, _curve_keys(trainings))

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MOST_POINTS = 240  # of one artist that answer to a pointer
+SCALE = 1.35  # pixels of a page by point, at most: texts of all figures are of about one size
 NAMED = {GREY: "muted", "#555555": "muted", "#AAAAAA": "muted", "#CCCCCC": "line", "#DDDDDD": "line",
     "#000000": "ink", "#FFFFFF": "paper",
 }  # fmt: skip
@@ -65,7 +66,8 @@ def picture(key: str, figure: "Figure") -> Picture:
         points = tuple(_mark(figure))
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", dpi=72, transparent=True, metadata={"Date": None})
-    return Picture(key, title, reading, _for_page(buffer.getvalue()), points)
+    widest = round(SCALE * figure.bbox.width)
+    return Picture(key, title, reading, _for_page(buffer.getvalue(), widest), points)
 
 
 def _take_title(figure: "Figure") -> tuple[str, str]:
@@ -118,11 +120,16 @@ def _places(artist: "Artist") -> np.ndarray:
     return artist.axes.transData.transform([middle])
 
 
-def _for_page(svg: str) -> str:
+def _for_page(svg: str, widest: int) -> str:
     """Make an image part of a page: its size and colours are the page's, digits below a tenth of a point are cut."""
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    svg = re.sub(r'<svg [^>]*?viewBox="([^"]*)"[^>]*>', r'<svg viewBox="\1" aria-hidden="true">', svg, count=1)
+    svg = re.sub(
+        r'<svg [^>]*?viewBox="([^"]*)"[^>]*>',
+        rf'<svg viewBox="\1" style="max-width: {widest}px" aria-hidden="true">',
+        svg,
+        count=1,
+    )
     svg = re.sub(r'<g id="(series|key)(\d+)"', r'<g data-\1="\2"', svg)
     svg = re.sub(r'<g id="[^"]*"', "<g", svg)
     svg = re.sub(r"#[0-9a-f]{6}\b", lambda one: _variable(one[0]), svg)
