@@ -233,12 +233,14 @@ def test_the_lessons_are_those_of_the_numbers_and_of_the_verdicts(whole):
     sequences = said["stage2", "Does sequence learning help?"]
     assert sequences.answer == "no"
     assert re.search(
-        r"the best of 2 networks of stage2\) against \w+ \(the best of 2 models of stage1\)", sequences.sentence
+        r"the best of 2 networks of Stage 2\) against \w+ \(the best of 2 models of Stage 1\)", sequences.sentence
     )
     assert said["stage5", "Pretrained?"].sentence == "Pretrained beats all."
     match = said["stage5", "Does it keep up?"]
     assert match.answer == "yes"
-    assert "(the only pretrained model of stage5) against Transformer-Raw (the best of 5 networks of " in match.sentence
+    assert (
+        "(the only pretrained model of Stage 5) against Transformer-Raw (the best of 5 networks of " in match.sentence
+    )
     assert "which is better" in match.sentence
     assert json.loads((whole.out / "lessons.json").read_text())[0]["sentence"] == top.sentence
 

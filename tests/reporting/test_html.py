@@ -335,7 +335,9 @@ def test_verdicts_of_any_code_are_shown(code):
 @pytest.fixture(scope="module")
 def hostile():
     forecasts = make_forecasts(
-        (*HOSTILE, "plain", "simple", "three", "four", "five"), dict(zip(HOSTILE, (0.0, 0.1, 0.2, 0.3), strict=True)), days=120
+        (*HOSTILE, "plain", "simple", "three", "four", "five"),
+        dict(zip(HOSTILE, (0.0, 0.1, 0.2, 0.3), strict=True)),
+        days=120,
     )
     manifest = make_manifest(HOSTILE[0], HOSTILE[1]) | {
         "notes": list(HOSTILE),
