@@ -95,9 +95,10 @@ def new_figure(width: float, height: float, title: str, details: str) -> "Figure
     from matplotlib.figure import Figure
 
     limit = int(width / CHARACTER)
-    lines = [line for text in (title, details) for line in textwrap.wrap(text, limit, break_on_hyphens=False)]
+    kept = [text.replace(" %", "\u00a0%") for text in (title, details)]  # a number stays with its unit
+    lines = [line for text in kept for line in textwrap.wrap(text, limit, break_on_hyphens=False)]
     figure = Figure(figsize=(width, height + LINE * len(lines)), dpi=150, layout="constrained")
-    figure.suptitle("\n".join(lines), x=0.01, ha="left", fontsize=9.5)
+    figure.suptitle("\n".join(lines).replace("\u00a0", " "), x=0.01, ha="left", fontsize=9.5)
     figure.set_label(f"{title}\n{details}")  # for pages, which write them as text
     return figure
 
