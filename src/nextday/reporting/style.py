@@ -122,7 +122,7 @@ def key(figure: "Figure", entries: Sequence["Artist"]) -> None:
 
 
 def series(artist: "Artist", name: str, texts: Sequence[str] = ()) -> None:
-    """Say to which entry of the legend an artist belongs, and what a page shows at each of its points."""
+    """Assign an artist to an entry of the legend, with the text that a page shows at each of its points."""
     artist.set_gid(json.dumps(["series", name, *texts]))
 
 
