@@ -1,4 +1,4 @@
-"""Write counts: the one place that knows singular and plural."""
+"""Write counts and names of stages: the one place that knows singular and plural."""
 
 
 def plural(number: int, noun: str, more: str = "") -> str:
@@ -10,3 +10,15 @@ def plural(number: int, noun: str, more: str = "") -> str:
     ('1 pair', '1,200 days', '2 frequencies')
     """
     return f"{number:,} {noun if number == 1 else more or f'{noun}s'}"
+
+
+def stage_label(name: str) -> str:
+    """Write the name of a study as readers see it: a preset as a stage, any other as it is.
+
+    Examples
+    --------
+    >>> stage_label("stage2"), stage_label("stage2-mine"), stage_label("quick")
+    ('Stage 2', 'stage2-mine', 'quick')
+    """
+    number = name.removeprefix("stage")
+    return f"Stage {number}" if name.startswith("stage") and number.isdecimal() else name

@@ -20,10 +20,10 @@ from reporting.browser import CHROMIUM, screenshot, visit
 
 HOSTILE = ("<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "A&B", "</script>")
 HEADINGS = (
-    "Asked contrasts", "Verdict plot", "Power: what this study could detect", "Setup", "Skill of each variant", "Over time: cumulative loss difference", "By ticker",
+    "Asked contrasts", "Other pairs", "Power: what this study could detect", "Setup", "Skill of each variant", "Over time: cumulative loss difference", "By ticker",
     "By year", "Training curves", "Seed variance", "Passed checks", "Limits", "How to reproduce it",
 )  # fmt: skip
-TICKERS = ("AAA", "BBB", "CCC", "DDD", "EEE", "FFF")  # enough for a table to be sortable
+TICKERS = ("AAA", "BBB", "CCC", "DDD", "EEE", "FFF", "GGG", "HHH", "III")  # enough for a table to be sortable
 SKILLS = {"LSTM-Raw": 0.0, "LSTM-OHLCV": 0.1, "LSTM-Feat": 0.2}
 browser = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine: apt-get install chromium")
 
@@ -204,8 +204,9 @@ def test_each_contrast_stands_in_one_table_with_its_finding_beside_its_name_and_
         assert header[:2] == ["contrast", "finding"]
         assert [row[0] for row in rows] == [f"{one.first} - {one.second}" for one in family]
         for row, c in zip(rows, family, strict=True):
-            ends = [f"{100 * value:+.3f}" for value in (c.estimate, c.low, c.high, c.equal_low, c.equal_high)]
-            assert row[2:5] == [ends[0], f"{ends[1]} to {ends[2]}", f"{ends[3]} to {ends[4]}"]
+            ends = [f"{100 * value:+.3f}" for value in (c.estimate, c.low, c.high)]
+            assert row[2:4] == [ends[0], f"{ends[1]} to {ends[2]}"]
+            assert row[5] == f"{100 * c.detectable:.3f}"
     assert [row[1] for row in table_of(page, "Asked contrasts")[1:]] == ["help", "help"]
     assert {row[1] for row in table_of(page, "Not asked: skill")[1:]} <= {"better", "inconclusive", "equal", "withheld"}
 
@@ -216,14 +217,16 @@ def test_contrasts_with_the_benchmark_that_are_asked_are_not_repeated():
     captions = list(tables_of(page))
     assert not any(caption.startswith("Not asked: skill") for caption in captions)
     assert len(captions) == len(set(captions))
-    assert page.count("LSTM-Feat: better") == 2, "in the forest plot and its hover, once"
+    assert len(re.findall(r">LSTM-Feat<", page.split("</svg>")[0])) == 2, "in the table and in the picture, once"
 
 
 def test_what_could_be_seen_is_said_of_each_asked_contrast(page):
     comparison = compared(make_forecasts())
-    rows = table_of(page, "Minimum detectable difference")[1:]
+    rows = table_of(page, "Equivalence")[1:]
     for row, one in zip(rows, comparison.asked, strict=True):
-        assert row[:3] == [f"{one.first} - {one.second}", f"{100 * one.detectable:.3f}", f"{100 * one.equality:.3f}"]
+        ends = [f"{100 * value:+.3f}" for value in (one.equal_low, one.equal_high)]
+        assert row[:2] == [f"{one.first} - {one.second}", f"{ends[0]} to {ends[1]}"]
+        assert row[3] == f"{100 * one.equality:.3f}"
     low, high = sorted(100 * one.detectable for one in comparison.asked)
     assert f"{low:.3f} to {high:.3f}" in Reader(page).shown
 
@@ -278,13 +281,14 @@ def test_tickers_that_end_early_are_counted():
     forecasts = make_forecasts()
     gone = (pl.col("ticker") == "BBB") & (pl.col("origin") > datetime.date(2020, 12, 1))
     shown = Reader(render(forecasts, comparison=compared(forecasts.filter(~gone)))).shown
-    assert "1 of 6 tickers ends more than 30 days before 2021-03-27." in shown
+    assert "1 of 9 tickers ends more than 30 days before 2021-03-27." in shown
 
 
 def test_tables_plots_and_notices_are_outside_of_scripts_and_nothing_is_loaded(page):
     reader = Reader(page)
     assert reader.tags.count("table") == reader.tags.count("caption") == 12
-    assert reader.tags.count("noscript") == reader.tags.count("figure") == 7
+    assert reader.tags.count("svg") == reader.tags.count("figure") == 7
+    assert "noscript" not in reader.tags, "pictures need no script"
     links = [value for name, value in reader.attributes if name in {"src", "href", "action", "data", "srcset"}]
     assert all(link.startswith(("#", "data:")) for link in links)
     assert "default-src 'none'" in page.split("<title>")[0]
@@ -296,7 +300,7 @@ def test_one_seed_is_shown_whole_with_the_reason_for_no_verdict_on_top():
     shown = Reader(page).shown
     reason = compared(forecasts).withheld
     assert reason
-    assert shown.index(reason) < shown.index("Verdict plot")
+    assert shown.index(reason) < shown.index("Other pairs of variants")
     assert {row[1] for row in table_of(page, "Asked contrasts")[1:]} == {"withheld"}, "no finding without a verdict"
     assert Reader(page).tags.count("figure") == 7
 
@@ -331,13 +335,29 @@ def test_verdicts_of_any_code_are_shown(code):
 @pytest.fixture(scope="module")
 def hostile():
     forecasts = make_forecasts(
-        (*HOSTILE, "plain", "simple"), dict(zip(HOSTILE, (0.0, 0.1, 0.2, 0.3), strict=True)), days=120
+        (*HOSTILE, "plain", "simple", "three", "four", "five"),
+        dict(zip(HOSTILE, (0.0, 0.1, 0.2, 0.3), strict=True)),
+        days=120,
     )
     manifest = make_manifest(HOSTILE[0], HOSTILE[1]) | {
         "notes": list(HOSTILE),
         "checks": dict.fromkeys(HOSTILE, HOSTILE[0]),
     }
     return render(forecasts, manifest=manifest)
+
+
+def test_a_report_is_small_and_pictures_follow_the_page(page):
+    assert len(page.encode()) < 1_000_000
+    images = re.findall(r"<svg.*?</svg>", page, re.DOTALL)
+    assert all("var(--ink)" in image and "var(--c0)" in image for image in images if "data-key" in image)
+    assert not any("#000000" in image or "#ffffff" in image for image in images)
+    found = re.findall(r'\bid="([^"]+)"', page)
+    assert len(found) == len(set(found)), "no two things of a page have one name"
+
+
+def test_no_deviation_between_seeds_stands_beside_a_mean(page):
+    rows = table_of(page, "Point metrics")
+    assert not any("±" in cell for row in rows for cell in row)
 
 
 def test_hostile_names_are_text_and_nothing_else(hostile, page):
@@ -373,15 +393,10 @@ const box = (one) => one.getBoundingClientRect();
 const asked = document.querySelector("table"), cells = [...asked.tBodies[0].rows].map((row) => row.cells);
 found.finding = cells.every((row) => box(row[1]).right <= 390 && box(row[0]).right <= box(row[1]).left + 1);
 found.broken = [...document.querySelectorAll(".word")].filter((one) => one.getClientRects().length > 1).length;
-const folded = document.querySelector("details:has(.plot)");
-found.folded = folded ? folded.querySelectorAll(".main-svg").length : 0;
-if (folded) { folded.open = true; await new Promise((done) => setTimeout(done, 300)); }
-found.unfolded = folded ? Math.round(box(folded.querySelector(".main-svg")).width / box(folded).width * 10) : 10;
-found.plots = document.querySelectorAll(".plot .main-svg").length;
-found.share = [...document.querySelectorAll(".modebar-btn")].map((one) => one.dataset.title).filter((t) => /share|cloud/i.test(t));
+found.plots = [...document.querySelectorAll(".plot svg")].filter((one) => one.closest("details:not([open])") || box(one).width > 300).length;
 found.wide = document.documentElement.scrollWidth > innerWidth;
 found.paper = getComputedStyle(document.body).backgroundColor;
-found.ink = document.querySelector(".plot text").style.fill;
+found.ink = getComputedStyle(document.querySelector('[data-figure="saved"] text')).fill;
 const table = [...document.querySelectorAll("table")].find((one) => one.caption.textContent.trim().startsWith("Skill by ticker"));
 const names = () => [...table.tBodies[0].rows].map((row) => row.cells[0].textContent);
 const values = () => [...table.tBodies[0].rows].map((row) => Number(row.cells[2].dataset.v));
@@ -391,35 +406,40 @@ button.click(); found.up = values(); found.sorted = [head.getAttribute("aria-sor
 button.click(); found.down = values(); found.sorted.push(head.getAttribute("aria-sort"));
 table.tHead.rows[0].cells[0].querySelector("button").click(); found.again = names(); found.sorted.push(head.getAttribute("aria-sort"));
 const plot = document.querySelector('[data-figure="saved"]');
-const shown = () => plot.querySelectorAll(".scatterlayer .trace").length;
-const wait = (ms) => new Promise((done) => setTimeout(done, ms));
+const shown = () => [...plot.querySelectorAll("[data-series]")].filter((one) => box(one).width > 0).length;
 found.lines = [shown()];
-const toggle = plot.querySelector(".legendtoggle");
-for (const kind of ["mousedown", "mouseup"]) toggle.dispatchEvent(new MouseEvent(kind, { bubbles: true }));
-await wait(1000); found.lines.push(shown());
-await Plotly.relayout(plot, { "xaxis.range": ["2020-07-01", "2020-08-01"] }); found.zoomed = plot.layout.xaxis.range[0].slice(0, 10);
-const tickers = document.querySelector('[data-figure="tickers"]');
-Plotly.Fx.hover(tickers, [{ curveNumber: 0, pointNumber: 0 }]); await wait(300);
-found.hover = [...tickers.querySelectorAll(".hoverlayer text")].map((one) => one.textContent).join(" ");
+const toggle = plot.querySelector('[role="button"]');
+toggle.dispatchEvent(new MouseEvent("click", { bubbles: true })); found.lines.push(shown());
+toggle.dispatchEvent(new KeyboardEvent("keydown", { key: "Enter" })); found.lines.push(shown());
+const tickers = document.querySelector('[data-figure="tickers"]'), svg = tickers.querySelector("svg");
+const hit = JSON.parse(document.getElementById("points").textContent).tickers[0];
+const scale = box(svg).width / svg.viewBox.baseVal.width;
+const at = { clientX: box(svg).left + hit[1] * scale + 2, clientY: box(svg).top + hit[2] * scale + 2, bubbles: true };
+tickers.dispatchEvent(new PointerEvent("pointermove", at));
+const out = tickers.querySelector(".read-out");
+found.hover = out.hidden ? "" : out.textContent; found.right = found.hover === hit[3];
+found.inside = box(out).left >= box(tickers).left && box(out).right <= box(tickers).right + 1;
+tickers.dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowRight" })); found.next = out.textContent !== found.hover;
+tickers.dispatchEvent(new KeyboardEvent("keydown", { key: "Escape" })); found.closed = out.hidden;
 """
 
 
 @browser
-def test_page_opens_without_errors_and_sorting_legends_zoom_and_hover_work(page, tmp_path):
+def test_page_opens_without_errors_and_sorting_legends_and_values_work_by_pointer_and_keyboard(page, tmp_path):
     found = visit(page, DO, tmp_path)
     assert found["problems"] == found["console"] == found["loaded"] == []
-    assert found["folded"] == 0, "drawn where it has no width"
-    assert found["unfolded"] == 10
-    assert found["plots"] >= 7
-    assert found["share"] == [], "plotly.js offers to upload the chart"
+    assert found["plots"] == 7
     assert not found["wide"]
     assert found["up"] == sorted(found["up"])
     assert found["down"] == found["up"][::-1]
     assert found["again"] == found["names"]
     assert found["sorted"] == ["ascending", "descending", None]
-    assert found["lines"] == [3, 2]
-    assert found["zoomed"] == "2020-07-01"
-    assert re.search(r"[A-F]{3}: [-+−]\d", found["hover"])
+    assert found["lines"] == [3, 2, 3]
+    assert found["right"]
+    assert found["inside"]
+    assert found["next"]
+    assert found["closed"]
+    assert re.search(r"[A-I]{3}, LSTM-\w+: [-+−]\d", found["hover"])
 
 
 @browser

@@ -9,16 +9,8 @@ import pytest
 
 from nextday.evaluate import compare, judge, measure, score
 from nextday.reporting import draw_plots, figures_of
-from nextday.reporting.static import (
-    ablation,
-    comparison,
-    curves,
-    finite,
-    heatmap,
-    per_ticker,
-    predictions,
-    zero_forecast,
-)
+from nextday.reporting.breakdown_plots import by_ticker
+from nextday.reporting.static import ablation, comparison, curves, finite, heatmap, predictions, zero_forecast
 from nextday.reporting.style import STYLE, focus, looks, plain, shorten
 
 TICKERS = ("AAPL", "GS", "IBM", "JNJ", "JPM", "KO", "MCD", "MSFT", "NVDA", "UNH", "XOM")
@@ -41,6 +33,10 @@ def make_forecasts(tickers=TICKERS, variants=VARIANTS, seeds=(42,), days=40, siz
     return pl.concat(parts).with_columns(pl.col("seed").cast(pl.Int64), pl.col("fold").cast(pl.Int64))
 
 
+def compared(forecasts):
+    return compare(measure(forecasts), replicates=50)
+
+
 def make_scores(forecasts):
     folds = forecasts.select("ticker", "fold").unique().with_columns(historical_mean=pl.lit(0.0005))
     return score(forecasts, folds)
@@ -59,7 +55,7 @@ def make_history(forecasts, epochs=12, best=3):
 def draw(forecasts, *, history=None, baselines=None):
     """Draw everything; return the files by name."""
     written = {}
-    asked = compare(measure(forecasts), replicates=50)
+    asked = compared(forecasts)
     figures = figures_of(
         "stage2", forecasts=forecasts, history=make_history(forecasts) if history is None else history,
         scores=make_scores(forecasts), baselines=baselines, comparison=asked, verdict=judge(asked), question="Which?",
@@ -135,10 +131,9 @@ def test_names_are_drawn_and_never_interpreted():
 
 
 def test_a_name_that_begins_with_an_underscore_is_in_the_legend():
-    scores = make_scores(forecasts := make_forecasts(TICKERS[:2], ("_hidden", "seen")))
-    figure = per_ticker(scores, zero_forecast(forecasts), looks(["_hidden", "seen"]))
+    figure = by_ticker(compared(make_forecasts(TICKERS[:2], ("_hidden", "seen"))))
     texts = [text.get_text().strip() for text in figure.legends[0].get_texts()]
-    assert texts == ["_hidden", "seen", "zero forecast"]
+    assert texts == ["_hidden", "seen"]
 
 
 @pytest.mark.parametrize("tickers", [40, 41])
@@ -146,7 +141,7 @@ def test_tickers_are_named_as_long_as_there_is_room(tickers):
     names = [f"T{at:03}" for at in range(tickers)]
     forecasts = make_forecasts(names, VARIANTS[:1], days=10)
     scores, look = make_scores(forecasts), looks(VARIANTS[:1])
-    for figure in (per_ticker(scores, zero_forecast(forecasts), look), heatmap(scores, look)):
+    for figure in (by_ticker(compared(forecasts)), heatmap(scores, look)):
         named = {label.get_text() for ax in figure.axes for label in (*ax.get_xticklabels(), *ax.get_yticklabels())}
         assert (set(names) <= named) == (tickers == 40)
         assert tickers == 40 or "41 tickers" in figure.get_suptitle()
@@ -155,7 +150,7 @@ def test_tickers_are_named_as_long_as_there_is_room(tickers):
 def test_no_figure_grows_without_limit():
     forecasts = make_forecasts([f"T{at}" for at in range(100)], [f"V{at}" for at in range(12)], days=5)
     scores, look = make_scores(forecasts), looks(forecasts["variant"].unique(maintain_order=True))
-    for figure in (per_ticker(scores, zero_forecast(forecasts), look), heatmap(scores, look)):
+    for figure in (by_ticker(compared(forecasts)), heatmap(scores, look)):
         assert max(figure.get_size_inches()) < 16
 
 
@@ -167,8 +162,7 @@ def test_missing_values_are_drawn_as_missing():
         RMSE=pl.when(pl.col("ticker") == "GS").then(np.nan).otherwise("RMSE"),
     )  # fmt: skip
     zero, look, scores = zero_forecast(forecasts), looks(VARIANTS), finite(scores)
-    for figure in (per_ticker(scores, zero, look), comparison("", scores, make_baselines(TICKERS[:3]), look)):
-        render(figure)
+    render(comparison("", scores, make_baselines(TICKERS[:3]), look))
     assert render(heatmap(scores, look)).axes[1].texts[0].get_text() == "–"
     figure = render(ablation(scores, zero, look))
     assert figure.axes[2].texts[0].get_text() == "missing"
@@ -197,13 +191,20 @@ def test_reference_lines_are_where_a_hand_calculation_puts_them():
         assert all(low < x < high for line in ax.lines if line.get_label()[0] != "_" for x in line.get_xdata())
 
 
-def test_the_zero_forecast_is_marked_at_each_ticker():
-    forecasts = make_forecasts(TICKERS[:3])
-    figure = per_ticker(make_scores(forecasts), zero_forecast(forecasts), looks(VARIANTS))
-    (marks,) = (drawn for drawn in figure.axes[0].collections if drawn.get_label() == "zero forecast")
-    returns = [forecasts.filter(pl.col("ticker") == ticker)["actual"].to_numpy() for ticker in TICKERS[:3]]
-    heights = [segment[0, 1] for segment in marks.get_segments()]
-    assert heights == pytest.approx([np.sqrt(np.mean(y**2)) for y in returns])
+def test_tickers_have_the_skill_of_their_own_losses_within_its_interval():
+    forecasts = make_forecasts(TICKERS[:3], seeds=(1, 2))
+    (ax,) = by_ticker(found := compared(forecasts)).axes
+    points = [line for line in ax.lines if line.get_marker() in "os^" and line.get_clip_on()]
+    assert len(points) == len(VARIANTS)
+    for line, grid in zip(points, found.losses.grid, strict=True):
+        own = 100 * (1 - np.sqrt(grid.mean(axis=1) / found.losses.base.mean(axis=1)))
+        inside = [value for value in own if ax.get_ylim()[0] <= value <= ax.get_ylim()[1]]
+        assert line.get_ydata() == pytest.approx(inside)
+    for bars, line in zip(ax.collections, points, strict=True):
+        ends = np.array([segment[:, 1] for segment in bars.get_segments()])
+        assert (ends[:, 0] <= line.get_ydata()).all()
+        assert (ends[:, 1] >= line.get_ydata()).all()
+        assert (np.ptp(ends, axis=1) > 0).all()
 
 
 @pytest.mark.parametrize(("seeds", "dots"), [((1,), 0), ((1, 2, 3), 3)])
@@ -213,7 +214,8 @@ def test_seeds_are_dots_around_their_mean_where_there_are_several(seeds, dots):
     ax = ablation(scores, zero_forecast(forecasts), looks(VARIANTS)).axes[1]
     drawn = [line.get_xdata() for line in ax.lines if line.get_marker() == "."]
     assert [len(x) for x in drawn] == [dots] * (3 if dots else 0)
-    means = [bar.lines[0].get_xdata()[0] for bar in ax.containers]
+    means = [line.get_xdata()[0] for line in ax.lines if line.get_marker() in "os^" and len(line.get_xdata()) == 1]
+    assert not ax.containers, "no bars that look like errors"
     expected = [scores.filter(pl.col("variant") == variant)["RMSE"].mean() for variant in VARIANTS]
     assert means == pytest.approx(expected)
     assert all(x.mean() == pytest.approx(mean) for x, mean in zip(drawn, means, strict=False))
@@ -245,7 +247,7 @@ def test_no_tick_labels_overlap(variants):
     forecasts = make_forecasts(variants=variants)
     scores, look, zero = make_scores(forecasts), looks(variants), zero_forecast(forecasts)
     for figure in (
-        ablation(scores, zero, look), per_ticker(scores, zero, look), heatmap(scores, look), predictions(forecasts, look),
+        ablation(scores, zero, look), by_ticker(compared(forecasts)), heatmap(scores, look), predictions(forecasts, look),
         curves(make_history(forecasts), look), comparison("stage2", scores, make_baselines(), look),
     ):  # fmt: skip
         render(figure)
@@ -263,24 +265,26 @@ def test_a_variant_has_the_same_colour_in_all_plots_and_no_two_look_alike():
     scores, colours = make_scores(forecasts), [one.colour for one in looks(VARIANTS).values()]
     bars = ablation(scores, zero_forecast(forecasts), looks(VARIANTS))
     lines = predictions(forecasts, looks(VARIANTS))
-    assert [bar.lines[0].get_color() for bar in bars.axes[0].containers] == colours
+    assert [line.get_color() for line in bars.axes[0].lines if line.get_marker() in "os^"] == colours
     assert [line.get_color() for line in lines.axes[1].lines][:3] == colours
 
 
-def test_predictions_are_those_of_the_first_ticker_and_seed_and_the_title_says_so():
-    forecasts = make_forecasts(("B", "A"), VARIANTS[:1], seeds=(7, 5))
+def test_predictions_are_those_of_the_ticker_of_median_volatility_and_the_title_says_so():
+    forecasts = make_forecasts(("AAPL", "GS", "IBM"), VARIANTS[:1], seeds=(7, 5))  # deviations of 1, 2 and 3 %
+    forecasts = forecasts.with_columns(pl.col("ticker").replace({"AAPL": "Z", "GS": "Y", "IBM": "X"}))
     figure = predictions(forecasts, looks(VARIANTS[:1]))
-    mine = forecasts.filter((pl.col("ticker") == "A") & (pl.col("seed") == 5))
+    mine = forecasts.filter((pl.col("ticker") == "Y") & (pl.col("seed") == 5))
     assert figure.axes[0].lines[0].get_ydata() == pytest.approx(mine["actual"].to_numpy())
     assert figure.axes[1].lines[0].get_ydata() == pytest.approx(mine["predicted"].to_numpy())
-    assert "returns of A, first seed only (5)" in figure.get_suptitle()
+    assert "returns of Y, the ticker of median volatility; first seed only (5)" in figure.get_suptitle()
 
 
-def test_predictions_as_large_as_the_returns_are_left_out_of_the_lower_panel_and_named():
+def test_predictions_as_large_as_the_returns_hide_no_others():
     forecasts = pl.concat([make_forecasts(TICKERS[:1]), make_forecasts(TICKERS[:1], ("Persistence",), size=5)])
     figure = predictions(forecasts, looks([*VARIANTS, "Persistence"]))
-    assert "without Persistence" in figure.get_suptitle()
-    assert len(figure.axes[0].lines) - len(figure.axes[1].lines) == 2  # the returns, and Persistence
+    assert "Not drawn: Persistence" in figure.get_suptitle()
+    assert len(figure.axes[0].lines) - 1 == len(figure.axes[1].lines) == 4  # the returns; zero and three variants
+    assert "Persistence" not in [text.get_text() for text in figure.legends[0].get_texts()]
 
 
 def test_curves_are_relative_to_the_least_loss_and_mark_the_epochs_kept():
@@ -296,6 +300,49 @@ def test_a_median_curve_ends_where_trainings_end():
     shorter = history.filter((pl.col("ticker") != "GS") | (pl.col("epoch") <= 6))
     figure = curves(shorter, looks(VARIANTS[:1]))
     assert figure.axes[0].lines[0].get_xdata().tolist() == [1, 2, 3, 4, 5, 6]
+
+
+def test_curves_end_where_the_medians_and_nearly_all_best_epochs_do():
+    history = make_history(make_forecasts(seeds=(1, 2), variants=VARIANTS[:1]), epochs=45)
+    short = history.filter((pl.col("epoch") <= 11) | ((pl.col("ticker") == "KO") & (pl.col("seed") == 1)))
+    figure = curves(short, looks(VARIANTS[:1]))
+    assert figure.axes[0].get_xlim()[1] == pytest.approx(11.5)
+    entries = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert entries[0] == "median while at least 90 % of trainings continue"
+    assert entries[1] == "middle 80 % of up to 22 trainings"
+
+
+def test_cells_that_chance_does_not_reach_are_framed_and_counted():
+    forecasts = make_forecasts(TICKERS[:3], VARIANTS[:2], days=250)
+    seer = (pl.col("variant") == VARIANTS[1]) & (pl.col("ticker") == "GS")
+    forecasts = forecasts.with_columns(predicted=pl.when(seer).then("actual").otherwise(pl.col("predicted")))
+    figure = heatmap(make_scores(forecasts), looks(VARIANTS[:2]), forecasts)
+    frames = {(round(patch.get_x() + 0.46), round(patch.get_y() + 0.42)) for patch in figure.axes[0].patches}
+    assert (1, 1) in frames
+    assert len(frames) <= 2, "one of five others, at most, is chance"
+    assert f"Framed, {len(frames)} of 6 cells" in " ".join(figure.get_suptitle().split())
+    assert "always-long" in figure.get_suptitle()
+    assert "Coin tosses" in heatmap(make_scores(forecasts), looks(VARIANTS[:2])).get_suptitle()
+
+
+def test_numbers_at_the_edge_have_a_header():
+    scores = make_scores(forecasts := make_forecasts(TICKERS[:2]))
+    figure = ablation(scores, zero_forecast(forecasts), looks(VARIANTS))
+    assert [ax.texts[-1].get_text() for ax in figure.axes] == ["vs zero", "vs zero", "DirAcc"]
+    assert [ax.texts[-1].get_text() for ax in comparison("a", scores, make_baselines(), looks(VARIANTS)).axes] == [
+        "R²",
+        "DirAcc",
+    ]
+
+
+def test_presets_are_stages_in_every_text_of_the_comparison():
+    scores = make_scores(make_forecasts(TICKERS[:2]))
+    figure = comparison("stage2", scores, make_baselines(), looks(VARIANTS))
+    assert figure.get_suptitle().startswith("Models of Stage 1 and of Stage 2,")
+    assert {text.get_text() for text in figure.legends[0].get_texts()} == {
+        "Stage 1",
+        *(f"{one} (Stage 2)" for one in VARIANTS),
+    }
 
 
 def test_cells_of_the_heatmap_are_percentages_and_its_colours_centred_at_one_half():

@@ -33,6 +33,7 @@ from nextday.cli.terminal import console, show_study
 from nextday.cli.verdict import plan, verdict
 from nextday.errors import NextdayError, OptionError
 from nextday.study import LAST, Study, presets
+from nextday.words import stage_label
 
 if TYPE_CHECKING:
     from nextday.ladder.run import Comparisons
@@ -187,7 +188,7 @@ def _show_ladder(found: "Comparisons", *, quiet: bool) -> None:
     screen = console()
     screen.print(leaderboard_table(found.ladder, found.leaderboard))
     for lesson in found.lessons:
-        screen.print(f"{lesson.stage}: {lesson.question}", style="bold", markup=False, highlight=False)
+        screen.print(f"{stage_label(lesson.stage)}: {lesson.question}", style="bold", markup=False, highlight=False)
         screen.print(f"  {lesson.sentence}", markup=False, highlight=False)
     for note in () if quiet else found.notes:
         screen.print(f"note: {note}", style="dim", markup=False, highlight=False)

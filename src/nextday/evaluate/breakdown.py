@@ -51,7 +51,7 @@ def break_down(comparison: Comparison) -> Breakdown:
     calendar = losses.dates.astype("datetime64[Y]").astype(int) + 1970
     years = sorted({int(year) for year in calendar[present.any(axis=0)]})
     in_year = [(calendar == year) & present.any(axis=0) for year in years]
-    by_ticker = _skill(losses, average(losses.grid, axis=2), average(losses.base, axis=1))
+    by_ticker = skill_by_ticker(losses)
     contrasts = comparison.asked + comparison.unasked
     gaps = _of_contrasts(contrasts, losses, by_ticker)
     signs = np.array([[np.sign(contrast.estimate)] for contrast in contrasts])
@@ -65,6 +65,11 @@ def break_down(comparison: Comparison) -> Breakdown:
         _of_contrasts(contrasts, losses, _without_one(losses)),
         average(np.where(np.isnan(gaps), np.nan, np.sign(gaps) == signs), axis=1),
     )  # fmt: skip
+
+
+def skill_by_ticker(losses: Losses) -> np.ndarray:
+    """Compute the skill of each variant on each ticker alone, [variant, ticker]; NaN where it is undefined."""
+    return _skill(losses, average(losses.grid, axis=2), average(losses.base, axis=1))
 
 
 def _skill(losses: Losses, mean: np.ndarray, base: np.ndarray) -> np.ndarray:

@@ -1,6 +1,7 @@
 """The files of the last stage: leaderboard as CSV, leaderboard plot, and frontier of skill against cost."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,8 +11,10 @@ import polars as pl
 from nextday.reporting import style
 from nextday.reporting.style import Limits, Look, focus, new_figure, shorten
 from nextday.storage.files import write_atomically
+from nextday.words import plural, stage_label
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -50,7 +53,10 @@ def originals(board: pl.DataFrame) -> pl.DataFrame:
 
 def stage_looks(board: pl.DataFrame) -> dict[str, Look]:
     """Assign a colour and a marker to each stage, in order."""
-    return style.looks(board["stage"].unique().sort().to_list())
+    found = style.looks(board["stage"].unique().sort().to_list())
+    return {
+        name: replace(one, label=stage_label(name) if one.label == name else one.label) for name, one in found.items()
+    }
 
 
 def reach_of(board: pl.DataFrame, margin: float) -> Limits:
@@ -96,13 +102,23 @@ def _standing(ax: "Axes", at: int, row: Mapping[str, Any], look: Look, limits: L
     ax.text(1.02, at, text, transform=ax.get_yaxis_transform(), va="center", fontsize=8)
     ends = [min(max(end, limits[0]), limits[1]) for end in (low, high)]
     if ends[0] < ends[1]:
-        ax.hlines(at, *ends, color=look.colour, lw=1.5)
+        style.series(ax.hlines(at, *ends, color=look.colour, lw=1.5), look.label)
     for end, edge, marker in ((low, limits[0], "<"), (high, limits[1], ">")):
         if (end < edge) if marker == "<" else (end > edge):
-            ax.plot(edge, at, marker, ms=6, color=look.colour, clip_on=False)
+            (arrow,) = ax.plot(edge, at, marker, ms=6, color=look.colour, clip_on=False)
+            style.series(arrow, look.label, [_said(row)])
     if limits[0] <= skill <= limits[1]:
         fill = look.colour if row["may_be_best"] else "white"
-        ax.plot(skill, at, look.marker, ms=6.5, color=look.colour, mfc=fill, mew=1.3, zorder=3)
+        (point,) = ax.plot(skill, at, look.marker, ms=6.5, color=look.colour, mfc=fill, mew=1.3, zorder=3)
+        style.series(point, look.label, [_said(row)])
+
+
+def _said(row: Mapping[str, Any]) -> str:
+    """Return what a page shows of a model."""
+    skill, low, high = (100 * row[name] + 0.0 for name in ("skill", "low", "high"))
+    seconds, parameters = row["seconds_per_unit"], row["parameters"] or 0
+    cost = "" if seconds is None else f"; {seconds:.2f} s, {plural(parameters, 'parameter')}"
+    return f"{row['variant']}, {stage_label(row['stage'])}: {skill:+.3f} ({low:+.3f} to {high:+.3f}){cost}"
 
 
 def frontier(board: pl.DataFrame, margin: float, confidence: float) -> "Figure":
@@ -165,14 +181,16 @@ def area(parameters: int | None) -> float:
 def _spot(ax: "Axes", cost: float, row: Mapping[str, Any], look: Look, limits: Limits) -> None:
     skill, low, high = (100 * row[name] for name in ("skill", "low", "high"))
     if limits[0] <= skill <= limits[1]:
-        ax.vlines(cost, max(low, limits[0]), min(high, limits[1]), color=look.colour, lw=1, alpha=0.35)
+        ends = max(low, limits[0]), min(high, limits[1])
+        style.series(ax.vlines(cost, *ends, color=look.colour, lw=1, alpha=0.35), look.label)
         size = area(row["parameters"])
-        ax.scatter(
+        spot: Artist = ax.scatter(
             cost, skill, size, color=look.colour, marker=look.marker, alpha=0.75, lw=0.6, edgecolor="white", zorder=3
         )
     else:
         edge = limits[0] if skill < limits[0] else limits[1]
-        ax.plot(cost, edge, "v" if skill < limits[0] else "^", ms=7, color=look.colour, clip_on=False)
+        (spot,) = ax.plot(cost, edge, "v" if skill < limits[0] else "^", ms=7, color=look.colour, clip_on=False)
+    style.series(spot, look.label, [_said(row)])
 
 
 def _label(

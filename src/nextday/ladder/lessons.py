@@ -20,7 +20,7 @@ from nextday.ladder.stages import Stage
 from nextday.ladder.table import Ladder, subset
 from nextday.storage.folder import BROKEN, VERDICT, StudyFolder
 from nextday.study import LAST, Across, Kind
-from nextday.words import plural
+from nextday.words import plural, stage_label
 
 OVERALL = "Does any model beat the zero forecast?"
 PRETRAINED = ("fracast", "chronos_bolt")  # models that were trained elsewhere; others may be by what their days say
@@ -82,7 +82,7 @@ def _beside(stage: Stage, said: Mapping[str, Any]) -> list[Lesson]:
     found = []
     for name, values in texts.items():
         text = " ".join(f"{one.removesuffix('.')}." for one in values[:MOST])
-        more = f" {len(values) - MOST} more in the report of {stage.name}." if len(values) > MOST else ""
+        more = f" {len(values) - MOST} more in the report of {stage_label(stage.name)}." if len(values) > MOST else ""
         found.append(Lesson(stage.name, f"Supplementary: {name}", "supplementary", f"{text}{more}"))
     return found
 
@@ -161,7 +161,7 @@ def _across(stage: Stage, asked: Across, ladder: Ladder) -> list[Lesson]:
 def _among(name: str, count: int, kind: Kind, stages: Sequence[str]) -> str:
     """Describe the models of a kind among which one is the best."""
     among = f"the only {NOUNS[kind]}" if count == 1 else f"the best of {plural(count, NOUNS[kind])}"
-    return f"{name} ({among} of {join(stages)})"
+    return f"{name} ({among} of {join([stage_label(one) for one in stages])})"
 
 
 def _leads(figure: Figure, margin: float) -> tuple[str, str]:

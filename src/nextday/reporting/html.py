@@ -2,7 +2,7 @@
 
 import json
 from base64 import b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,18 +13,21 @@ from nextday.evaluate.breakdown import Breakdown, break_down
 from nextday.evaluate.contrasts import Comparison
 from nextday.evaluate.losses import LOSSES
 from nextday.evaluate.verdict import CODES, Verdict
-from nextday.reporting import forest
-from nextday.reporting import interactive as figures
+from nextday.reporting import breakdown_plots as plots
 from nextday.reporting.findings import lines_of, unit
 from nextday.reporting.glossary import glossary
 from nextday.reporting.html_tables import NAMES, NOTHING, lay_out, number, share
 from nextday.reporting.plates import Exhibit, Printed
-from nextday.reporting.style import COLOURS
-from nextday.words import plural
+from nextday.reporting.static import curves
+from nextday.reporting.style import COLOURS, STYLE, looks, plain
+from nextday.reporting.svg import Picture, picture
+from nextday.reporting.verdict_plot import draw_contrasts, draw_others
+from nextday.words import plural, stage_label
 
 if TYPE_CHECKING:
     from jinja2 import Environment
     from markupsafe import Markup
+    from matplotlib.figure import Figure
 
 DARK = ("#4BA6E3", "#FF8A4C", "#2CC295", "#E39BC4", "#F2B632", "#8CCDF2")  # the palette of style.py, lighter
 
@@ -56,13 +59,13 @@ def render_report(
         comparison=comparison, losses=comparison.losses, verdict=verdict, badge=CODES.get(verdict.code, verdict.code),
         title=study.get("question") or study.get("name") or "study", answers=_answers(comparison, verdict),
         notes=[line for line in lines_of(comparison.asked, comparison, verdict) if line.note],
-        study=study, manifest=manifest, nothing=NOTHING, colours=COLOURS, dark=DARK,
+        label=stage_label, study=study, manifest=manifest, nothing=NOTHING, colours=COLOURS, dark=DARK,
         unit=unit(comparison), text=_texts(comparison, scores, folds), pictures=drawn,
         tables=lay_out(
             comparison, verdict, numbers, scores=scores, history=history, folds=folds, manifest=manifest, aside=aside
         ),
         exhibits=exhibits, plates=[(one.title, b64encode(one.content).decode()) for one in plates],
-        version=manifest.get("versions", {}).get("nextday", ""), **scripts(drawn),
+        version=manifest.get("versions", {}).get("nextday", ""), points=points_of(drawn),
     )  # fmt: skip
 
 
@@ -78,21 +81,13 @@ def environment() -> "Environment":
     return made
 
 
-def scripts(pictures: Mapping[str, figures.Picture]) -> dict[str, "Markup"]:
-    """Return the data of a page's script and plotly.js, escaped so that neither can end the script element."""
+def points_of(pictures: Mapping[str, Picture]) -> "Markup":
+    """Return what a pointer may hit in each picture, as JSON that can neither end nor begin a script."""
     from markupsafe import Markup
-    from plotly.offline import get_plotlyjs
 
-    return {
-        "specs": Markup(_embed({key: {"data": one.data, "layout": one.layout} for key, one in pictures.items()})),
-        "plotly": Markup(get_plotlyjs().replace("</script", r"<\/script")),
-    }
-
-
-def _embed(value: object) -> str:
-    """Write JSON that can neither end nor begin a script."""
-    text = json.dumps(value, allow_nan=False, separators=(",", ":"))
-    return text.replace("&", r"\u0026").replace("<", r"\u003c").replace(">", r"\u003e")  # other than ASCII is escaped
+    values = {key: one.points for key, one in pictures.items()}
+    text = json.dumps(values, allow_nan=False, separators=(",", ":"))  # other than ASCII is escaped
+    return Markup(text.replace("&", r"\u0026").replace("<", r"\u003c").replace(">", r"\u003e"))
 
 
 def _answers(comparison: Comparison, verdict: Verdict) -> list[tuple[str, str]]:
@@ -112,15 +107,23 @@ def _answers(comparison: Comparison, verdict: Verdict) -> list[tuple[str, str]]:
 
 def _pictures(
     comparison: Comparison, verdict: Verdict, numbers: Breakdown, history: pl.DataFrame
-) -> dict[str, figures.Picture]:
-    losses = comparison.losses
-    drawn = [
-        forest.draw_contrasts(comparison, verdict), forest.draw_others(comparison, verdict),
-        figures.draw_saved(losses, numbers), figures.draw_tickers(losses, numbers),
-        figures.draw_years(losses, numbers), figures.draw_curves(losses, history),
-        figures.draw_seeds(comparison, numbers),
-    ]  # fmt: skip
-    return {one.key: one for one in drawn if one is not None}
+) -> dict[str, Picture]:
+    """Draw every figure of the report; each is made and released in turn."""
+    losses, axis = comparison.losses, f"skill ({plain(unit(comparison))})"
+    draw: dict[str, Callable[[], Figure | None]] = {
+        "contrasts": lambda: draw_contrasts(comparison, verdict),
+        "others": lambda: draw_others(comparison, verdict),
+        "saved": lambda: plots.over_time(losses, numbers),
+        "tickers": lambda: plots.by_ticker(comparison),
+        "years": lambda: plots.by_year(losses, numbers, axis),
+        "curves": lambda: None if history.is_empty() else curves(history, looks(losses.variants)),
+        "seeds": lambda: plots.by_seed(losses, numbers, axis),
+    }
+    import matplotlib as mpl
+
+    with mpl.rc_context(STYLE):
+        figures = ((key, one()) for key, one in draw.items())
+        return {key: picture(key, figure) for key, figure in figures if figure is not None}
 
 
 def _texts(comparison: Comparison, scores: pl.DataFrame, folds: pl.DataFrame) -> dict[str, str]:
@@ -143,7 +146,7 @@ def _texts(comparison: Comparison, scores: pl.DataFrame, folds: pl.DataFrame) ->
         "zero_days": f"{int(scores['ZeroDays'].max() or 0):,}",  # type: ignore[arg-type]
         "block": f"{comparison.block:.1f}",
         "half": f"{change[0]:.2f}", "twice": f"{change[1]:.2f}",
-        "survivors": _survivors(comparison),
+        "survivors": survivors(comparison),
         "loss": NAMES.get(comparison.losses.loss, comparison.losses.loss),
         "scaled": (loss.scale or "").replace("_", " ") if loss else "",
     }  # fmt: skip
@@ -158,7 +161,7 @@ def _seen(comparison: Comparison, what: str) -> str:
     return low if low == high else f"{low} to {high}"
 
 
-def _survivors(comparison: Comparison) -> str:
+def survivors(comparison: Comparison) -> str:
     """Describe survivorship in the data: tickers whose samples end early."""
     losses = comparison.losses
     end, known = losses.dates[-1], [np.flatnonzero(~np.isnan(row)) for row in losses.base]

@@ -15,7 +15,7 @@ from nextday.evaluate.parts import Parts
 from nextday.evaluate.verdict import Verdict
 from nextday.evaluate.wording import sign_of
 from nextday.reporting.findings import Line, exploratory, lines_of, unit
-from nextday.reporting.tables import spread
+from nextday.reporting.tables import mean_of
 
 NOTHING = "–"
 LONGEST = 24  # letters of a word that is not broken
@@ -102,20 +102,19 @@ def _contrasts(comparison: Comparison, verdict: Verdict) -> dict[str, Table]:
 def _family(caption: str, lines: Sequence[Line], comparison: Comparison) -> Table:
     """Lay out contrasts with the finding beside the name, where a narrow screen shows it."""
     sign, noted = sign_of(comparison.losses), any(line.note for line in lines)
-    sure, equal = 100 * (1 - comparison.alpha), 100 * (1 - 2 * comparison.alpha)
     rows = [
         (
             Cell(line.name), Cell(line.word, kind=f"finding {line.finding.replace(' ', '-')}"),
-            _percent(c.estimate, comparison),
-            _range(c.low, c.high, comparison), _range(c.equal_low, c.equal_high, comparison), _p(c.p_value),
-            _p(c.p_adjusted), *([Cell(line.note or NOTHING, kind="note")] if noted else []),
+            _percent(c.estimate, comparison), _range(c.low, c.high, comparison), _p(c.p_adjusted),
+            _percent(c.detectable, comparison, signed=False),
+            *([Cell(line.note or NOTHING, kind="note")] if noted else []),
         )
         for line in lines
         for c in [line.contrast]
     ]  # fmt: skip
     columns = (
-        "contrast", "finding", f"estimate,\u00a0{sign}", f"simultaneous {sure:g}\u00a0% CI",
-        f"equivalence, {equal:g}\u00a0% CI", "p", "p (adjusted)", *(["note"] if noted else []),
+        "contrast", "finding", f"estimate,\u00a0{sign}", f"simultaneous {100 * (1 - comparison.alpha):g}\u00a0% CI",
+        "p (adjusted)", "detectable", *(["note"] if noted else []),
     )  # fmt: skip
     return _table(caption, columns, rows)
 
@@ -170,18 +169,14 @@ def _folds(folds: pl.DataFrame) -> Table:
 
 
 def _metrics(scores: pl.DataFrame, comparison: Comparison) -> Table:
-    rows, seeds = (
-        [],
-        {name: len(own) or None for name, own in zip(comparison.losses.variants, comparison.losses.seeds, strict=True)},
-    )
+    counts = zip(comparison.losses.variants, comparison.losses.seeds, strict=True)
+    seeds, rows = {name: len(own) or None for name, own in counts}, []
     for row in summarise(scores, by=["variant"]).iter_rows(named=True):
-        errors = [_spread(row, name, 1, 5) for name in ("MAE", "RMSE")]
-        shares = [_spread(row, name, 100, 2) for name in ("DirAcc", "R2Zero", "R2Mean")]
+        errors = [_score(row[name], 1, 5) for name in ("MAE", "RMSE")]
+        shares = [_score(row[name], 100, 2) for name in ("DirAcc", "R2Zero", "R2Mean")]
         rows.append((Cell(row["variant"]), *errors, *shares, _count(seeds.get(row["variant"]))))
     columns = ("variant", "MAE", "RMSE", "DirAcc, %", "R² against zero, %", "R² against the mean, %", "seeds")
-    several = any(count and count > 1 for count in seeds.values())
-    spread = " ± standard deviation between seeds" if several else ""
-    return _table(f"Point metrics: mean over tickers{spread}", columns, rows)
+    return _table("Point metrics: mean over tickers and seeds", columns, rows)
 
 
 def _by_ticker(comparison: Comparison, numbers: Breakdown) -> Table:
@@ -260,15 +255,18 @@ def _by_seed(comparison: Comparison, numbers: Breakdown) -> Table:
 
 
 def _detectable(comparison: Comparison, verdict: Verdict) -> Table:
-    rows = []
+    """Lay out what the first table leaves out of the asked contrasts."""
+    equal, rows = 100 * (1 - 2 * comparison.alpha), []
     for line in lines_of(comparison.asked, comparison, verdict):
         c = line.contrast
-        values = (c.detectable, c.equality, c.margin, c.standard_error, c.date_error, c.seed_error)
-        rows.append((Cell(line.name), *(_percent(value, comparison, signed=False) for value in values)))
+        values = (c.equality, c.margin, c.standard_error, c.date_error, c.seed_error)
+        figures = (_percent(value, comparison, signed=False) for value in values)
+        rows.append((Cell(line.name), _range(c.equal_low, c.equal_high, comparison), _p(c.p_value), *figures))
     columns = (
-        "contrast", "detectable difference", "equality margin", "margin", "standard error", "date error", "seed error",
+        "contrast", f"equivalence, {equal:g}\u00a0% CI", "p", "equality margin", "margin", "standard error",
+        "date error", "seed error",
     )  # fmt: skip
-    return _table(f"Minimum detectable difference and equality margin at 80 % power; {unit(comparison)}", columns, rows)
+    return _table(f"Equivalence, and the parts of the standard error; {unit(comparison)}", columns, rows)
 
 
 def _table(caption: str, columns: Sequence[str], rows: Iterable[tuple[Cell, ...]]) -> Table:
@@ -298,9 +296,9 @@ def _range(low: float, high: float, comparison: Comparison) -> Cell:
     return Cell(f"{number(100 * low, comparison)} to {number(100 * high, comparison)}", low)
 
 
-def _spread(row: dict[str, Any], name: str, factor: float, digits: int) -> Cell:
-    text = spread(row, name, factor, digits, nothing=NOTHING)
-    return Cell(text) if text == NOTHING else Cell(text, row[name])
+def _score(value: float | None, factor: float, digits: int) -> Cell:
+    text = mean_of(value, factor, digits, nothing=NOTHING)
+    return Cell(text) if text == NOTHING else Cell(text, value)
 
 
 def share(value: Any) -> str:  # noqa: ANN401 - what polars and NumPy give

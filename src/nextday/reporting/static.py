@@ -9,14 +9,18 @@ import numpy as np
 import polars as pl
 
 from nextday.evaluate import METRICS, Comparison, Verdict, summarise
+from nextday.evaluate.bootstrap import robust_block
+from nextday.evaluate.pointwise import hit_widths
 from nextday.reporting import style
+from nextday.reporting.breakdown_plots import MOST_TICKERS, by_ticker
 from nextday.reporting.plates import Figures, Plate, Printed
 from nextday.reporting.style import Limits, Look, Row, focus, looks, new_figure, plain, shorten, upright
 from nextday.reporting.verdict_plot import draw_verdict
 from nextday.storage.files import write_atomically
-from nextday.words import plural
+from nextday.words import plural, stage_label
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -24,9 +28,8 @@ Write = Callable[[Path, bytes], None]
 
 LABELS = {"MAE": "MAE (log return)", "RMSE": "RMSE (log return)", "DirAcc": "DirAcc (%)"}
 LOSSES = {"train_loss": "training loss", "valid_loss": "validation loss"}
-Panel = tuple[str, np.ndarray, np.ndarray, Limits]  # label, values [ticker, variant], marks [ticker]
 UNIT = ["variant", "ticker", "fold", "seed"]
-MOST_TICKERS, MOST_LINES = 40, 15  # what can be told apart; beyond it a distribution is shown
+MOST_LINES = 15  # thin lines that can be told apart; beyond it a band is shown
 
 
 def figures_of(
@@ -54,6 +57,8 @@ def figures_of(
         rows = comparison.frame().filter(family="asked")
         draw = partial(draw_verdict, comparison, verdict, question or name)
         found.insert(0, Plate("verdict", "Asked contrasts, their intervals and the margin", draw, rows))
+        by_cell = summarise(scores, by=["variant", "ticker"])
+        found.insert(2, Plate("ablation_per_ticker", "Skill by ticker", partial(by_ticker, comparison), by_cell))
     return Figures({plate.suffix: plate for plate in (*found, *plates)})
 
 
@@ -82,25 +87,25 @@ def _figures(
     name: str, forecasts: pl.DataFrame, history: pl.DataFrame, scores: pl.DataFrame, baselines: pl.DataFrame | None
 ) -> Iterator[Plate]:
     look, zero, scores = looks(scores["variant"].unique(maintain_order=True)), zero_forecast(forecasts), finite(scores)
-    by_variant, by_ticker = (summarise(scores, by=by) for by in (["variant"], ["variant", "ticker"]))
-    yield Plate("ablation_bars", "Errors and hit rate", partial(ablation, scores, zero, look), by_variant)
-    yield Plate("ablation_per_ticker", "RMSE by ticker", partial(per_ticker, scores, zero, look), by_ticker)
+    per_variant = summarise(scores, by=["variant"])
+    yield Plate("ablation_bars", "Errors and hit rate", partial(ablation, scores, zero, look), per_variant)
     if not history.is_empty():
         yield Plate("ablation_curves", "Loss by epoch", partial(curves, history, look), history)
     title, draw = "Actual and predicted returns", partial(predictions, forecasts, look)
-    yield Plate("ablation_predictions", title, draw, of_first(forecasts))
-    yield Plate("ablation_heatmap", "Hit rate by ticker", partial(heatmap, scores, look), by_ticker)
+    yield Plate("ablation_predictions", title, draw, of_typical(forecasts))
+    by_cell = summarise(scores, by=["variant", "ticker"])
+    yield Plate("ablation_heatmap", "Hit rate by ticker", partial(heatmap, scores, look, forecasts), by_cell)
     if baselines is not None:
         simple = finite(baselines)
-        rows = pl.concat([summarise(simple, by=["variant"]), by_variant], how="diagonal_relaxed")
+        rows = pl.concat([summarise(simple, by=["variant"]), per_variant], how="diagonal_relaxed")
         title, draw = "Baselines and the models of this study", partial(comparison, name, scores, simple, look)
         yield Plate("full_comparison", title, draw, rows)
 
 
-def of_first(forecasts: pl.DataFrame) -> pl.DataFrame:
-    """Select the first ticker and, of each variant, the first seed."""
+def of_typical(forecasts: pl.DataFrame) -> pl.DataFrame:
+    """Select the ticker of median volatility and, of each variant, the first seed."""
     first = pl.col("seed").eq_missing(pl.col("seed").min().over("variant"))
-    return forecasts.filter(pl.col("ticker") == pl.col("ticker").min()).filter(first).sort("date")
+    return forecasts.filter(pl.col("ticker") == _typical(forecasts)).filter(first).sort("date")
 
 
 def zero_forecast(forecasts: pl.DataFrame) -> pl.DataFrame:
@@ -113,49 +118,13 @@ def zero_forecast(forecasts: pl.DataFrame) -> pl.DataFrame:
 def ablation(scores: pl.DataFrame, zero: pl.DataFrame, look: Mapping[str, Look]) -> "Figure":
     """Draw the mean over tickers of MAE, RMSE and DirAcc per variant, with reference values."""
     title = f"Errors and hit rate of each variant, {_tickers(scores, 'mean over ')}; the axes do not start at zero"
-    details = f"{_seeds(scores, dots=True)} Numbers: MAE and RMSE against the zero forecast, and DirAcc."
+    details = _seeds(scores, dots=True)
     figure = new_figure(11, 1.3 + 0.34 * len(look), title, details)
     for ax, metric in zip(figure.subplots(1, 3, sharey=True), ("MAE", "RMSE", "DirAcc"), strict=True):
         lines = _coin(scores) if metric == "DirAcc" else _nothing(zero, scores, metric)
         reference = None if metric == "DirAcc" else next(iter(lines.values()), None)
-        style.dots(ax, _rows(scores, metric, look, reference), lines, LABELS[metric])
-    return figure
-
-
-def per_ticker(scores: pl.DataFrame, zero: pl.DataFrame, look: Mapping[str, Look]) -> "Figure":
-    """Draw the RMSE by ticker, absolute and relative to the zero forecast, as tickers differ more than variants."""
-    tickers, reference = list(zero["ticker"]), zero["RMSE"].to_numpy()
-    rmse = _matrix(summarise(scores, by=["variant", "ticker"]), "RMSE", tickers, list(look))
-    relative = 100 * (rmse / np.where(reference > 0, reference, np.nan)[:, None] - 1)
-    panels: list[Panel] = [
-        (LABELS["RMSE"], rmse, reference, focus([*rmse.ravel(), *reference], times=np.inf)),
-        ("RMSE vs zero forecast (%)", relative, 0 * reference, focus(relative.ravel(), [0.0], times=10)),
-    ]
-    details = f"{_seeds(scores)} Second panel: relative to the zero forecast of the same ticker, lower is better."
-    if len(tickers) > MOST_TICKERS:
-        return _distribution(len(tickers), panels, look, details)
-    return _by_ticker(tickers, panels, look, details)
-
-
-def _by_ticker(tickers: list[str], panels: Sequence[Panel], look: Mapping[str, Look], details: str) -> "Figure":
-    width = min(max(7.0, 2 + 0.09 * len(tickers) * len(look)), 15)
-    names, place = shorten(tickers), (width - 1) / len(tickers)
-    figure = new_figure(width, 4.8 + upright(names, place), "RMSE of each variant by ticker", details)
-    for ax, (label, values, marks, limits) in zip(figure.subplots(2, 1, sharex=True), panels, strict=True):
-        style.beside(ax, values, marks, list(look.values()), limits)
-        ax.set_ylabel(label)
-    style.name_columns(figure.axes[1], names, place)
-    style.key(figure, [*style.handles(look), style.handle("zero forecast", "black", line="-")])
-    return figure
-
-
-def _distribution(tickers: int, panels: Sequence[Panel], look: Mapping[str, Look], details: str) -> "Figure":
-    title = f"RMSE over {tickers} tickers: range (line), middle half (bar), median (marker)"
-    figure = new_figure(10, 1.3 + 0.3 * len(look), title, details)
-    for ax, (label, values, marks, limits) in zip(figure.subplots(1, 2, sharey=True), panels, strict=True):
-        columns = zip(look.values(), values.T, strict=True)
-        style.spread(ax, [*columns, (Look("zero forecast", "black", "|"), marks)], limits, label)
-    figure.axes[1].axvline(0, color="black", lw=1, zorder=1)
+        header = "DirAcc" if metric == "DirAcc" else "vs zero" if reference else metric
+        style.dots(ax, _rows(scores, metric, look, reference), lines, LABELS[metric], header)
     return figure
 
 
@@ -170,36 +139,59 @@ def curves(history: pl.DataFrame, look: Mapping[str, Look]) -> "Figure":
     trainings = history.select(UNIT).unique()["variant"].value_counts()["count"].to_numpy().max()
     look = {variant: look[variant] for variant in history["variant"].unique(maintain_order=True)}
     title = "Loss by epoch, each training (of a ticker, fold and seed) relative to its minimum"
-    thin = "Thin: each training" if trainings <= MOST_LINES else f"Band: middle 80 % of up to {trainings} trainings"
-    details = f"Bold: median, while at least 90 % continue. {thin}. Dots: best epochs, larger for more trainings."
-    details = f"{details} First epochs and the highest 1 % of the others may be outside a panel."
+    details = "First epochs and the highest 1 % of the others may be outside a panel."
     lines, columns = -(-len(look) // 4), min(len(look), 4)
-    figure = new_figure(max(6.5, 2.9 * columns), 3.4 * lines, title, details)
+    figure = new_figure(max(6.5, 2.9 * columns), 4.1 * lines, title, details)
     panels = figure.subplots(2 * lines, columns, sharex=True, squeeze=False)
     for ax in panels.ravel():
         ax.set_visible(False)
+    ends = [_last_epoch(losses.filter(pl.col("variant") == variant)) for variant in look]
     for at, (variant, one) in enumerate(look.items()):
         pair = panels[2 * (at // columns) :, at % columns][:2]
         for ax, loss in zip(pair, LOSSES, strict=True):
-            _curves(ax, losses.filter(pl.col("variant") == variant), loss, one.colour, each=trainings <= MOST_LINES)
-            ax.set(ylim=_from_second(losses, loss), visible=True)
+            _curves(ax, losses.filter(pl.col("variant") == variant), loss, one, each=trainings <= MOST_LINES)
+            ax.set(ylim=_from_second(losses, loss), xlim=(0.5, max(ends) + 0.5), visible=True)
             ax.tick_params(labelleft=at % columns == 0, labelbottom=ax is pair[1] and at + columns >= len(look))
-            ax.set_ylabel("" if at % columns else f"{LOSSES[loss]}\nabove minimum (%)")
+            ax.locator_params(axis="x", integer=True, nbins=6)
+            ax.set_ylabel("" if at % columns else f"{LOSSES[loss]}\n(% above min.)")
         pair[0].set_title(one.label)
         pair[1].set_xlabel("epoch")
+    style.key(figure, _curve_keys(trainings))
     return figure
 
 
-def _curves(ax: "Axes", losses: pl.DataFrame, loss: str, colour: str, *, each: bool) -> None:
+def _curve_keys(trainings: int) -> list["Artist"]:
+    from matplotlib.patches import Patch
+
+    middle = style.handle("median while at least 90 % of trainings continue", style.GREY, line="-")
+    best = style.handle("best epochs (area: number of trainings)", "black", "o")
+    each = style.handle("each training", "#BBBBBB", line="-")
+    band = Patch(color=style.GREY, alpha=0.3, lw=0, label=f"middle 80 % of up to {trainings} trainings")
+    return [middle, each if trainings <= MOST_LINES else band, best]
+
+
+def _last_epoch(losses: pl.DataFrame) -> float:
+    """Return where a panel may end: with the median curve, and after 95 % of the best epochs."""
+    lengths = losses.group_by(UNIT).agg(pl.col("epoch").max())["epoch"]
+    best = losses.filter("best")["epoch"].quantile(0.95, "higher")
+    return max(float(lengths.quantile(0.1, "lower") or 1), float(best or 1), 2.0)
+
+
+def _curves(ax: "Axes", losses: pl.DataFrame, loss: str, look: Look, *, each: bool) -> None:
     trainings, value = losses.select(UNIT).n_unique(), pl.col(loss)
     quantiles = (value.quantile(share, "linear").alias(f"{share}") for share in (0.5, 0.1, 0.9))
     by_epoch = losses.group_by("epoch").agg(*quantiles, pl.len()).sort("epoch")
     middle = by_epoch.filter(pl.col("len") >= 0.9 * trainings).drop("len").to_numpy()
     lines = [one.select("epoch", loss).to_numpy() for one in losses.partition_by(UNIT)] if each else []
-    style.trails(ax, lines, middle, colour)
+    median = style.trails(ax, lines, middle, look.colour)
+    name = f"{look.label}, {LOSSES[loss]}"
+    style.series(median, name, [f"{name}, epoch {epoch:.0f}: {height:.2f} %" for epoch, height in middle[:, :2]])
     if loss == "valid_loss":
-        kept = losses.filter("best").group_by("epoch").len()
-        ax.scatter(kept["epoch"], [0] * len(kept), 6 + 150 * kept["len"] / trainings, color="black", zorder=3, lw=0)
+        kept = losses.filter("best").group_by("epoch").len().sort("epoch")
+        spots = ax.scatter(
+            kept["epoch"], [0] * len(kept), 6 + 150 * kept["len"] / trainings, color="black", zorder=3, lw=0
+        )
+        style.series(spots, name, [f"best epoch {epoch}: {plural(count, 'training')}" for epoch, count in kept.rows()])
 
 
 def _from_second(losses: pl.DataFrame, loss: str) -> Limits:
@@ -209,20 +201,28 @@ def _from_second(losses: pl.DataFrame, loss: str) -> Limits:
 
 
 def predictions(forecasts: pl.DataFrame, look: Mapping[str, Look]) -> "Figure":
-    """Draw the forecasts for the first ticker over the realised returns, and on their own scale."""
-    rows = of_first(forecasts)
+    """Draw the forecasts for a typical ticker over the realised returns, and on their own scale.
+
+    The ticker is that of median volatility. Variants whose predictions are as large as returns, as those of Persistence
+    are, would hide all others and are left out.
+    """
+    rows = of_typical(forecasts)
+    ticker = rows["ticker"][0]
     seeds = sorted(rows["seed"].drop_nulls().unique())
-    title = f"Actual and predicted returns of {shorten([rows['ticker'][0]])[0]}"
     small = rows.filter(_common_size()) if (rows["predicted"] != 0).any() else rows
     left_out = [one.label for variant, one in look.items() if variant not in small["variant"]]
-    details = "Lower panel: the predictions alone, on their own scale"
-    details = f"{details}, without {', '.join(left_out)}." if left_out else f"{details}."
-    figure = new_figure(11, 5, f"{title}, first seed only ({seeds[0]})" if seeds else title, details)
+    rule = ", the ticker of median volatility" if forecasts["ticker"].n_unique() > 1 else ""
+    title = f"Actual and predicted returns of {shorten([ticker])[0]}{rule}"
+    details = "Lower panel: the predictions alone, on their own scale."
+    if left_out:
+        details += f" Not drawn: {', '.join(left_out)}, whose predictions are as large as the returns."
+    figure = new_figure(11, 5, f"{title}; first seed only ({seeds[0]})" if seeds else title, details)
     top, bottom = figure.subplots(2, 1, sharex=True)
     actual = rows.unique("date").sort("date")
     top.plot(actual["date"].to_numpy(), actual["actual"].to_numpy(), color="#AAAAAA", lw=0.8)
-    for ax, table, label in ((top, rows, "actual and predicted"), (bottom, small, "predicted")):
-        for (variant,), mine in table.partition_by("variant", as_dict=True).items():
+    look = {variant: one for variant, one in look.items() if one.label not in left_out}
+    for ax, label in ((top, "actual and predicted"), (bottom, "predicted")):
+        for (variant,), mine in small.partition_by("variant", as_dict=True).items():
             one = look[variant]
             ax.plot(mine["date"].to_numpy(), mine["predicted"].to_numpy(), color=one.colour, ls=one.line, lw=0.9)
         ax.axhline(0, color="black", lw=0.8, zorder=1)
@@ -233,50 +233,83 @@ def predictions(forecasts: pl.DataFrame, look: Mapping[str, Look]) -> "Figure":
     return figure
 
 
+def _typical(forecasts: pl.DataFrame) -> str:
+    """Return the ticker of median volatility; of two the calmer, by name where they are equal."""
+    by_size = forecasts.group_by("ticker").agg(size=(pl.col("actual") ** 2).mean()).sort("size", "ticker")
+    return str(by_size["ticker"][(len(by_size) - 1) // 2])
+
+
 def _common_size() -> pl.Expr:
     """Select variants whose predictions are not far larger than most, as those of Persistence are."""
     size = pl.col("predicted").abs().quantile(0.99).over("variant")
     return size <= 4 * size.filter(size > 0).median()
 
 
-def heatmap(scores: pl.DataFrame, look: Mapping[str, Look]) -> "Figure":
-    """Draw the DirAcc of each ticker and variant, and the mean over tickers, as colours centred at 50 %."""
+def heatmap(scores: pl.DataFrame, look: Mapping[str, Look], forecasts: pl.DataFrame | None = None) -> "Figure":
+    """Draw the DirAcc of each ticker and variant, and the mean over tickers, as colours centred at 50 %.
+
+    With the forecasts, cells whose pointwise interval excludes 50 % are framed.
+    """
     table = summarise(scores, by=["variant", "ticker"]).with_columns(order=-pl.col("DirAcc").mean().over("ticker"))
     many = table["ticker"].n_unique() > MOST_TICKERS
     table = table.sort("order", "ticker", nulls_last=True) if many else table.sort("ticker")
     tickers, variants = list(table["ticker"].unique(maintain_order=True)), [one.label for one in look.values()]
     values = 100 * _matrix(table, "DirAcc", tickers, list(look))
     mean = np.array([[row.mean for row in _rows(scores, "DirAcc", look)]], dtype=np.float64)
+    widths = None if many or forecasts is None else _widths(scores, forecasts, tickers, list(look))
+    marked = None if widths is None else np.abs(values - 50) > widths
     noise = 100 / float(np.sqrt(max(np.median((scores["Days"] - scores["ZeroDays"]).to_numpy()), 1)))
     title = f"DirAcc of each variant by ticker ({_tickers(scores)}{', unnamed, the best on top' if many else ''})"
-    details = f"{_seeds(scores)} Coin tosses on the days of one ticker: 50 ± {noise:.1f} % (two standard errors)."
+    details = f"{_seeds(scores)} {_band(values, widths, scores, noise)}"
     rows, width = 22 if many else len(tickers), max(6.5, 2.5 + 0.7 * len(look))
     height = max(1.8, 0.6 + 0.24 * (rows + 1)) + upright(variants, (width - 2) / len(look))
     figure = new_figure(width, height, title, details)
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=[rows, 1])
     known = np.vstack([values, mean])
     away = max(1.5 * noise, float(np.max(np.abs(known[np.isfinite(known)] - 50), initial=0)))
-    style.cells(top, values, away, [plural(len(tickers), "ticker")] if many else shorten(tickers))
+    style.cells(top, values, away, [plural(len(tickers), "ticker")] if many else shorten(tickers), marked)
     style.cells(bottom, mean, away, ["mean"])
     style.name_columns(bottom, variants, (width - 2) / len(look))
     figure.colorbar(top.images[0], ax=[top, bottom], label=LABELS["DirAcc"])
     return figure
 
 
+def _widths(
+    scores: pl.DataFrame, forecasts: pl.DataFrame, tickers: Sequence[str], variants: Sequence[str]
+) -> np.ndarray:
+    """Compute the half-widths of the intervals of cells [ticker, variant], in percent."""
+    found = hit_widths(forecasts, scores, block=robust_block(np.ones(1), max(forecasts["origin"].n_unique(), 1)))
+    return 100 * _matrix(found, "width", tickers, variants)
+
+
+def _band(values: np.ndarray, widths: np.ndarray | None, scores: pl.DataFrame, noise: float) -> str:
+    """Say what is framed, or where chance ends."""
+    if widths is None:
+        return f"Coin tosses on the days of one ticker: 50 ± {noise:.1f} % (two standard errors)."
+    framed, tested = int((np.abs(values - 50) > widths).sum()), int(((values != 50) | (widths > 0)).sum())
+    up = scores["AlwaysUp"].mean()
+    always = f" An always-long forecast has {100 * up:.1f} %." if isinstance(up, float) else ""
+    return (
+        f"Framed, {framed} of {plural(tested, 'cell')}: the pointwise 95 % CI (dependent days, seeds) excludes 50 %; "
+        f"one in twenty would by chance alone.{always}"
+    )
+
+
 def comparison(name: str, scores: pl.DataFrame, baselines: pl.DataFrame, look: Mapping[str, Look]) -> "Figure":
     """Draw R2 and DirAcc of the models of Stage 1 and of this study, the best R2 first."""
+    here = stage_label(name)
     simple = list(baselines["variant"].unique(maintain_order=True))
     grey = {variant: Look(label, style.GREY, "o") for variant, label in zip(simple, shorten(simple), strict=True)}
     errors, hits = ([*_rows(baselines, m, grey), *_rows(scores, m, look)] for m in ("R2Zero", "DirAcc"))
     order = sorted(range(len(errors)), key=lambda at: np.inf if (mean := errors[at].mean) is None else -mean)
-    title = f"Models of Stage 1 and of {plain(name)}, {_tickers(scores, 'mean over ')}, the best R² on top"
+    title = f"Models of Stage 1 and of {plain(here)}, {_tickers(scores, 'mean over ')}, the best R² on top"
     details = f"{_seeds(scores, dots=True)} Arrows: off the axis."
     figure = new_figure(11, 1.6 + 0.27 * len(order), title, details)
     left, right = figure.subplots(1, 2, sharey=True)
-    style.dots(left, [errors[at] for at in order], {"zero forecast": 0.0}, "R² vs zero forecast (%)")
-    style.dots(right, [hits[at] for at in order], _coin(scores), LABELS["DirAcc"])
-    here = [style.handle(f"{one.label} ({plain(name)})", one.colour, one.marker) for one in look.values()]
-    style.key(figure, [style.handle("Stage 1", style.GREY, "o"), *here])
+    style.dots(left, [errors[at] for at in order], {"zero forecast": 0.0}, "R² vs zero forecast (%)", "R²")
+    style.dots(right, [hits[at] for at in order], _coin(scores), LABELS["DirAcc"], "DirAcc")
+    own = [style.handle(f"{one.label} ({plain(here)})", one.colour, one.marker) for one in look.values()]
+    style.key(figure, [style.handle("Stage 1", style.GREY, "o"), *own])
     return figure
 
 
@@ -295,13 +328,13 @@ def _rows(scores: pl.DataFrame, metric: str, look: Mapping[str, Look], reference
     seeds = scores.group_by("variant", "seed", maintain_order=True).agg(pl.col(metric).mean() * factor)
     rows = []
     for variant, one in look.items():
-        mean, deviation = (means.get(variant, {}).get(name) for name in (metric, f"{metric}_sd"))
+        mean = means.get(variant, {}).get(metric)
         if mean is None:
             rows.append(Row(one, None, note="missing"))
             continue
         note = f"{100 * (mean / reference - 1):+.2f} %" if reference else f"{factor * mean:.2f} %"
         values = seeds.filter(pl.col("variant") == variant)[metric].drop_nulls()
-        rows.append(Row(one, factor * mean, None if deviation is None else factor * deviation, tuple(values), note))
+        rows.append(Row(one, factor * mean, tuple(values), note))
     return rows
 
 
@@ -333,6 +366,6 @@ def _seeds(scores: pl.DataFrame, *, dots: bool = False) -> str:
     seeds = scores["seed"].drop_nulls().n_unique()
     text = ("All models are deterministic.", "One seed: seed variance is unknown.")[min(seeds, 1)]
     if seeds > 1:
-        text = f"Mean of {seeds} seeds{' (small dots; bar: ± one standard deviation between them)' if dots else ''}."
+        text = f"Mean of {seeds} seeds{' (small dots: each seed)' if dots else ''}."
     missing = scores.select(pl.col(*METRICS).is_null().any()).to_numpy().any()
     return f"{text} Means exclude missing values." if missing else text

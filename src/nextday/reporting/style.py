@@ -1,6 +1,7 @@
 """Style of all plots of a report: colours, texts, limits, and kinds of panels."""
 
 import io
+import json
 import math
 import os
 import textwrap
@@ -31,6 +32,7 @@ STYLE: dict[str, object] = {  # whatever the user's own matplotlib settings are,
 Limits = tuple[float, float]
 LONGEST = 30  # characters of a name
 CHARACTER = 0.075  # inches, a character at 9 points
+LINE = 0.17  # inches, a line of the title
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,21 +47,17 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row of a panel of dots: a mean, its standard deviation between seeds, the value of each seed, and a note."""
+    """One row of a panel of dots: a mean, the value of each seed, and a note."""
 
     look: Look
     mean: float | None
-    deviation: float | None = None
     seeds: tuple[float, ...] = ()
     note: str = ""
 
     @property
     def values(self) -> tuple[float, ...]:
         """All values of the row."""
-        if self.mean is None:
-            return ()
-        deviation = self.deviation or 0.0
-        return (self.mean - deviation, self.mean, self.mean + deviation, *self.seeds)
+        return () if self.mean is None else (self.mean, *self.seeds)
 
 
 def looks(variants: Iterable[str]) -> dict[str, Look]:
@@ -110,9 +108,11 @@ def canvas() -> "type[Figure]":
 def new_figure(width: float, height: float, title: str, details: str) -> "Figure":
     """Start a figure [inches] with a title of one sentence and a line of details, wrapped to its width."""
     limit = int(width / CHARACTER)
-    lines = [line for text in (title, details) for line in textwrap.wrap(text, limit, break_on_hyphens=False)]
-    figure = canvas()(figsize=(width, height + 0.17 * len(lines)), dpi=150, layout="constrained")
-    figure.suptitle("\n".join(lines), x=0.01, ha="left", fontsize=9.5)
+    kept = [text.replace(" %", "\u00a0%") for text in (title, details)]  # a number stays with its unit
+    lines = [line for text in kept for line in textwrap.wrap(text, limit, break_on_hyphens=False)]
+    figure = canvas()(figsize=(width, height + LINE * len(lines)), dpi=150, layout="constrained")
+    figure.suptitle("\n".join(lines).replace("\u00a0", " "), x=0.01, ha="left", fontsize=9.5)
+    figure.set_label(f"{title}\n{details}")  # for pages, which write them as text
     return figure
 
 
@@ -127,7 +127,16 @@ def key(figure: "Figure", entries: Sequence["Artist"]) -> None:
     """Put a legend below all panels, in as many columns as fit."""
     longest = max(len(str(entry.get_label())) for entry in entries)
     columns = max(1, int(figure.get_figwidth() / (CHARACTER * longest + 0.5)))
-    figure.legend(handles=entries, loc="outside lower left", ncols=min(columns, len(entries)))
+    legend = figure.legend(handles=entries, loc="outside lower left", ncols=min(columns, len(entries)))
+    for parts in (legend.get_texts(), legend.legend_handles):
+        for entry, part in zip(entries, parts, strict=True):
+            if part is not None:
+                part.set_gid(json.dumps(["key", str(entry.get_label())]))
+
+
+def series(artist: "Artist", name: str, texts: Sequence[str] = ()) -> None:
+    """Assign an artist to an entry of the legend, with the text that a page shows at each of its points."""
+    artist.set_gid(json.dumps(["series", name, *texts]))
 
 
 def handle(label: str, colour: str, marker: str = "", *, line: str = "") -> "Artist":
@@ -187,8 +196,8 @@ def focus(values: Iterable[float], anchors: Iterable[float] = (), *, times: floa
     return float(kept.min()) - margin, float(kept.max()) + margin
 
 
-def dots(ax: "Axes", rows: Sequence[Row], references: Mapping[str, float], label: str) -> None:
-    """Draw one row of dots per entry, from the top, with its note at the right; references are vertical lines.
+def dots(ax: "Axes", rows: Sequence[Row], references: Mapping[str, float], label: str, header: str) -> None:
+    """Draw one row of dots per entry, from the top, its note below a header at the right; references are lines.
 
     A mean outside the limits is an arrow at the edge; its note gives the value.
     """
@@ -198,6 +207,7 @@ def dots(ax: "Axes", rows: Sequence[Row], references: Mapping[str, float], label
     for at, row in enumerate(rows):
         _row(ax, at, row, limits)
         ax.text(1.03, at, row.note.replace("-", "−"), transform=ax.get_yaxis_transform(), va="center", fontsize=8)
+    ax.text(1.03, 1.0, header, transform=ax.transAxes, va="bottom", fontsize=8, color="#555555")
     ax.set(xlim=limits, xlabel=label)
     name_rows(ax, [row.look.label for row in rows], 4)
     ax.grid(axis="y")
@@ -210,12 +220,14 @@ def _row(ax: "Axes", at: int, row: Row, limits: Limits) -> None:
     if row.mean is None:
         return
     if len(row.seeds) > 1:
-        ax.plot(row.seeds, [at + 0.25] * len(row.seeds), ".", ms=5, color=look.colour, alpha=0.6, mec="none")
-    if not _beyond(ax, row.mean, at, limits, look):
-        ax.errorbar(row.mean, at, xerr=row.deviation, fmt=look.marker, ms=6, color=look.colour, lw=1.5, capsize=3)
+        (each,) = ax.plot(row.seeds, [at + 0.25] * len(row.seeds), ".", ms=6, color=look.colour, alpha=0.6, mec="none")
+        series(each, look.label, [f"{look.label}, one seed: {value:+.3f}" for value in row.seeds])
+    if not beyond(ax, row.mean, at, limits, look):
+        (mean,) = ax.plot(row.mean, at, look.marker, ms=6, color=look.colour)
+        series(mean, look.label, [f"{look.label}, mean: {row.mean:+.3f}"])
 
 
-def _beyond(
+def beyond(
     ax: "Axes", value: float, at: float, limits: Limits, look: Look, *, text: str = "", up: bool = False
 ) -> bool:
     """Draw an arrow at the edge, with a text, where a value lies outside the limits; say whether it does."""
@@ -239,24 +251,34 @@ def spread(ax: "Axes", columns: Sequence[tuple[Look, np.ndarray]], limits: Limit
         if not (known := np.isfinite(values)).any():
             continue
         least, first, median, third, largest = np.quantile(values[known], [0, 0.25, 0.5, 0.75, 1])
-        if not _beyond(ax, median, at, limits, look, text=f"median {median:.3g}"):
+        if not beyond(ax, median, at, limits, look, text=f"median {median:.3g}"):
             ax.hlines(at, least, largest, color=look.colour, lw=1)
             ax.hlines(at, first, third, color=look.colour, lw=7, alpha=0.4)
-            ax.plot(median, at, look.marker, ms=7, color=look.colour)
+            (middle,) = ax.plot(median, at, look.marker, ms=7, color=look.colour)
+            series(
+                middle, look.label, [f"{look.label}: median {median:+.3f}, middle half {first:+.3f} to {third:+.3f}"]
+            )
     ax.set(xlim=limits, xlabel=label)
     name_rows(ax, [look.label for look, _ in columns], 7)
     ax.grid(axis="x")
 
 
-def beside(ax: "Axes", values: np.ndarray, marks: np.ndarray, look: Sequence[Look], limits: Limits) -> None:
-    """Draw values [place, variant] as markers, variants side by side, with a reference mark at each place."""
+def beside(
+    ax: "Axes", names: Sequence[str], values: np.ndarray, widths: np.ndarray, look: Sequence[Look], limits: Limits
+) -> None:
+    """Draw values [place, variant] with intervals of half-widths [place, variant], variants side by side."""
     places, step = np.arange(len(values)), 0.84 / len(look)
-    ax.hlines(marks, places - 0.45, places + 0.45, color="black", lw=1, label="zero forecast", zorder=1)
+    ax.axhline(0, color="black", lw=1, zorder=1)
     for at, one in enumerate(look):
-        x, column = places + (at + 0.5) * step - 0.42, values[:, at]
-        known = np.flatnonzero(np.isfinite(column))
-        shown = [i for i in known if not _beyond(ax, column[i], x[i], limits, one, text=f"{column[i]:.3g}", up=True)]
-        ax.plot(x[shown], column[shown], one.marker, ms=4, color=one.colour)
+        x, column, width = places + (at + 0.5) * step - 0.42, values[:, at], np.nan_to_num(widths[:, at])
+        known = np.flatnonzero(np.isfinite(column)).tolist()
+        shown = [i for i in known if not beyond(ax, column[i], x[i], limits, one, text=f"{column[i]:.3g}", up=True)]
+        low, high = (np.clip(column[shown] + sign * width[shown], *limits) for sign in (-1, 1))
+        series(ax.vlines(x[shown], low, high, color=one.colour, lw=1.2, alpha=0.55), one.label)
+        (points,) = ax.plot(x[shown], column[shown], one.marker, ms=4, color=one.colour)
+        ends = zip(column - width, column + width, strict=True)
+        texts = [f"{value:+.2f} ({a:+.2f} to {b:+.2f})" for value, (a, b) in zip(column, ends, strict=True)]
+        series(points, one.label, [f"{names[i]}, {one.label}: {texts[i]}" for i in shown])
     ax.set(xlim=(-0.5, len(values) - 0.5), ylim=limits)
     ax.set_xticks(places[1:] - 0.5, minor=True)
     ax.tick_params(axis="x", which="both", length=0)
@@ -265,21 +287,24 @@ def beside(ax: "Axes", values: np.ndarray, marks: np.ndarray, look: Sequence[Loo
     ax.grid(axis="x", which="minor")
 
 
-def trails(ax: "Axes", lines: Sequence[np.ndarray], middle: np.ndarray, colour: str) -> None:
-    """Draw the ``middle`` [point, (x, median, low, high)] as a line in a band, or over thin lines [point, 2]."""
+def trails(ax: "Axes", lines: Sequence[np.ndarray], middle: np.ndarray, colour: str) -> "Artist":
+    """Draw and return ``middle`` [point, (x, median, low, high)] as a line in a band, or over thin lines [point, 2]."""
     from matplotlib.collections import LineCollection
 
     if lines:
         ax.add_collection(LineCollection(lines, color=colour, lw=0.7, alpha=0.4))
     else:
         ax.fill_between(middle[:, 0], middle[:, 2], middle[:, 3], color=colour, alpha=0.25, lw=0)
-    ax.plot(middle[:, 0], middle[:, 1], color=colour, lw=2)
+    (line,) = ax.plot(middle[:, 0], middle[:, 1], color=colour, lw=2)
     ax.grid(axis="y")
     ax.autoscale_view()
+    return line
 
 
-def cells(ax: "Axes", values: np.ndarray, away: float, names: Sequence[str]) -> None:
-    """Draw values [row, column] as colours within ``away`` of 50, with numbers if every row has a name."""
+def cells(ax: "Axes", values: np.ndarray, away: float, names: Sequence[str], marked: np.ndarray | None = None) -> None:
+    """Draw values [row, column] as colours within ``away`` of 50, numbered and framed if every row has a name."""
+    from matplotlib.patches import Rectangle
+
     ax.imshow(values, cmap="RdBu", vmin=50 - away, vmax=50 + away, aspect="auto", interpolation="nearest")
     ax.set_facecolor("#CCCCCC")
     ax.tick_params(length=0)
@@ -290,4 +315,9 @@ def cells(ax: "Axes", values: np.ndarray, away: float, names: Sequence[str]) -> 
     for (row, column), value in np.ndenumerate(values):
         text = "–" if np.isnan(value) else f"{value:.1f}"
         colour = "white" if abs(value - 50) > 0.65 * away else "black"
-        ax.text(column, row, text, ha="center", va="center", fontsize=8, color=colour).set_in_layout(False)
+        frame = marked is not None and bool(marked[row, column])
+        if frame:
+            ax.add_patch(Rectangle((column - 0.46, row - 0.42), 0.92, 0.84, fill=False, ec="black", lw=1.4))
+        weight = "bold" if frame else "normal"
+        note = ax.text(column, row, text, ha="center", va="center", fontsize=8, color=colour, weight=weight)
+        note.set_in_layout(False)

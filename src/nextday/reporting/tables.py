@@ -4,7 +4,6 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 from rich.table import Table
@@ -42,7 +41,11 @@ def write_csv(out: Path, name: str, *, forecasts: pl.DataFrame, scores: pl.DataF
 
 
 def summary_table(scores: pl.DataFrame, title: str) -> Table:
-    """Format the means over tickers of each variant, with standard deviations between seeds if there are several."""
+    """Format the means over tickers and seeds of each variant.
+
+    Standard deviations between seeds are left to the frames: beside a mean they look like an error that one could test
+    by, and they are not one.
+    """
     table = Table(
         title=title,
         title_justify="left",
@@ -52,27 +55,23 @@ def summary_table(scores: pl.DataFrame, title: str) -> Table:
     headers = ["MAE", "RMSE", "DirAcc %", "R2 vs zero %", "R2 vs mean %", "base %", "days", "seeds"]
     seen = "Contaminated" in scores.columns and scores["Contaminated"].max() > 0  # type: ignore[operator]
     table.caption = (
-        "mean over tickers ± standard deviation between seeds; base: base rate of positive returns, the hit rate of an "
+        "mean over tickers and seeds; base: base rate of positive returns, the hit rate of an "
         f"always-long forecast{'; seen: test days that the training data may overlap' if seen else ''}"
     )
     for header in [*headers, "seen %"] if seen else headers:
         table.add_column(header, justify="right", no_wrap=True)
     for row in summarise(scores, by=["variant"]).iter_rows(named=True):
-        errors = [spread(row, name, 1, 5) for name in ("MAE", "RMSE")]
-        shares = [spread(row, name, 100, 2) for name in ("DirAcc", "R2Zero", "R2Mean")]
+        errors = [mean_of(row[name], 1, 5) for name in ("MAE", "RMSE")]
+        shares = [mean_of(row[name], 100, 2) for name in ("DirAcc", "R2Zero", "R2Mean")]
         up = "-" if row["AlwaysUp"] is None else f"{100 * row['AlwaysUp']:.2f}"
         known = [f"{100 * row['Contaminated']:.0f}"] if seen else []  # days that may have been trained on before
         table.add_row(Text(row["variant"]), *errors, *shares, up, str(row["Days"]), str(row["Seeds"]), *known)
     return table
 
 
-def spread(row: dict[str, Any], name: str, factor: float, digits: int, *, nothing: str = "-") -> str:
-    """Write a mean with its standard deviation between seeds, or ``nothing`` if it is not finite."""
-    mean, deviation = row[name], row[f"{name}_sd"]
-    if mean is None or not math.isfinite(mean):
-        return nothing
-    known = deviation is not None and math.isfinite(deviation)
-    return f"{factor * mean:.{digits}f}" + (f" ±{factor * deviation:.{digits}f}" if known else "")
+def mean_of(mean: float | None, factor: float, digits: int, *, nothing: str = "-") -> str:
+    """Write a mean, or ``nothing`` if it is not finite."""
+    return nothing if mean is None or not math.isfinite(mean) else f"{factor * mean:.{digits}f}"
 
 
 def contrasts_table(comparison: Comparison, verdict: Verdict | None = None, *, most: int = MOST_ROWS) -> Table:

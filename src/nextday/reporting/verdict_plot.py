@@ -1,6 +1,7 @@
 """The verdict plot: asked contrasts with both intervals, the margin, and the finding in words."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from nextday.reporting.findings import (
     BETWEEN,
     Line,
     colour_of,
+    exploratory,
     figures,
     interval_of,
     lines_of,
@@ -18,7 +20,7 @@ from nextday.reporting.findings import (
     reach,
     unit,
 )
-from nextday.reporting.style import GREY, Limits, canvas, plain, shorten
+from nextday.reporting.style import GREY, Limits, canvas, plain, series, shorten
 from nextday.words import plural
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
 WIDTH = 10.0  # inches
 MOST = 60  # contrasts that a picture holds
+MOST_OTHERS = 40  # exploratory pairs that are drawn
 TITLE, HEADLINE, FOOT = 13.0, 10.5, 8.0  # points
 LEADING = 1.3 / 72  # inches by point: the height of a line
 Text = tuple[str, float, str]  # a line, its size, its weight
@@ -35,7 +38,37 @@ Row = Line | str  # a contrast, or the head of a group
 
 def draw_verdict(comparison: Comparison, verdict: Verdict, question: str) -> "Figure":
     """Draw the asked contrasts, grouped by model, below the study's question and the verdict's headline."""
-    return _draw(_chosen(comparison, verdict), [question, verdict.sentence], comparison)
+    lines = _chosen(comparison, verdict)
+    above = [*_wrap(question, TITLE, 2, "bold"), *_wrap(verdict.sentence, HEADLINE, 6)]
+    limits = _limits(lines)
+    return _draw(lines, comparison, limits, above, _wrap(_details(comparison, lines, limits), FOOT, 4))
+
+
+def draw_contrasts(comparison: Comparison, verdict: Verdict) -> "Figure":
+    """Draw what is asked, then the other contrasts with the benchmark, for a page: it writes title and details."""
+    asked = _chosen(comparison, verdict)
+    rest = [
+        replace(line, group=f"{line.group}, not asked", beside=True)
+        for line in lines_of(comparison.unasked[:MOST], comparison)
+    ]
+    limits = _limits(lines := [*asked, *rest])
+    figure = _draw(lines, comparison, limits)
+    title = "Asked contrasts, then all others with the benchmark" if rest else "Asked contrasts"
+    figure.set_label(f"{title}\n{_details(comparison, lines, limits)}")
+    return figure
+
+
+def draw_others(comparison: Comparison, verdict: Verdict) -> "Figure | None":
+    """Draw the pairs that were not asked, at most ``MOST_OTHERS``, for a page; None if there are none."""
+    lines = lines_of(exploratory(comparison, MOST_OTHERS), comparison, verdict)
+    if not lines:
+        return None
+    figure = _draw(lines, comparison, _limits(lines))
+    few = f"the {len(lines)} of {len(comparison.others)} with the smallest adjusted p"
+    drawn = f" Drawn: {few}." if len(lines) < len(comparison.others) else ""
+    reading = f"Lines as above. This family is exploratory; the verdict does not depend on it.{drawn}"
+    figure.set_label(f"Other pairs of variants\n{reading}")
+    return figure
 
 
 def draw_effects(comparison: Comparison, effects: Sequence[Contrast], beside: Sequence[Contrast] = ()) -> "Figure":
@@ -43,18 +76,29 @@ def draw_effects(comparison: Comparison, effects: Sequence[Contrast], beside: Se
     lines = sorted(lines_of_effects(effects), key=lambda line: -line.contrast.estimate)[:MOST]
     groups = dict.fromkeys(line.group for line in lines)
     lines = [line for group in groups for line in lines if line.group == group]
-    others = lines_of_effects(beside)[: max(MOST - len(lines), 0)]
-    title = "Effects of groups of features on skill"
-    return _draw([*lines, *others], [title, ""], comparison)
+    lines += lines_of_effects(beside)[: max(MOST - len(lines), 0)]
+    limits = _limits(lines)
+    above = _wrap("Effects of groups of features on skill", TITLE, 1, "bold")
+    return _draw(lines, comparison, limits, above, _wrap(_details(comparison, lines, limits), FOOT, 4))
 
 
-def _draw(lines: list[Line], heads: Sequence[str], comparison: Comparison) -> "Figure":
-    """Draw contrasts below a title and a headline."""
-    question, headline = heads
-    rows, limits = _rows(lines), reach([line.contrast for line in lines])
+def _limits(lines: Sequence[Line]) -> Limits:
+    """Choose the limits by what is asked; contrasts beside it may double them."""
+    first = [line.contrast for line in lines if not line.beside]
+    low, high = reach(first or [line.contrast for line in lines])
+    if len(first) in {0, len(lines)}:
+        return low, high
+    most, (least, largest) = 2 * max(-low, high), reach([line.contrast for line in lines if line.beside])
+    return min(low, max(least, -most)), max(high, min(largest, most))
+
+
+def _draw(
+    lines: Sequence[Line], comparison: Comparison, limits: Limits, above: Sequence[Text] = (),
+    below: Sequence[Text] = (),
+) -> "Figure":  # fmt: skip
+    """Draw contrasts in rows between lines of text."""
+    rows = _rows(lines)
     size, tall = (9.5, 0.38) if len(rows) <= 10 else (9.0, 0.28) if len(rows) <= 24 else (8.0, 0.205)
-    above = [*_wrap(question, TITLE, 2, "bold"), *(_wrap(headline, HEADLINE, 6) if headline else [])]
-    below = _wrap(_details(comparison, lines, limits), FOOT, 4)
     top, bottom = _height(above) + 0.25, _height(below) + 0.12
     height = top + bottom + 0.95 + tall * len(rows)
     figure = canvas()(figsize=(WIDTH, height), dpi=150, layout="constrained")
@@ -96,11 +140,12 @@ def _rows(lines: Sequence[Line]) -> list[Row]:
 def _details(comparison: Comparison, lines: Sequence[Line], limits: Limits) -> str:
     """Describe the lines, and the data behind them."""
     losses, asked = comparison.losses, len(comparison.asked)
+    shown = sum(not line.beside for line in lines)
     sure, equal = 100 * (1 - comparison.alpha), 100 * (1 - 2 * comparison.alpha)
     once = f", simultaneous over {asked} contrasts" if asked > 1 else ""
     margins = sorted({line.contrast.margin for line in lines})
     margin = f"±{100 * margins[0]:g} {sign_of(losses)}" if len(margins) == 1 else "of each contrast"
-    few = f" Drawn: the {len(lines)} of {asked} with the smallest adjusted p." if len(lines) < asked else ""
+    few = f" Drawn: the {shown} of {asked} with the smallest adjusted p." if shown < asked else ""
     off = any(100 * line.contrast.low < limits[0] or 100 * line.contrast.high > limits[1] for line in lines)
     arrows = " Arrows: beyond the axis." if off else ""
     seeds = sorted({len(seeds) for seeds in losses.seeds if seeds})
@@ -178,12 +223,23 @@ def _interval(ax: "Axes", at: int, line: Line, limits: Limits) -> None:
     estimate = 100 * contrast.estimate
     if limits[0] <= estimate <= limits[1]:
         fill = "white" if line.finding in {"cannot tell", "withheld"} else colour
-        ax.plot(estimate, at, "o", ms=6, color=colour, mfc=fill, mew=1.5, zorder=4)
+        (dot,) = ax.plot(estimate, at, "o", ms=6, color=colour, mfc=fill, mew=1.5, zorder=4)
+        series(dot, line.name, [_said(line)])
     for beyond, edge_at, marker in (
         (100 * contrast.low < limits[0], limits[0], "<"), (100 * contrast.high > limits[1], limits[1], ">")
     ):  # fmt: skip
         if beyond:
-            ax.plot(edge_at, at, marker, ms=7, color=colour, clip_on=False, zorder=4)
+            (arrow,) = ax.plot(edge_at, at, marker, ms=7, color=colour, clip_on=False, zorder=4)
+            series(arrow, line.name, [_said(line)])
+
+
+def _said(line: Line) -> str:
+    """Return what a page shows of a contrast."""
+    one = line.contrast
+    return (
+        f"{line.name}: {line.word}, {figures(one.estimate, 3)}; CI {interval_of(one)}; for equivalence "
+        f"{figures(one.equal_low)} to {figures(one.equal_high)}"
+    )
 
 
 def _rgb(colour: str) -> tuple[float, float, float]:

@@ -31,34 +31,77 @@
     });
   }
 
-  const figures = document.getElementById("figures").textContent;
-  const style = getComputedStyle(document.documentElement);
-  const colour = (key, value) => {
-    const named = /colou?r$/i.test(key) && typeof value === "string" && /^@(\w+)(?:\/([\d.]+))?$/.exec(value);
-    if (!named) return value;
-    const base = style.getPropertyValue((/^\d/.test(named[1]) ? "--c" : "--") + named[1]).trim();
-    return named[2] ? base + Math.round(255 * named[2]).toString(16).padStart(2, "0") : base;
-  };
-  const touch = matchMedia("(pointer: coarse)").matches;
-  const common = () => ({
-    autosize: true, uirevision: "same", dragmode: touch ? false : "zoom",
-    paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
-    font: { family: "system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif", size: 13, color: colour("color", "@ink") },
-    legend: { orientation: "h", xref: "paper", x: 0, xanchor: "left", yref: "container", y: 1, yanchor: "top" },
-    hoverlabel: { bgcolor: colour("color", "@panel"), bordercolor: colour("color", "@line"), font: { color: colour("color", "@ink") }, align: "left", namelength: -1 },
-    modebar: { bgcolor: colour("color", "@panel"), color: colour("color", "@muted"), activecolor: colour("color", "@ink") },
-  });
-  // plotly.js 4 offers to upload a chart unless told not to
-  const config = { responsive: true, displaylogo: false, showSendToCloud: false, plotlyServerURL: "", modeBarButtonsToRemove: ["select2d", "lasso2d"] };
-  const draw = () => {
-    const known = JSON.parse(figures, colour);
-    for (const place of document.querySelectorAll(".plot")) {
-      if (place.closest("details:not([open])")) continue; // it has no width yet
-      const { data, layout } = known[place.dataset.figure];
-      Plotly.react(place, data, { ...common(), ...layout }, config);
+  const points = JSON.parse(document.getElementById("points").textContent); // [series, x, y, text] by figure
+  const NEAR = 30; // units of the image
+  const svgElement = (name) => document.createElementNS("http://www.w3.org/2000/svg", name);
+  for (const place of document.querySelectorAll(".plot")) {
+    const svg = place.querySelector("svg"), hit = points[place.dataset.figure], off = new Set();
+    const groups = (number) => svg.querySelectorAll(`[data-series="${number}"]`);
+    const note = document.createElement("div"), ring = svgElement("circle");
+    note.className = "read-out"; note.setAttribute("role", "status"); note.hidden = true;
+    ring.setAttribute("class", "ring"); ring.setAttribute("r", 6);
+    place.append(note);
+    const shown = () => hit.filter(([series]) => !off.has(series));
+    let current = -1;
+    const hide = () => { note.hidden = true; ring.remove(); current = -1; };
+    const show = (point) => {
+      const [, x, y, text] = point, box = svg.getBoundingClientRect(), frame = place.getBoundingClientRect();
+      const scale = box.width / svg.viewBox.baseVal.width;
+      ring.setAttribute("cx", x); ring.setAttribute("cy", y); svg.append(ring);
+      note.textContent = text; note.hidden = false;
+      const left = x * scale, right = place.scrollLeft + frame.width;
+      note.style.left = `${Math.max(place.scrollLeft, Math.min(left + 12, right - note.offsetWidth - 4))}px`;
+      note.style.top = `${Math.max(0, y * scale - note.offsetHeight - 10)}px`;
+      current = hit.indexOf(point);
+    };
+    const nearest = (event) => {
+      const box = svg.getBoundingClientRect(), scale = svg.viewBox.baseVal.width / box.width;
+      const x = (event.clientX - box.left) * scale, y = (event.clientY - box.top) * scale;
+      let found = null, least = NEAR;
+      for (const point of shown()) {
+        const away = Math.hypot(point[1] - x, point[2] - y);
+        if (away < least) [found, least] = [point, away];
+      }
+      return found;
+    };
+    const look = (event) => { const point = nearest(event); if (point) show(point); else hide(); };
+    place.addEventListener("pointermove", look);
+    place.addEventListener("pointerdown", look);
+    place.addEventListener("pointerleave", (event) => { if (event.pointerType === "mouse") hide(); });
+    place.addEventListener("blur", hide);
+    place.addEventListener("keydown", (event) => {
+      const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key], all = shown();
+      if (event.key === "Escape") hide();
+      if (!step || event.target !== place || !all.length) return;
+      event.preventDefault();
+      const at = all.indexOf(hit[current]);
+      show(all[at < 0 ? 0 : (at + step + all.length) % all.length]);
+    });
+    const numbers = new Set([...svg.querySelectorAll("[data-key]")].map((one) => one.dataset.key));
+    for (const number of numbers) {
+      if (!groups(number).length) continue; // an entry that explains, without a series
+      const entry = [...svg.querySelectorAll(`[data-key="${number}"]`)];
+      const toggle = () => {
+        const away = !off.has(Number(number));
+        if (away) off.add(Number(number)); else off.delete(Number(number));
+        for (const one of groups(number)) one.classList.toggle("hidden", away);
+        for (const one of entry) one.classList.toggle("off", away);
+        button.setAttribute("aria-pressed", String(!away));
+        hide();
+      };
+      const others = (faint) => {
+        for (const one of svg.querySelectorAll("[data-series]")) one.classList.toggle("faint", faint && one.dataset.series !== number);
+      };
+      const button = entry.find((one) => one.textContent.trim()) ?? entry[0];
+      button.setAttribute("role", "button"); button.setAttribute("tabindex", "0"); button.setAttribute("aria-pressed", "true");
+      button.addEventListener("keydown", (event) => {
+        if (event.key === "Enter" || event.key === " ") { event.preventDefault(); toggle(); }
+      });
+      for (const one of entry) {
+        one.addEventListener("click", toggle);
+        one.addEventListener("pointerenter", () => others(true));
+        one.addEventListener("pointerleave", () => others(false));
+      }
     }
-  };
-  draw();
-  for (const one of document.querySelectorAll("details")) if (one.querySelector(".plot")) one.addEventListener("toggle", draw);
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
+  }
 })();
