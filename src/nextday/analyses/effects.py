@@ -1,6 +1,5 @@
 """Effects of groups of features: their table and figure, what groups share, and interactions of two groups."""
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -46,8 +45,9 @@ def show(finished: Finished) -> Shown:
     effects = effects_frame(comparison)
     sentences = [*_shared(finished.tables["overlap"]), *_interactions(comparison), *_disagreements(comparison)]
     plate = Plate("effects", "Effects of groups of features", lambda: _draw(comparison), effects)
+    exhibits = _exhibits(ablation, comparison, finished.tables["overlap"])
     return Shown(
-        plates=(plate,), said={"groups": sentences}, exhibits=_exhibits(ablation, comparison, sentences),
+        plates=(plate,), said={"groups": sentences}, exhibits=exhibits,
         findings={"effects": effects, "overlap": finished.tables["overlap"]},
         files={"effects.csv": effects.write_csv().encode()},
     )  # fmt: skip
@@ -73,21 +73,29 @@ def _draw(comparison: Comparison) -> "Figure":
     return draw_effects(comparison, [one for one in comparison.asked if one.kind == "effect"], beside)
 
 
+def _much(overlap: pl.DataFrame) -> list[tuple[str, str, float]]:
+    """Return the groups of which another one carries most."""
+    return overlap.filter(pl.col("share") >= MUCH).sort("share", descending=True).head(MOST).rows()
+
+
 def _shared(overlap: pl.DataFrame) -> list[str]:
-    """Name the groups of which one carries most of the other."""
-    much = overlap.filter(pl.col("share") >= MUCH).sort("share", descending=True)
     return [
         f"{other} carries much of the same information as {group}: it explains {100 * share:.0f} % of the variance of "
         f"{group} on the training set."
-        for group, other, share in much.head(MOST).iter_rows()
+        for group, other, share in _much(overlap)
     ]
 
 
-def _interactions(comparison: Comparison) -> list[str]:
-    """Name the pairs of groups whose effects depend on each other, by simultaneous intervals over all pairs."""
+def _strong(comparison: Comparison) -> list[Contrast]:
+    """Return the interactions that are significant, simultaneously over all pairs of groups."""
     strong = [one for one in comparison.others if one.kind == "interaction" and relation(one) in "<>"]
+    return sorted(strong, key=lambda one: one.p_adjusted)[:MOST]
+
+
+def _interactions(comparison: Comparison) -> list[str]:
+    """Name the pairs of groups whose effects depend on each other."""
     found = []
-    for one in sorted(strong, key=lambda one: one.p_adjusted)[:MOST]:
+    for one in _strong(comparison):
         first, second = one.first.removeprefix(f"{one.model}: ").split(" x ")
         more = "more" if one.estimate > 0 else "less"
         told = f"{figures(one.estimate)} % ({interval_of(one)})"
@@ -110,21 +118,46 @@ def _disagreements(comparison: Comparison) -> list[str]:
     return found
 
 
-def _exhibits(ablation: Ablation, comparison: Comparison, sentences: Sequence[str]) -> tuple[Exhibit, ...]:
-    """Lay out effects by design where there are several, and the sentences on groups."""
-    others = [one for one in comparison.others if one.kind == "alternative"]
-    runs = plural(len(comparison.losses.variants), "run")
-    reading = " ".join([f"{runs} of {', '.join(ablation.model)}; design: {', '.join(ablation.design)}.", *sentences])
-    if not others and not sentences:
-        return ()
+def _exhibits(ablation: Ablation, comparison: Comparison, overlap: pl.DataFrame) -> tuple[Exhibit, ...]:
+    """Lay out effects by design where there are several, interactions, and what groups share."""
+    runs = f"{plural(len(comparison.losses.variants), 'run')}, {', '.join(ablation.model)}"
+    designs = f"Designs: {', '.join(ablation.design)}; {runs}."
+    found = (
+        (f"{designs} {' '.join(_disagreements(comparison))}", _by_design(comparison)),
+        ("Effect of the first group with the second minus its effect without it.", _pairs(comparison)),
+        (
+            "Share of the variance of a group's features that a linear regression on the other group's explains on the "
+            "training set: groups that share much cannot both add much.", _overlap(overlap),
+        ),
+    )  # fmt: skip
+    return tuple(Exhibit(table.caption, reading.strip(), "", table) for reading, table in found if table.rows)
+
+
+def _by_design(comparison: Comparison) -> Table:
     by_name: dict[str, list[Contrast]] = {}
-    for one in (*comparison.asked, *others):
+    others = [one for one in comparison.others if one.kind == "alternative"]
+    for one in (*comparison.asked, *others) if others else ():
         if one.kind in ("effect", "alternative"):
             by_name.setdefault(one.first, []).append(one)
-    rows = [(Cell(name), *(_cell(one) for one in each)) for name, each in by_name.items()]
-    heads = [("effect" if one.kind == "effect" else one.second) for one in next(iter(by_name.values()))]
-    table = Table("Effects of groups of features, % of skill", ("group", *heads), tuple(rows))
-    return (Exhibit("Groups of features", reading, "\n".join(sentences), table),)
+    rows = [(Cell(name), *map(_cell, each)) for name, each in by_name.items()]
+    heads = [one.second or "effect" for one in next(iter(by_name.values()), [])]
+    return Table("Effects of groups of features by design, % of skill", ("group", *heads), tuple(rows))
+
+
+def _pairs(comparison: Comparison) -> Table:
+    rows = [
+        (
+            Cell(one.first), Cell(figures(one.estimate), one.estimate), Cell(interval_of(one)),
+            Cell(f"{one.p_adjusted:.3f}"),
+        )
+        for one in _strong(comparison)
+    ]  # fmt: skip
+    return Table("Interactions of two groups, % of skill", ("groups", "interaction", "CI", "p (adjusted)"), tuple(rows))
+
+
+def _overlap(overlap: pl.DataFrame) -> Table:
+    rows = [(Cell(group), Cell(other), Cell(f"{100 * share:.0f} %", share)) for group, other, share in _much(overlap)]
+    return Table("Groups that carry the same information", ("group", "explained by", "share"), tuple(rows))
 
 
 def _cell(contrast: Contrast) -> Cell:

@@ -110,9 +110,9 @@ def _spelled(answers: Sequence[Answer]) -> list[str]:
     for word, findings in kinds.items():
         mine = [one for one in answers if one.finding in findings]
         said += [one.sentence for one in mine[:MOST_NAMED]]
-        said += _counted(len(mine) - MOST_NAMED, word, "more ")
+        said += _counted(len(mine) - MOST_NAMED, word, answers, "more ")
     equal = [one for one in answers if one.finding == "equal"]
-    said += [one.sentence for one in equal] if len(equal) <= MOST_NAMED else _counted(len(equal), "equal")
+    said += [one.sentence for one in equal] if len(equal) <= MOST_NAMED else _counted(len(equal), "equal", answers)
     return said + _open(answers, of_features=of_features) + _withheld(answers)
 
 
@@ -124,7 +124,7 @@ def _open(answers: Sequence[Answer], *, of_features: bool) -> list[str]:
     start, end = ("it is inconclusive whether ", "") if of_features else ("", " is inconclusive")
     helps = " helps" if all(one.clause.endswith(" helps") for one in mine) else ""  # groups, of one verb
     names = [one.clause.removeprefix(start).removesuffix(end or helps) for one in mine[:MOST_NAMED]]
-    more = _counted(len(mine) - MOST_NAMED, "inconclusive", "more ")
+    more = _counted(len(mine) - MOST_NAMED, "inconclusive", answers, "more ")
     return [f"{start}{join(names, 'or')}{helps}" if of_features else f"{join(names)} are inconclusive", *more]
 
 
@@ -134,13 +134,23 @@ def _withheld(answers: Sequence[Answer]) -> list[str]:
     if len(mine) < 2:
         return [one.sentence for one in mine]
     names = [one.clause.removeprefix("withheld: ") for one in mine[:MOST_NAMED]]
-    more = [plural(len(mine) - MOST_NAMED, "more contrast")] if len(mine) > MOST_NAMED else []
+    more = [plural(len(mine) - MOST_NAMED, f"more {_kind(mine)}")] if len(mine) > MOST_NAMED else []
     return [f"withheld: {join([*names, *more])}"]
 
 
-def _counted(number: int, word: str, more: str = "") -> list[str]:
+def _kind(answers: Sequence[Answer]) -> str:
+    """Name what is counted: the groups of an ablation, or contrasts."""
+    return "contrast" if any(one.second for one in answers) else "group"
+
+
+def _counted(number: int, word: str, answers: Sequence[Answer], more: str = "") -> list[str]:
     """Count the contrasts that are not named one by one."""
-    return [f"{plural(number, f'{more}contrast')} {'is' if number == 1 else 'are'} {word}"] if number > 0 else []
+    if number <= 0:
+        return []
+    kind, be = _kind(answers), "is" if number == 1 else "are"
+    s = "s" if number == 1 else ""
+    verbs = {"better": f"help{s}", "worse": f"hurt{s}", "equal": f"make{s} no difference"} if kind == "group" else {}
+    return [f"{plural(number, f'{more}{kind}')} {verbs.get(word, f'{be} {word}')}"]
 
 
 def _of_benchmark(answers: Sequence[Answer], comparison: Comparison) -> list[str]:

@@ -13,13 +13,14 @@ from nextday.evaluate.baselines import Neighbour, load_neighbour
 from nextday.evaluate.contrasts import Comparison, relation
 from nextday.evaluate.guards import too_good
 from nextday.evaluate.inference import compare
-from nextday.evaluate.losses import ZERO
+from nextday.evaluate.losses import ZERO, seed_counts
 from nextday.evaluate.predictive_tests import Beside, beside
 from nextday.evaluate.signals import signal
 from nextday.evaluate.table import measure
 from nextday.evaluate.verdict import Verdict, judge
 from nextday.evaluate.wording import figures
 from nextday.study import Question, Study
+from nextday.words import plural
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,7 @@ def answer(
     aside = beside(asked.forecasts, comparison, folds, asked=asked.asks)
     read = {name: feature_sets.get(variant.features, ()) for name, variant in study.variants.items()}
     simple = simpler(folder.parent / study.baselines, comparison, forecasts) if study.baselines else ""
-    notes = (*too_good(forecasts, read), *losses.notes)
+    notes = (*too_good(forecasts, read), *losses.notes, *_of_design(study, comparison))
     if terms.scale == "predicted":
         notes += (_by_training_scale(asked, comparison, folds),)
     verdict = judge(
@@ -117,6 +118,30 @@ def answer(
 def alike_of(study: Study) -> tuple[tuple[str, ...], ...]:
     """Return the variants that are runs of one design: their seed variance is estimated together."""
     return () if study.ablation is None else tuple(map(tuple, variants_of(study.ablation)))
+
+
+def _of_design(study: Study, comparison: Comparison) -> list[str]:
+    """Say what an effect is, and where its seed variance comes from."""
+    ablation = study.ablation
+    if ablation is None:
+        return []
+    first = ablation.design[0]
+    runs = plural(len(variants_of(ablation)[0]), "run")
+    meant = {
+        "orthogonal": "the mean skill of the runs with it minus that of the runs without it, in the average company of "
+        "the other groups (Banzhaf value)",
+        "full": "its Shapley value, the mean gain over all orders in which groups may enter",
+        "leave_one_out": "the skill that is lost without it, beside all other groups",
+        "add_one_in": "the skill that it adds alone, beside the base",
+    }[first]
+    said = [f"The effect of a group is {meant}; {runs}, design {', '.join(ablation.design)}."]
+    seeds = seed_counts(comparison.losses)
+    if max(seeds[name] for group in comparison.alike for name in group) == 1:
+        said.append(
+            "With one seed per run, seed variance is estimated from the residual of the design, which counts interactions "
+            "of groups as seed variance."
+        )
+    return said
 
 
 def _others(study: Study) -> dict[str, list[Ask]] | None:

@@ -19,7 +19,7 @@ from nextday.reporting.glossary import glossary
 from nextday.reporting.html_tables import NAMES, NOTHING, lay_out, number, share
 from nextday.reporting.plates import Exhibit, Printed
 from nextday.reporting.static import curves
-from nextday.reporting.style import COLOURS, STYLE, looks, plain
+from nextday.reporting.style import COLOURS, MOST_VARIANTS, STYLE, looks, plain
 from nextday.reporting.svg import Picture, picture
 from nextday.reporting.verdict_plot import draw_contrasts, draw_others
 from nextday.words import plural, stage_label
@@ -119,6 +119,8 @@ def _pictures(
         "curves": lambda: None if history.is_empty() else curves(history, looks(losses.variants)),
         "seeds": lambda: plots.by_seed(losses, numbers, axis),
     }
+    if len(losses.variants) > MOST_VARIANTS:
+        draw = {key: draw[key] for key in ("contrasts", "others")}
     import matplotlib as mpl
 
     with mpl.rc_context(STYLE):

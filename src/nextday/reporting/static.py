@@ -14,7 +14,7 @@ from nextday.evaluate.pointwise import hit_widths
 from nextday.reporting import style
 from nextday.reporting.breakdown_plots import MOST_TICKERS, by_ticker
 from nextday.reporting.plates import Figures, Plate, Printed
-from nextday.reporting.style import Limits, Look, Row, focus, looks, new_figure, plain, shorten, upright
+from nextday.reporting.style import MOST_VARIANTS, Limits, Look, Row, focus, looks, new_figure, plain, shorten, upright
 from nextday.reporting.verdict_plot import draw_verdict
 from nextday.storage.files import write_atomically
 from nextday.words import plural, stage_label
@@ -52,13 +52,15 @@ def figures_of(
     plates
         Figures of analyses.
     """
-    found = list(_figures(name, forecasts, history, scores, baselines))
+    few = scores["variant"].n_unique() <= MOST_VARIANTS
+    found = list(_figures(name, forecasts, history, scores, baselines)) if few else []
     if comparison is not None and verdict is not None and comparison.asked:
         rows = comparison.frame().filter(family="asked")
         draw = partial(draw_verdict, comparison, verdict, question or name)
         found.insert(0, Plate("verdict", "Asked contrasts, their intervals and the margin", draw, rows))
         by_cell = summarise(scores, by=["variant", "ticker"])
-        found.insert(2, Plate("ablation_per_ticker", "Skill by ticker", partial(by_ticker, comparison), by_cell))
+        per_ticker = Plate("ablation_per_ticker", "Skill by ticker", partial(by_ticker, comparison), by_cell)
+        found[2:2] = [per_ticker] if few else []
     return Figures({plate.suffix: plate for plate in (*found, *plates)})
 
 

@@ -82,6 +82,9 @@ def _clip(name: str) -> str:
     return name if len(name) <= LONGEST else f"{name[:17]}…{name[-12:]}"
 
 
+MOST_VARIANTS = 30  # that a figure or a table of a terminal can tell apart
+
+
 def plain(text: str) -> str:
     """Escape a name for matplotlib: no mathematics between dollars, no line breaks, no leading underscore.
 

@@ -12,9 +12,11 @@ from rich.text import Text
 from nextday.evaluate import Comparison, Verdict, summarise
 from nextday.evaluate.quantiles import levels_of
 from nextday.reporting.findings import Line, lines_of, unit
+from nextday.reporting.style import MOST_VARIANTS
 from nextday.storage.files import write_atomically
 from nextday.words import plural
 
+BEST = 10  # variants that are shown of very many
 MOST_ROWS = 30  # of asked contrasts: with headline and remarks, sixty lines of a terminal
 
 
@@ -60,7 +62,11 @@ def summary_table(scores: pl.DataFrame, title: str) -> Table:
     )
     for header in [*headers, "seen %"] if seen else headers:
         table.add_column(header, justify="right", no_wrap=True)
-    for row in summarise(scores, by=["variant"]).iter_rows(named=True):
+    rows = summarise(scores, by=["variant"])
+    if len(rows) > MOST_VARIANTS:
+        table.caption = f"the {BEST} of {len(rows)} variants with the smallest RMSE; {table.caption}"
+        rows = rows.sort("RMSE")[:BEST]
+    for row in rows.iter_rows(named=True):
         errors = [mean_of(row[name], 1, 5) for name in ("MAE", "RMSE")]
         shares = [mean_of(row[name], 100, 2) for name in ("DirAcc", "R2Zero", "R2Mean")]
         up = "-" if row["AlwaysUp"] is None else f"{100 * row['AlwaysUp']:.2f}"

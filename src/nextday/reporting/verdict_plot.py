@@ -20,7 +20,7 @@ from nextday.reporting.findings import (
     reach,
     unit,
 )
-from nextday.reporting.style import GREY, Limits, canvas, plain, series, shorten
+from nextday.reporting.style import GREY, MOST_VARIANTS, Limits, canvas, plain, series, shorten
 from nextday.words import plural
 
 if TYPE_CHECKING:
@@ -47,9 +47,10 @@ def draw_verdict(comparison: Comparison, verdict: Verdict, question: str) -> "Fi
 def draw_contrasts(comparison: Comparison, verdict: Verdict) -> "Figure":
     """Draw what is asked, then the other contrasts with the benchmark, for a page: it writes title and details."""
     asked = _chosen(comparison, verdict)
+    few = len(comparison.losses.variants) <= MOST_VARIANTS
     rest = [
         replace(line, group=f"{line.group}, not asked", beside=True)
-        for line in lines_of(comparison.unasked[:MOST], comparison)
+        for line in lines_of(comparison.unasked if few else (), comparison)
     ]
     limits = _limits(lines := [*asked, *rest])
     figure = _draw(lines, comparison, limits)
