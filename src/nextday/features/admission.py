@@ -64,7 +64,7 @@ def _not_finite(panel: Panel, values: np.ndarray, warmup: int) -> str:
 
 
 def _in_company(
-    panel: Panel, features: Mapping[str, Feature], values: np.ndarray
+    panel: Panel, features: Mapping[str, Feature], values: np.ndarray,
 ) -> Iterator[tuple[str, str]]:  # fmt: skip
     """Compute the first ticker alone."""
     alone = {name: one for name, one in features.items() if not _across(one)}
@@ -82,7 +82,7 @@ def _moved_by_a_cut(panel: Panel, features: Mapping[str, Feature], values: np.nd
 
 
 def _moved_by_the_future(
-    panel: Panel, features: Mapping[str, Feature], values: np.ndarray
+    panel: Panel, features: Mapping[str, Feature], values: np.ndarray,
 ) -> Iterator[tuple[str, str]]:  # fmt: skip
     """Rewrite the bars after several days, and name each feature that moves with the first day on which it does."""
     names = list(features)
@@ -100,7 +100,7 @@ def _moved_by_the_future(
 
 
 def _moved_by_units(
-    panel: Panel, features: Mapping[str, Feature], values: np.ndarray
+    panel: Panel, features: Mapping[str, Feature], values: np.ndarray,
 ) -> Iterator[tuple[str, str]]:  # fmt: skip
     """Count prices or volume in other units, others for each ticker, and compare standardised values."""
     steps = pl.col("ticker").rle_id().cast(pl.Float64) % 3 + 1  # powers of the factor, by ticker
@@ -108,9 +108,13 @@ def _moved_by_units(
         changed = [pl.col(column) * pl.lit(factor).pow(steps) for column, factor in factors.items()]
         after = compute_values(replace(panel, frame=panel.frame.with_columns(changed)), features)
         for at, (name, feature) in enumerate(features.items()):
-            one, two = (_standardised(some[:, feature.warmup :, at]) for some in (values, after))
-            if not np.allclose(one, two, rtol=0, atol=SAME, equal_nan=True):
+            one, two = (some[:, feature.warmup :, at] for some in (values, after))
+            if np.isfinite(one).all() and not _same_but_for_unit(one, two):
                 yield name, "volume" if "volume" in factors else "prices"
+
+
+def _same_but_for_unit(one: np.ndarray, two: np.ndarray) -> bool:
+    return bool(np.isfinite(two).all()) and np.allclose(_standardised(one), _standardised(two), rtol=0, atol=SAME)
 
 
 def _standardised(values: np.ndarray) -> np.ndarray:
@@ -126,9 +130,9 @@ def _across(feature: Feature) -> bool:
 
 
 def _moved(names: Sequence[str], before: np.ndarray, after: np.ndarray) -> list[str]:
-    moved = _differs(before, after).any(axis=(0, 1))
-    return [name for name, one in zip(names, moved, strict=True) if one]
+    moved = np.flatnonzero(_differs(before, after).any(axis=(0, 1)))
+    return [names[at] for at in moved]
 
 
 def _differs(before: np.ndarray, after: np.ndarray) -> np.ndarray:
-    return (before != after) & ~(np.isnan(before) & np.isnan(after))
+    return np.asarray((before != after) & ~(np.isnan(before) & np.isnan(after)))

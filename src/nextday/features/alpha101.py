@@ -16,7 +16,7 @@ VWAP = (
     96, 98,
 )  # fmt: skip
 ALONE = (6, 7, 9, 12, 21, 23, 24, 26, 35, 43, 46, 49, 51, 53, 54, 101)  # rank nothing across tickers
-NOT_FINITE = (3, 15, 26, 44, 45, 53, 55, 68, 85, 88, 92)  # 0 / 0, mostly correlations of ranks that do not move
+NOT_FINITE = (3, 15, 26, 44, 45, 53, 55, 68, 85, 88, 92)
 UNIT_OF_PRICES = (
     1, 4, 8, 10, 13, 16, 17, 18, 20, 22, 28, 29, 31, 34, 37, 39, 40, 46, 49, 51, 95, 101,
 )  # fmt: skip
@@ -29,10 +29,12 @@ FAILING = {
 # rows before the first value, from the windows within each formula
 WARMUPS = {
     1: 24, 2: 7, 3: 9, 4: 8, 6: 9, 7: 66, 8: 15, 9: 5, 10: 4, 12: 1, 13: 4, 14: 9, 15: 4, 16: 4, 17: 23, 18: 9,
-    19: 250, 20: 1, 21: 19, 22: 19, 23: 19, 24: 199, 26: 10, 28: 23, 29: 11, 30: 19, 31: 30, 33: 0, 34: 5, 35: 32, 37: 200,
-    38: 9, 39: 250, 40: 9, 43: 38, 44: 4, 45: 24, 46: 20, 49: 20, 51: 20, 52: 240, 53: 9, 54: 0, 55: 16, 60: 9, 68: 33,
-    85: 37, 88: 91, 92: 45, 95: 78, 99: 84, 101: 0,
+    19: 250, 20: 1, 21: 19, 22: 19, 23: 19, 24: 199, 26: 10, 28: 23, 29: 11, 30: 19, 31: 30, 33: 0, 34: 5, 35: 32,
+    37: 200, 38: 9, 39: 250, 40: 9, 43: 38, 44: 4, 45: 24, 46: 20, 49: 20, 51: 20, 52: 240, 53: 9, 54: 0, 55: 16,
+    60: 9, 68: 33, 85: 37, 88: 91, 92: 45, 95: 78, 99: 84, 101: 0,
 }  # fmt: skip
+# correlations of what does not move, and of 54 a day with one price: 0 / 0, and here 0
+ZERO_FROM = {f"alpha{number}": WARMUPS[number] for number in (2, 6, 14, 54)}
 COMPUTABLE = tuple(WARMUPS)  # without industries, capitalisation and vwap
 
 
@@ -41,7 +43,7 @@ def _name(number: int) -> str:
 
 
 def _build() -> dict[str, Feature]:
-    engine = partial(compute, library="worldquant_alpha101", zero_from={})
+    engine = partial(compute, library="worldquant_alpha101", zero_from=ZERO_FROM)
     across, alone = Together(partial(engine, across=True), across=True), Together(partial(engine, across=False))
 
     def feature(number: int) -> Feature:

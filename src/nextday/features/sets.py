@@ -12,7 +12,8 @@ from nextday.features.alpha360 import ALPHA360
 from nextday.features.catalog import FEATURES, Feature, FeatureSet
 from nextday.features.price import GKX_PRICE, HAR, RANGES, TSMOM
 from nextday.features.talib import TALIB
-from nextday.names import known
+from nextday.names import MANY, known
+from nextday.words import plural
 
 INSTALL = "pip install 'nextday[features]'"
 
@@ -54,7 +55,7 @@ FEATURE_SETS: dict[str, tuple[str, ...]] = {name: one.names for name, one in SET
 REFUSED: Mapping[str, str] = MappingProxyType(
     {feature: reason for one in SETS.values() for feature, reason in one.refused.items()}
 )
-_SET_OF = {feature: name for name, one in reversed(SETS.items()) for feature in one.names}
+_SET_OF = {feature: name for name, one in reversed([*SETS.items()]) for feature in one.names}
 
 
 def groups_of(name: str) -> dict[str, tuple[str, ...]]:
@@ -86,6 +87,16 @@ def groups_of(name: str) -> dict[str, tuple[str, ...]]:
     one, _, group = name.partition(":")
     every = SETS[one].groups
     return {group: every[group]} if group else dict(every)
+
+
+def describe_set(one: FeatureSet) -> str:
+    """Say in a line what a set holds, from which row on, and where it was published."""
+    many = len(one.names) > MANY
+    held = (
+        f"{plural(len(one.names), 'feature')} in the groups {', '.join(one.groups)}" if many else ", ".join(one.names)
+    )
+    installed = f"; {INSTALL}" if one.package else ""
+    return f"{held}; warm-up {one.warmup}{f'; {one.paper}' if one.paper else ''}{installed}"
 
 
 def resolve_sets(own: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
