@@ -26,6 +26,17 @@ def compute_values(panel: Panel, features: Mapping[str, Feature | None]) -> np.n
     """
     used = {name: feature for name, feature in features.items() if feature}
     table = _with_market(panel, used).filter(pl.col("ticker").is_in(panel.tickers))
+    return compute_rows(table, features).reshape(len(panel.tickers), len(panel.dates), len(features))
+
+
+def compute_rows(table: pl.DataFrame, features: Mapping[str, Feature | None]) -> np.ndarray:
+    """Compute features of bars in the order of ticker and date, where tickers may have different sessions.
+
+    Returns
+    -------
+    Float32, shape [row, feature].
+    """
+    used = {name: feature for name, feature in features.items() if feature}
     values = np.empty((len(table), len(features)), np.float32)
     at = {name: column for column, name in enumerate(features)}
     for engine, names in _engines(used).items():
@@ -33,7 +44,7 @@ def compute_values(panel: Panel, features: Mapping[str, Feature | None]) -> np.n
             values[:, at.pop(found.name)] = found.to_numpy()
     for name, column in at.items():
         values[:, column] = _column(table, name, features[name]).to_numpy()
-    return values.reshape(len(panel.tickers), len(panel.dates), len(features))
+    return values
 
 
 def _engines(used: Mapping[str, Feature]) -> dict[Together, list[str]]:
