@@ -70,11 +70,11 @@ def test_alpha158_is_what_its_published_formulas_say(panel):
             np.testing.assert_allclose(ours[traded], theirs[traded], rtol=1e-4, atol=2e-5, err_msg=f"{ticker} {name}")
 
 
-def test_undefined_correlations_are_zero(panel):
-    values = values_of(panel, ("RSQR5", "CORR5", "CORD5"))
+def test_what_is_0_by_0_in_a_window_without_a_move_is_0(panel):
+    values = values_of(panel, ("RSQR5", "CORR5", "CORD5", "SUMP5", "SUMN5", "SUMD5"))
     ko = panel.tickers.index("KO")
     for name in values:
-        assert (values[name][ko, 306:308] == 0).all(), name
+        assert (values[name][ko, 306:309] == 0).all(), name
         assert values[name][ko, 290] != 0
 
 

@@ -122,7 +122,8 @@ def _standardised(values: np.ndarray) -> np.ndarray:
     exact = values.astype(np.float64)
     centred = exact - exact.mean(axis=1, keepdims=True)
     deviation = exact.std(axis=1, keepdims=True)
-    return np.divide(centred, deviation, out=np.zeros_like(centred), where=deviation > 1e-6 * np.abs(exact).max())
+    rounding = 1e-6 * np.abs(exact).max(axis=1, keepdims=True)
+    return np.divide(centred, deviation, out=np.zeros_like(centred), where=deviation > rounding)
 
 
 def _across(feature: Feature) -> bool:
@@ -131,7 +132,7 @@ def _across(feature: Feature) -> bool:
 
 def _moved(names: Sequence[str], before: np.ndarray, after: np.ndarray) -> list[str]:
     moved = np.flatnonzero(_differs(before, after).any(axis=(0, 1)))
-    return [names[at] for at in moved]
+    return [names[int(at)] for at in moved]
 
 
 def _differs(before: np.ndarray, after: np.ndarray) -> np.ndarray:

@@ -34,7 +34,7 @@ WARMUPS = {
     60: 9, 68: 33, 85: 37, 88: 91, 92: 45, 95: 78, 99: 84, 101: 0,
 }  # fmt: skip
 # correlations of what does not move, and of 54 a day with one price: 0 / 0, and here 0
-ZERO_FROM = {f"alpha{number}": WARMUPS[number] for number in (2, 6, 14, 54)}
+ZERO_FROM = {f"alpha{number}": WARMUPS[number] for number in (2, 6, 14, 54, 99)}
 COMPUTABLE = tuple(WARMUPS)  # without industries, capitalisation and vwap
 
 

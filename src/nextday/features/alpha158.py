@@ -36,9 +36,9 @@ TREND = {
     "CNTP": "share of days up, of {d}",
     "CNTN": "share of days down, of {d}",
     "CNTD": "share of days up - share of days down, of {d}",
-    "SUMP": "sum of rises / sum of absolute changes of close, over {d} days",
-    "SUMN": "sum of falls / sum of absolute changes of close, over {d} days",
-    "SUMD": "(sum of rises - sum of falls) / sum of absolute changes of close, over {d} days",
+    "SUMP": "sum of rises / sum of absolute changes of close, over {d} days; 0 where it does not move",
+    "SUMN": "sum of falls / sum of absolute changes of close, over {d} days; 0 where it does not move",
+    "SUMD": "(sum of rises - sum of falls) / sum of absolute changes of close, over {d} days; 0 where it does not move",
 }
 POSITION = {
     "MAX": "max(high, {d}) / close",
@@ -83,11 +83,12 @@ FORMULAS = DAY | {
     for name, formula in formulas.items()
     for days in WINDOWS
 }
+STILL = {f"{name}{days}": days for name in ("SUMP", "SUMN", "SUMD") for days in WINDOWS}
 ZERO_FROM = {name: rows for name, rows in WARMUPS.items() if name.startswith(UNDEFINED)}
 
 
 def _build() -> dict[str, Feature]:
-    engine = Together(partial(compute, library="qlib_alpha158", zero_from=ZERO_FROM, across=False))
+    engine = Together(partial(compute, library="qlib_alpha158", zero_from=ZERO_FROM, still=STILL, across=False))
     return {name: Feature(engine, rows, FORMULAS[name], paper=PAPER) for name, rows in WARMUPS.items()}
 
 
