@@ -1,7 +1,9 @@
 import subprocess
 import sys
+import tomllib
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -164,6 +166,12 @@ def test_libraries_are_imported_when_a_study_names_their_set_and_not_before(monk
     with pytest.raises(MissingError, match=line):
         make_plan(study("alpha158:volume"), None)
     assert find_feature("mom1m", {}).warmup == 21
+
+
+def test_the_extra_holds_every_library():
+    extras = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text("utf-8"))["project"]
+    named = {one.partition(">")[0].replace("-", "_") for one in extras["optional-dependencies"]["features"]}
+    assert named == {one.package for one in SETS.values()} - {""}
 
 
 def study(features, **more):
