@@ -90,7 +90,7 @@ def groups_of(name: str) -> dict[str, tuple[str, ...]]:
 
 
 def describe_set(one: FeatureSet) -> str:
-    """Say in a line what a set holds, from which row on, and where it was published."""
+    """Describe a set in a line: its features or groups, warm-up, paper and extra."""
     many = len(one.names) > MANY
     held = (
         f"{plural(len(one.names), 'feature')} in the groups {', '.join(one.groups)}" if many else ", ".join(one.names)
