@@ -73,19 +73,20 @@ def test_alpha158_is_what_its_published_formulas_say(panel):
 
 
 def test_what_is_0_by_0_in_a_window_without_a_move_is_0():
-    """Of ten tickers at high prices: what rounding leaves of sums that are 0 is then far above 1e-12."""
-    tickers = [f"T{number}" for number in range(10)]
+    """Of tickers that have lost nearly all: of sums that are 0 rounding leaves enough for a ratio of its own."""
+    tickers = [f"T{number}" for number in range(40)]
     frame = random_walk(tickers=(*tickers, "MKT"), sessions=120, seed=2).frame
     row = pl.int_range(pl.len()).over("ticker")
     held = {name: pl.col("close").filter(row == 80).first().over("ticker") for name in ("open", "high", "low", "close")}
     still = row.is_between(80, 88) & (pl.col("ticker") != "MKT")
     frame = frame.with_columns(pl.when(still).then(price).otherwise(name).alias(name) for name, price in held.items())
-    prices = pl.col("open", "high", "low", "close") * 1e5 / 3
+    worth = pl.when(row < 60).then(333.3).otherwise(1 / 300)
+    prices = (pl.col("open", "high", "low", "close") * worth).round(2)
     bars = load_bars(frame.with_columns(prices).with_columns(adj_close="close"), accept=("*",))
     names = ("RSQR5", "CORR5", "CORD5", "SUMP5", "SUMN5", "SUMD5")
     values = compute_features(align(bars, market="MKT"), names, warmup=60).values
     assert np.abs(values[:, 86:89]).max() < 1e-9
-    assert (values[:, 75] != 0).mean() > 0.9
+    assert (values[:, 75] != 0).mean() > 0.8
 
 
 def test_our_own_sets_are_what_their_papers_say(panel):
