@@ -11,7 +11,7 @@ def adjusted(bars: pd.DataFrame) -> pd.DataFrame:
 
 
 def alpha158(bars: pd.DataFrame) -> dict[str, pd.Series]:
-    """Twenty-four features of Alpha158, at least one of every kind, by pandas."""
+    """Twenty-five features of Alpha158, of every group, by pandas."""
     p = adjusted(bars)
     o, h, low, c, v = (p[name] for name in ("open", "high", "low", "close", "volume"))
     days = np.arange(20.0)
