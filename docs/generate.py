@@ -16,6 +16,8 @@ from pathlib import Path
 import polars as pl
 from reference import MADE, cli_page, study_page
 
+from nextday.features import SETS, find_feature
+from nextday.features.alpha158 import DAY, OVER_WINDOWS
 from nextday.reporting.glossary import glossary
 
 DOCS = Path(__file__).parent
@@ -80,9 +82,50 @@ def glossary_page() -> str:
     return "\n".join([MADE.format("src/nextday/reporting/glossary.yaml"), head, *entries])
 
 
+def feature_sets() -> str:
+    """Lay out the feature sets: groups, number of features, warm-up, extra, paper."""
+    lines = ["| set | groups | features | warm-up | extra | paper |", "| --- | --- | ---: | ---: | --- | --- |"]
+    for name, one in SETS.items():
+        groups = ", ".join(f"{group} ({len(features)})" for group, features in one.groups.items())
+        extra = "`features`" if one.package else ""
+        lines.append(f"| `{name}` | {groups} | {len(one.names)} | {one.warmup} | {extra} | {one.paper} |")
+    return "\n".join(lines)
+
+
+def refused_features() -> str:
+    """List the features that are refused, by reason."""
+    lines = ["| set | refused | because it |", "| --- | --- | --- |"]
+    for name, one in SETS.items():
+        reasons: dict[str, list[str]] = {}
+        for feature, reason in one.refused.items():
+            reasons.setdefault(reason, []).append(feature)
+        for reason, features in reasons.items():
+            shown = f"VWAP1 to {features[-1]}" if features[-1] == "VWAP59" else ", ".join(features)
+            lines.append(f"| `{name}` | {shown} | {reason} |")
+    return "\n".join(lines)
+
+
+def formulas() -> str:
+    """Lay out the formulas of the sets, with their papers where a set has several."""
+    parts = ["| feature | formula | paper |", "| --- | --- | --- |"]
+    for name in ("har", "ranges", "tsmom", "gkx_price"):
+        found = {feature: find_feature(feature, {}) for feature in SETS[name].names}
+        parts += [f"| {feature} | {one.formula} | {one.paper} |" for feature, one in found.items()]
+    parts += ["\n| Alpha158 | of the day; `d` is 5, 10, 20, 30 or 60 days |", "| --- | --- |"]
+    for formulas in (DAY, *OVER_WINDOWS.values()):
+        parts += [
+            f"| {feature}{'' if formulas is DAY else 'd'} | {said.format(d='d')} |"
+            for feature, said in formulas.items()
+        ]
+    parts += ["\n| TA-Lib | indicator |", "| --- | --- |"]
+    parts += [f"| {feature} | {find_feature(feature, {}).formula} |" for feature in SETS["talib"].names]
+    return "\n".join(parts)
+
+
 BLOCKS = {
     "README.md": {"verdict": verdict},
     "docs/index.md": {"verdict": verdict},
+    "docs/features.md": {"sets": feature_sets, "refused": refused_features, "formulas": formulas},
     "docs/results.md": {"table": table, "caption": caption, "lessons": lessons},
 }
 PAGES = {"docs/reference/study.md": study_page, "docs/reference/cli.md": cli_page, "docs/glossary.md": glossary_page}

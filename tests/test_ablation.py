@@ -5,14 +5,14 @@ import json
 import numpy as np
 import polars as pl
 import pytest
-from chores import nextday, random_walk
-from verdict_schema import check
 
 import nextday as nd
+from chores import nextday, random_walk
 from nextday.ablation import Ablation, effects_of, layout, names_of
 from nextday.confirmation import confirmation_of
 from nextday.errors import StudyError
 from nextday.study import Study
+from verdict_schema import check
 
 GROUPS = {"vol": ["roll_vol", "range_norm"], "lags": ["ret_lag2", "ret_lag5"], "volume": ["vol_zscore"]}
 
@@ -176,7 +176,17 @@ def test_a_table_of_features_needs_no_study(tmp_path):
     bars, features = planted(features=3, days=400)
     bars.write_parquet(tmp_path / "bars.parquet")
     features.write_csv(tmp_path / "mine.csv")
-    given = ["ablate", "--features", "mine.csv", "--data", "bars.parquet", "--market", "none", "--model", "linear_regression"]
+    given = [
+        "ablate",
+        "--features",
+        "mine.csv",
+        "--data",
+        "bars.parquet",
+        "--market",
+        "none",
+        "--model",
+        "linear_regression",
+    ]
     asked = nextday(*given, folder=tmp_path, status=2)
     assert "--features needs --lag" in asked.stderr
     done = nextday(*given, "--lag", "0", "--confirm", "--workers", "0", folder=tmp_path)

@@ -344,6 +344,8 @@ def test_list_shows_what_a_study_can_name(tmp_path):
     shown = nextday("list", folder=tmp_path).stdout
     for name in ("stage2", "hist_gradient_boosting", "engineered", "vol_zscore", "ln(1 + volume)"):
         assert name in shown
+    assert "157 features in the groups kbar, trend, position, correlation, volume; warm-up 60; Yang et al." in shown
+    assert "tsmom21, tsmom63, tsmom252; warm-up 252; Moskowitz, Ooi and Pedersen (2012)" in shown
 
 
 def test_data_show_and_check(tmp_path, data):

@@ -37,7 +37,9 @@ def test_interactions_of_two_groups_stay_out_of_the_effects():
     runs = orthogonal(11)
     strength = np.random.default_rng(0).normal(size=(11, 11))
     skill = np.einsum("ra,ab,rb->r", runs, np.triu(strength, 1), runs * 1.0)
-    mean_company = (strength * np.triu(np.ones((11, 11)), 1)).sum(axis=0) + (strength * np.triu(np.ones((11, 11)), 1)).sum(axis=1)
+    mean_company = (strength * np.triu(np.ones((11, 11)), 1)).sum(axis=0) + (
+        strength * np.triu(np.ones((11, 11)), 1)
+    ).sum(axis=1)
     assert balanced(runs) @ skill == pytest.approx(mean_company / 2)  # each other group is there half of the time
 
 

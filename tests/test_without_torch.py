@@ -133,8 +133,8 @@ def test_every_package_of_the_extra_is_asked_for(monkeypatch):
     for missing, called in needs.PACKAGES.items():
         monkeypatch.setattr(needs, "find_spec", lambda name, missing=missing: None if name == missing else name)
         with pytest.raises(MissingError, match=f"variants.LSTM-Raw: networks need {called}, which is not installed"):
-            needs.require_networks(study, MODELS)
-        needs.require_networks(Study.load("stage1"), MODELS)
+            needs.require_packages(study, MODELS)
+        needs.require_packages(Study.load("stage1"), MODELS)
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
     assert {one.partition(">")[0] for one in extras["torch"]} == set(needs.PACKAGES)
 

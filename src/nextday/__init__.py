@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from nextday.engine import Execution
     from nextday.errors import NextdayError
     from nextday.evaluate import Comparison, Verdict
-    from nextday.features import Feature
+    from nextday.features import Feature, groups_of
     from nextday.judgement import Judgement, verdict
     from nextday.ladder.run import compare, run_all
     from nextday.models import Fitted, Forecaster, Key
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 HOMES = {
     "confirmation": ("confirm",), "data": ("Bars", "load_bars"), "engine": ("Execution",), "errors": ("NextdayError",),
-    "evaluate": ("Comparison", "Verdict"), "features": ("Feature",), "judgement": ("Judgement", "verdict"),
+    "evaluate": ("Comparison", "Verdict"), "features": ("Feature", "groups_of"), "judgement": ("Judgement", "verdict"),
     "ladder.run": ("compare", "run_all"), "models": ("Fitted", "Forecaster", "Key"),
     "models.networks.base": ("Network",), "pipeline": ("forecast", "report", "run"),
     "planning": ("Prospect", "plan"), "plugins": ("estimator", "feature", "loss", "model", "split"),
@@ -35,7 +35,8 @@ HOME = {name: module for module, names in HOMES.items() for name in names}
 __all__ = [
     "Bars", "Comparison", "Execution", "Feature", "Fitted", "Forecaster", "Judgement", "Key", "Network",
     "NextdayError", "Prospect", "Results", "Samples", "Split", "Study", "Verdict", "Windows", "__version__", "compare",
-    "confirm", "estimator", "feature", "forecast", "load_bars", "loss", "model", "plan", "report", "run", "run_all",
+    "confirm", "estimator", "feature", "forecast", "groups_of", "load_bars", "loss", "model", "plan", "report", "run",
+    "run_all",
     "split", "verdict",
 ]  # fmt: skip
 __version__ = version("nextday")

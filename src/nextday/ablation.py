@@ -15,6 +15,13 @@ DesignName = Literal["orthogonal", "full", "leave_one_out", "add_one_in"]
 SEEDS = (42, 43)  # seed variance is known from all runs together, so two seeds suffice
 MOST_RUNS = 400  # of all models
 ALL = "all groups"
+SET_GROUPS = {  # of built-in feature sets that have several
+    "ohlcv": ("returns", "range", "volume"), "engineered": ("returns", "volatility", "volume", "market"),
+    "lags": ("returns", "volatility", "volume", "market"), "gkx_price": ("momentum", "risk", "liquidity"),
+    "alpha360": ("close", "open", "high", "low", "volume"),
+    "alpha158": ("kbar", "trend", "position", "correlation", "volume"), "alpha101": ("across", "alone"),
+    "talib": ("momentum", "volatility", "volume"),
+}  # fmt: skip
 
 
 class Ablation(Settings):
@@ -28,7 +35,8 @@ class Ablation(Settings):
     model: tuple[str, ...] = Field(("lstm",), min_length=1)  # one or several models of ``nextday list``
     options: dict[str, dict[str, Any]] = Field({})  # settings of the models, by model
     base: str = "raw"  # the feature set that every run has
-    groups: dict[str, tuple[str, ...]] = Field(min_length=1)  # features or feature sets, by name of the group
+    # features or feature sets, by name of the group; a feature set or a list of them stands for its groups
+    groups: dict[str, tuple[str, ...]] = Field(min_length=1)
     # the first answers the question, further ones stand beside it
     design: tuple[DesignName, ...] = Field(("orthogonal",), min_length=1)
     runs: int | None = Field(None, ge=4)  # of the orthogonal design, at least; more of them narrow the intervals
@@ -38,6 +46,20 @@ class Ablation(Settings):
     @classmethod
     def _split_these(cls, value: object) -> object:
         return split_at_commas(value)
+
+    @field_validator("groups", mode="before")
+    @classmethod
+    def _of_sets(cls, value: object) -> object:
+        named = split_at_commas(value)
+        if not isinstance(named, list | tuple):
+            return named
+        several = len(named) > 1
+        found: dict[str, tuple[str, ...]] = {}
+        for name in named:
+            groups = SET_GROUPS.get(name, ())
+            found |= {f"{name}:{group}" if several else group: (f"{name}:{group}",) for group in groups}
+            found |= {} if groups else {name: (name,)}
+        return found
 
     @model_validator(mode="after")
     def _groups_are_apart(self) -> Self:

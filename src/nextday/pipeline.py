@@ -26,7 +26,7 @@ from nextday.engine import (
     make_plan,
     open_store,
     open_workers,
-    require_networks,
+    require_packages,
     versions,
 )
 from nextday.engine.catalogs import own_losses, with_losses
@@ -136,7 +136,7 @@ def _forecast(
         study = study if isinstance(study, Study) else Study.load(study)
         watch = log.watching(progress_of(how.watch, study.name))
         catalogs = catalogs_of(study.plugins, models=models, features=features)
-        require_networks(study, catalogs.models)
+        require_packages(study, catalogs.models)
         folder = StudyFolder(open_folder(out / study.name))
         log.begin(folder.path / LOG, study.name, versions())
         units = Store(folder.units) if how.store is None else open_store(how.store)

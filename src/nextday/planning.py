@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from nextday.data import Panel
-from nextday.engine import POOL, Plan, Workers, choose_device, make_plan, require_networks
+from nextday.engine import POOL, Plan, Workers, choose_device, make_plan, require_packages
 from nextday.errors import StudyError
 from nextday.evaluate import Comparison, compare, measure
 from nextday.evaluate.export import finite
@@ -142,7 +142,7 @@ def plan(
     """
     study = study if isinstance(study, Study) else Study.load(study)
     catalogs = catalogs_of(study.plugins)
-    require_networks(study, catalogs.models)
+    require_packages(study, catalogs.models)
     watch = progress_of(watch, study.name)
     study, panel = read_panel(study, bars, watch)
     planned = make_plan(study, panel, device=choose_device(device), catalogs=catalogs)

@@ -111,7 +111,7 @@ class Variant(Settings):
     """A named pair of model and feature set; ``options`` are the model's own settings."""
 
     model: str  # a model of ``nextday list``, or of a plugin
-    features: str  # a feature set
+    features: str  # a feature set of ``nextday list``, one of its groups as ``alpha158:volume``, or your own
     options: dict[str, Any] = {}  # settings of the model
 
 

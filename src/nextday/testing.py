@@ -13,9 +13,8 @@ from functools import partial
 
 import cloudpickle
 import numpy as np
-import polars as pl
 
-from nextday.data import COLUMNS, Panel, align, load_bars, random_walk
+from nextday.data import Panel, align, load_bars, random_walk
 from nextday.engine import Plan, Unit, Workers, make_plan
 from nextday.engine.catalogs import HOUSE, Catalogs
 from nextday.engine.needs import find_torch
@@ -23,7 +22,8 @@ from nextday.engine.plan import Job
 from nextday.engine.rehearse import brief, futures, small
 from nextday.engine.source import carry_along
 from nextday.errors import NextdayError, PluginError, first_line
-from nextday.features import FEATURES, Feature, check_causality, compute_features
+from nextday.features import FEATURES, Feature
+from nextday.features.admission import faults_of_features
 from nextday.models import Fitted, Forecaster, Key
 from nextday.models.catalog import Model
 from nextday.study import Study
@@ -62,7 +62,8 @@ def check_feature(feature: Feature, *, name: str = NAME) -> None:
     """Check that a feature conforms to the interface of features.
 
     A feature returns one number per bar, finite after its warm-up; the same values again, whatever other tickers there
-    are; and no value changes when later bars change or are missing.
+    are; no value changes when later bars change or are missing; and other units of prices or volume change no more
+    than its location and scale. ``adj_close`` as such is a price whose unit later splits and dividends change.
 
     Parameters
     ----------
@@ -110,22 +111,10 @@ def faults_of_model(factory: Callable[[], Forecaster]) -> Iterator[str]:
 
 def faults_of_feature(feature: Feature, name: str = NAME) -> Iterator[str]:
     """Return the faults of a feature, one line each."""
-    panel, catalog = _panel(), {**FEATURES, name: feature}
     try:
-        features = compute_features(panel, [name], catalog=catalog, warmup=feature.warmup)
-        check_causality(panel, features, catalog=catalog)
-        again = compute_features(panel, [name], catalog=catalog, warmup=feature.warmup)
-        alone = replace(panel, tickers=panel.tickers[:1])
-        single = compute_features(alone, [name], catalog=catalog, warmup=feature.warmup)
+        yield from faults_of_features(_panel(sessions=SESSIONS + feature.warmup), {name: feature}).values()
     except NextdayError as error:
         yield str(error)
-        return
-    if not np.array_equal(features.values, again.values, equal_nan=True):
-        yield f"feature {name} differs when it is computed again"
-    if not np.array_equal(features.values[:1], single.values, equal_nan=True):
-        yield f"feature {name} of a ticker depends on the other tickers"
-    if moved := _moves_with_the_future(panel, feature, name):
-        yield f"feature {name} uses data after its own date: on {moved} it changes with later bars"
 
 
 def faults_of(catalogs: Catalogs) -> Iterator[tuple[str, str, list[str]]]:
@@ -148,8 +137,8 @@ def _raise(faults: Sequence[str]) -> None:
         raise PluginError("; ".join(faults))
 
 
-def _panel(seed: int = 0) -> Panel:
-    bars = random_walk(tickers=(*TICKERS, MARKET), sessions=SESSIONS, seed=seed)
+def _panel(sessions: int = SESSIONS) -> Panel:
+    bars = random_walk(tickers=(*TICKERS, MARKET), sessions=sessions, seed=0)
     return align(load_bars(bars.frame, accept=("*",)), market=MARKET)
 
 
@@ -238,23 +227,3 @@ def _generators(seed: int) -> Iterator[None]:
         np.random.set_state(before[1])  # noqa: NPY002
         if torch:
             torch.random.set_rng_state(drawn)
-
-
-def _moves_with_the_future(panel: Panel, feature: Feature, name: str) -> str:
-    """Rewrite the bars after several days, and name the first day on which a value moves; empty if none does."""
-    catalog = {name: feature}
-    before = compute_features(panel, [name], catalog=catalog, warmup=feature.warmup).values
-    for share in (0.3, 0.5, 0.7, 0.9):
-        at = int(share * len(panel.dates))
-        factor = pl.Series(np.exp(np.random.default_rng(at).normal(0, 0.3, len(panel.frame))))
-        later = pl.col("date") > panel.dates[at]
-        rewritten_bars = panel.frame.with_columns(
-            pl.when(later).then(pl.col(column) * factor).otherwise(column).alias(column) for column in COLUMNS[2:]
-        )
-        again = replace(panel, frame=rewritten_bars)
-        after = compute_features(again, [name], catalog=catalog, warmup=feature.warmup).values
-        one, two = before[:, : at + 1], after[:, : at + 1]
-        moved = (one != two) & ~(np.isnan(one) & np.isnan(two))
-        if moved.any():
-            return str(panel.dates[int(moved.any(axis=(0, 2)).argmax())])
-    return ""

@@ -215,12 +215,13 @@ def bench(
 @app.command("list")
 def list_() -> None:
     """List the studies, models, feature sets and features that a study file can use."""
-    from nextday.features import FEATURE_SETS, FEATURES
+    from nextday.features import FEATURES, SETS
+    from nextday.features.sets import describe_set
     from nextday.models import MODELS
 
     studies = {name: (study := Study.load(name)).question + f" ({', '.join(study.variants)})" for name in presets()}
     models = {name: (model.__doc__ or "").splitlines()[0] for name, model in MODELS.items()}
-    sets = {name: ", ".join(features) for name, features in FEATURE_SETS.items()}
+    sets = {name: describe_set(one) for name, one in SETS.items()}
     features = {name: feature.formula for name, feature in FEATURES.items()}
     for title, entries in {"studies": studies, "models": models, "feature sets": sets, "features": features}.items():
         typer.echo(typer.style(title, bold=True))

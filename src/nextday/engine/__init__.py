@@ -7,7 +7,7 @@ from nextday.engine.execute import Outcome, execute
 from nextday.engine.execution import Execution, Options
 from nextday.engine.log import RunLog
 from nextday.engine.manifest import describe_run, versions
-from nextday.engine.needs import choose_device, require_networks
+from nextday.engine.needs import choose_device, require_packages
 from nextday.engine.plan import POOL, Plan, Unit, make_plan
 from nextday.engine.stacked import Packed, Stacked, choose_engine
 from nextday.engine.store import Store, open_store
@@ -16,5 +16,5 @@ from nextday.engine.workers import Workers
 __all__ = [
     "POOL", "Catalogs", "Execution", "Options", "Outcome", "Packed", "Plan", "RunLog", "Stacked", "Store", "Unit",
     "Workers", "choose_device", "choose_engine", "collect", "describe_run", "execute", "make_plan", "open_store",
-    "open_workers", "require_networks", "versions",
+    "open_workers", "require_packages", "versions",
 ]  # fmt: skip

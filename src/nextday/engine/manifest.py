@@ -16,7 +16,7 @@ from nextday.engine.plan import POOL
 from nextday.study import Study
 from nextday.words import plural
 
-LIBRARIES = ("nextday", "torch", "numba", "numpy", "polars", "scikit-learn", "statsmodels")
+LIBRARIES = ("nextday", "torch", "numba", "numpy", "polars", "scikit-learn", "statsmodels", "qweave", "polars-talib")
 
 
 def describe_run(

@@ -1,4 +1,4 @@
-"""What networks need and a study without them does not: PyTorch, and the compiler of their kernels."""
+"""What networks and feature sets need and other studies do not: PyTorch, the compiler of kernels, and libraries."""
 
 from collections.abc import Mapping
 from importlib import import_module, metadata
@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from typing import Any, Literal
 
 from nextday.errors import MissingError
+from nextday.features.sets import require_library
 from nextday.models import Device, resolve_device
 from nextday.models.catalog import Model
 from nextday.models.networks.base import Network
@@ -26,15 +27,16 @@ def hint(error: Exception) -> str:
     return f"; {refusal(package)}" if package in PACKAGES and package else ""
 
 
-def require_networks(study: Study, catalogs: Mapping[str, Model]) -> None:
-    """Refuse a study that names a network where one cannot be trained, before its bars are read.
+def require_packages(study: Study, catalogs: Mapping[str, Model]) -> None:
+    """Refuse a study that names what cannot be computed here, a network or a feature set, before its bars are read.
 
     Raises
     ------
     MissingError
-        If a package of networks is missing.
+        If a package of networks or a feature set's library is missing.
     """
     for name, variant in study.variants.items():
+        require_library(variant.features)
         if _is_network(catalogs.get(variant.model)):
             for package in PACKAGES:
                 if find_spec(package) is None:

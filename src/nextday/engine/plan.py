@@ -11,11 +11,12 @@ import numpy as np
 
 from nextday.data import Panel
 from nextday.engine.catalogs import HOUSE, Catalogs
-from nextday.engine.needs import require_networks, version_of
+from nextday.engine.needs import require_packages, version_of
 from nextday.engine.source import source_digest
 from nextday.errors import StudyError, TrainingError
-from nextday.features import Features, compute_features, resolve_sets
+from nextday.features import Features, compute_features, find_feature, resolve_sets
 from nextday.features.groups import refuse_useless
+from nextday.features.sets import refuse_doubles
 from nextday.models import Device, Fitted, Forecaster, Key, make_model
 from nextday.names import known
 from nextday.samples import Fold, Pool, Samples, Windows, fit_scaler, make_folds
@@ -167,9 +168,12 @@ def make_plan(study: Study, panel: Panel, *, device: Device = "cpu", catalogs: C
         If a model, option, feature set or feature is unknown, a model lacks a feature or a package it needs, or the
         history is too short.
     """
-    require_networks(study, catalogs.models)
+    require_packages(study, catalogs.models)
     sets = resolve_sets(study.feature_sets)
     models = {name: _model_of(study, name, sets, device, catalogs) for name in study.variants}
+    inputs = {variant.features for variant in study.variants.values()}
+    inputs |= {one for own in study.feature_sets.values() for one in own}  # a set may name sets
+    refuse_doubles(inputs, catalogs.features, panel.frame.columns, study.features_from)
     used = [feature for variant in study.variants.values() for feature in sets[variant.features]]
     named = dict.fromkeys([*used, *(feature for name in study.feature_sets for feature in sets[name])])
     features = compute_features(panel, named, catalog=catalogs.features, warmup=study.warmup, meant=study.features_from)
@@ -194,10 +198,12 @@ def inputs_of(plan: Plan, catalogs: Catalogs = HOUSE) -> dict[str, dict[str, str
     """Return the features and formulas of every feature set that a variant reads."""
     own = plan.features.own
     used = dict.fromkeys(variant.features for variant in plan.study.variants.values())
-    return {
-        name: {one: own[one] if one in own else catalogs.features[one].formula for one in plan.feature_sets[name]}
-        for name in used
-    }
+
+    def formula(name: str) -> str:
+        feature = find_feature(name, catalogs.features)
+        return own[name] if name in own or feature is None else feature.formula
+
+    return {name: {one: formula(one) for one in plan.feature_sets[name]} for name in used}
 
 
 def _check_loss(study: Study, catalogs: Catalogs) -> None:

@@ -8,7 +8,9 @@ from nextday.ablation import Effect, effects_of
 from nextday.questions import BENCHMARKS, Pair, parse_question
 from nextday.study import Question, Study
 
-HOUSE_ROLES = {"raw": "raw", "ohlcv": "rich", "engineered": "engineered", "lags": "engineered"}
+HOUSE_ROLES = {"raw": "raw", "ohlcv": "rich", "alpha360": "rich"} | dict.fromkeys(
+    ("engineered", "lags", "har", "ranges", "tsmom", "gkx_price", "alpha158", "alpha101", "talib"), "engineered"
+)
 RANKS = ("", "raw", "rich", "engineered")  # from poorer to richer
 
 
@@ -103,8 +105,9 @@ def subjects_of(study: Study, feature_sets: Mapping[str, Sequence[str]]) -> dict
 
 def role_of(name: str, roles: Mapping[str, str], feature_sets: Mapping[str, Sequence[str]]) -> str:
     """Return the role of a feature set: as declared, as known for built-in sets, else by the features it contains."""
-    if name in roles or name in HOUSE_ROLES:
-        return roles.get(name) or HOUSE_ROLES[name]
+    built_in = HOUSE_ROLES.get(name.partition(":")[0], "")  # a group of a set has the role of the set
+    if name in roles or built_in:
+        return roles.get(name) or built_in
     own = set(feature_sets.get(name, ()))
     return next((role for house, role in HOUSE_ROLES.items() if own <= set(feature_sets.get(house, ()))), "engineered")
 

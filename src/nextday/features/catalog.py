@@ -5,13 +5,31 @@ lag. An expression reads the bars of one ticker in the order of dates, and the m
 ``market_adj_close``.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import polars as pl
 
 WINDOW = 20  # sessions in every rolling statistic
+
+
+@dataclass(frozen=True, slots=True)
+class Together:
+    """What computes several features at once, as a library does that shares their intermediate steps.
+
+    Attributes
+    ----------
+    compute
+        Maps the bars of all tickers, in the order of ticker and date, and names of features to a frame with a column
+        for each name and the same rows.
+    across
+        Whether a value compares the tickers of a day, so that it depends on which tickers a study forecasts.
+    """
+
+    compute: Callable[[pl.DataFrame, Sequence[str]], pl.DataFrame]
+    across: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,13 +41,16 @@ class Feature:
     expression
         A Polars expression, or a function that maps the bars of one ticker, in the order of dates and with the market's
         adjusted close as ``market_adj_close``, to a column (a Polars Series, an array) or to an expression. Row ``t``
-        may use nothing later than the close of ``t``.
+        may use nothing later than the close of ``t``. Features of a library that computes all tickers and several
+        features at once are a ``Together``.
     warmup
         Rows before its first value.
     formula
         Formula for readers.
     source
         The plugin that registered it; empty for built-in features.
+    paper
+        Where the formula was published; empty where it needs no reference.
 
     Examples
     --------
@@ -37,10 +58,44 @@ class Feature:
     5
     """
 
-    expression: pl.Expr | Callable[[pl.DataFrame], Any]
+    expression: pl.Expr | Callable[[pl.DataFrame], Any] | Together
     warmup: int
     formula: str = ""
     source: str = ""
+    paper: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureSet:
+    """A named set of features.
+
+    Attributes
+    ----------
+    groups
+        Its features, by group; a study may also name one group, as ``alpha158:volume``.
+    build
+        Makes the features, by name; the library that computes them is imported here and not before.
+    warmup
+        Rows before all of them have a value.
+    paper
+        Where the set was published.
+    package
+        The module that computes it, of the extra ``features``; empty if it takes none.
+    refused
+        Features of the published set that it leaves out, each with the reason.
+    """
+
+    groups: Mapping[str, tuple[str, ...]]
+    build: Callable[[], Mapping[str, Feature]]
+    warmup: int
+    paper: str = ""
+    package: str = ""
+    refused: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every feature once, in the order of the groups; one may be in several."""
+        return tuple(dict.fromkeys(name for group in self.groups.values() for name in group))
 
 
 def _log_return(price: str) -> pl.Expr:
@@ -80,11 +135,4 @@ FEATURES: dict[str, Feature] = {
     "ret_lag1": Feature(_LOG_RETURN, 1, "log_return at t, one session before the target"),
     "ret_lag2": Feature(_LOG_RETURN.shift(1), 2, "log_return at t-1, two sessions before the target"),
     "ret_lag5": Feature(_LOG_RETURN.shift(4), 5, "log_return at t-4, five sessions before the target"),
-}
-
-FEATURE_SETS: dict[str, tuple[str, ...]] = {
-    "raw": ("log_return",),
-    "ohlcv": ("log_return", "oc_return", "hl_range", "close_pos", "log_vol", "vol_change"),
-    "engineered": ("log_return", "roll_vol", "range_norm", "vol_zscore", "mkt_return"),
-    "lags": ("ret_lag1", "ret_lag2", "ret_lag5", "roll_vol", "range_norm", "vol_zscore", "mkt_return"),
 }

@@ -1,4 +1,4 @@
-"""Compute named features of a panel, and the feature sets a study may name."""
+"""Compute named features of a panel."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -8,18 +8,15 @@ import numpy as np
 import polars as pl
 
 from nextday.data import COLUMNS, Panel
-from nextday.errors import DataError, StudyError, first_line
-from nextday.features.catalog import FEATURE_SETS, FEATURES, Feature
+from nextday.errors import DataError, StudyError
+from nextday.features.catalog import FEATURES, Feature, Together
+from nextday.features.sets import find_feature
+from nextday.features.values import compute_values
 from nextday.names import known, listed
 from nextday.words import plural
 
 HOUSE: Mapping[str, Feature] = MappingProxyType(FEATURES)
 NOTHING: Mapping[str, str] = MappingProxyType({})
-MARKET = "market_adj_close"
-NEEDS_MARKET = (
-    "needs a market, and there is none; add the bars of an index and name it with --market, or take feature sets that "
-    "do without, such as raw and ohlcv"
-)
 WARMUP = max(feature.warmup for feature in FEATURES.values())  # sessions; the default of a study
 
 
@@ -57,39 +54,6 @@ class Features:
         return self.values[self.tickers.index(ticker)][:, columns]
 
 
-def resolve_sets(own: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
-    """Combine the study's own feature sets with the built-in ones, whose names are reserved.
-
-    A set may name other sets, which stand for their features.
-
-    Raises
-    ------
-    StudyError
-        If a name is reserved, or a set is empty, has a feature twice, or has itself inside.
-    """
-    every = {**FEATURE_SETS, **own}
-    for name in own:
-        if name in FEATURE_SETS:
-            raise StudyError(f"feature_sets.{name}: the name is reserved for a built-in set; choose another")
-    return {**FEATURE_SETS, **{name: _spelled_out(name, every) for name in own}}
-
-
-def _spelled_out(name: str, every: Mapping[str, Sequence[str]], above: tuple[str, ...] = ()) -> tuple[str, ...]:
-    """Return the features of a set, with those of the sets that it names."""
-    if name in above:
-        raise StudyError(f"feature_sets.{name}: the set has itself inside, by way of {above[-1]}")
-    found: list[str] = []
-    for one in every[name]:
-        found += _spelled_out(one, every, (*above, name)) if one in every and one != name else [one]
-    if not found or len(set(found)) < len(found):
-        doubled = [one for one in found if found.count(one) > 1]
-        why = f"; {doubled[0]} is there twice" if doubled else ""
-        raise StudyError(
-            f"feature_sets.{name}: expected one or more features, each once, got {listed(every[name])}{why}"
-        )
-    return tuple(found)
-
-
 def compute_features(
     panel: Panel, names: Collection[str], *, catalog: Mapping[str, Feature] = HOUSE, warmup: int = WARMUP,
     meant: Mapping[str, str] = NOTHING,
@@ -101,8 +65,9 @@ def compute_features(
     panel
         The bars.
     names
-        Features of the catalog, or numeric columns that the bars carry beyond the required ones. Such a column is used
-        unchanged: the user guarantees that its row ``t`` uses nothing later than the close of ``t``.
+        Features of the catalog or of a built-in set, or numeric columns that the bars carry beyond the required ones.
+        Such a column is used unchanged: the user guarantees that its row ``t`` uses nothing later than the close of
+        ``t``.
     catalog
         The features that are computed from bars, by name.
     warmup
@@ -113,19 +78,20 @@ def compute_features(
     Raises
     ------
     StudyError
-        If a name is unknown or ambiguous, or a feature needs a longer warm-up.
+        If a name is unknown, ambiguous or refused, or a feature needs a longer warm-up or more tickers.
+    MissingError
+        If a feature needs a library that is not installed.
     DataError
         If a feature has a value that is not finite after its warm-up, or cannot be computed.
     """
     columns = _own_columns(panel.frame)
     chosen = tuple(dict.fromkeys(names))
+    catalog = _with_sets(catalog, chosen, columns, meant)
     own = [name for name in chosen if _is_column(name, columns, catalog, meant, panel)]
     used = {name: catalog[name] for name in chosen if name not in own}
     _check_warmup(used, warmup)
-    table = _with_market(panel, used).filter(pl.col("ticker").is_in(panel.tickers))
-    shape = (len(panel.tickers), len(panel.dates))
-    columns_of = [_column(table, name, used.get(name)) for name in chosen]
-    values = np.stack([column.to_numpy().reshape(shape) for column in columns_of], axis=-1)
+    _check_company(used, panel)
+    values = compute_values(panel, {name: used.get(name) for name in chosen})
     at = [chosen.index(name) for name in own]
     gap = _leading_gap(values[..., at])
     notes = _late_columns(values, own, at, warmup) if gap > warmup else ()
@@ -135,15 +101,13 @@ def compute_features(
     return features
 
 
-def _with_market(panel: Panel, used: Mapping[str, Feature]) -> pl.DataFrame:
-    """Put the market's adjusted close beside the bars, if there is a market; refuse the features that need one."""
-    if panel.market:
-        market = panel.of(panel.market).select("date", market_adj_close="adj_close")
-        return panel.frame.join(market, on="date", how="left", maintain_order="left")
-    for name, feature in used.items():
-        if isinstance(feature.expression, pl.Expr) and MARKET in feature.expression.meta.root_names():
-            raise StudyError(f"{panel.source}: feature {name} {NEEDS_MARKET}")
-    return panel.frame
+def _with_sets(
+    catalog: Mapping[str, Feature], names: Sequence[str], columns: Collection[str], meant: Mapping[str, str]
+) -> dict[str, Feature]:
+    """Add the named features of built-in sets; a column of the bars goes before them unless the catalog is meant."""
+    wanted = [name for name in names if name not in columns or meant.get(name) == "catalog"]
+    found = {name: find_feature(name, catalog) for name in wanted}
+    return {**catalog, **{name: feature for name, feature in found.items() if feature}}
 
 
 def _own_columns(frame: pl.DataFrame) -> dict[str, pl.DataType]:
@@ -184,39 +148,18 @@ def _check_warmup(used: Mapping[str, Feature], warmup: int) -> None:
     late = {name: feature.warmup for name, feature in used.items() if feature.warmup > warmup}
     if late:
         most = max(late.values())
-        each = ", ".join(f"{name} needs {rows}" for name, rows in late.items())
+        each = listed([f"{name} needs {rows}" for name, rows in late.items()])
         raise StudyError(f"warmup: {plural(warmup, 'session')} dropped at the start, but {each}; set warmup: {most}")
 
 
-def _column(table: pl.DataFrame, name: str, feature: Feature | None) -> pl.Series:
-    """Compute one feature of all tickers, float32; None stands for a column of the bars."""
-    if feature is None:
-        return table[name].cast(pl.Float32)
-    if isinstance(feature.expression, pl.Expr):
-        return table.select(feature.expression.over("ticker").cast(pl.Float32).alias(name)).to_series()
-    parts = table.partition_by("ticker", maintain_order=True)
-    return pl.concat([_call(bars, name, feature) for bars in parts])
-
-
-def _call(bars: pl.DataFrame, name: str, feature: Feature) -> pl.Series:
-    """Compute a feature that is a function, of one ticker."""
-    assert callable(feature.expression)
-    ticker, where = bars["ticker"][0], f"{feature.source}: " if feature.source else ""
-    try:
-        found = feature.expression(bars)
-        found = bars.select(found).to_series() if isinstance(found, pl.Expr) else found
-        column = pl.Series(name, np.asarray(found, dtype=np.float64)).cast(pl.Float32)
-    except Exception as error:  # noqa: BLE001 - whatever a stranger's function raises is a line
-        if MARKET not in bars.columns and MARKET in str(error):
-            raise StudyError(f"{where}feature {name} {NEEDS_MARKET}") from None
-        raise DataError(
-            f"{where}feature {name} cannot be computed for {ticker}: {type(error).__name__}: {first_line(error)}"
-        ) from None
-    if len(column) != len(bars):
-        raise DataError(
-            f"{where}feature {name} of {ticker} has {plural(len(column), 'value')} for {plural(len(bars), 'bar')}"
+def _check_company(used: Mapping[str, Feature], panel: Panel) -> None:
+    """Refuse features that compare the tickers of a day where there is one."""
+    across = [name for name, one in used.items() if isinstance(one.expression, Together) and one.expression.across]
+    if across and len(panel.tickers) == 1:
+        raise StudyError(
+            f"{panel.source}: {listed(across, 3)} rank the tickers of a day against each other, and only "
+            f"{panel.tickers[0]} is forecast; name more tickers, or take features that need none, as alpha101:alone"
         )
-    return column
 
 
 def _late_columns(values: np.ndarray, own: Sequence[str], at: Sequence[int], warmup: int) -> tuple[str, ...]:
