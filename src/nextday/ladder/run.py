@@ -18,7 +18,7 @@ from nextday.ladder.page import render_ladder
 from nextday.ladder.table import Ladder, load_ladder
 from nextday.pipeline import Results, run
 from nextday.storage.files import open_folder, write_atomically
-from nextday.study import LAST, Study, presets
+from nextday.study import LAST, Study, stages
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -105,7 +105,7 @@ def run_all(
     >>> import nextday
     >>> nextday.run_all({"data": "bars.parquet"}, workers=2).leaderboard  # doctest: +SKIP
     """
-    studies = [Study.load(name, changes) for name in presets()]
+    studies = [Study.load(name, changes) for name in stages()]
     notes = []
     for study in studies:
         try:
