@@ -153,8 +153,7 @@ def _sort(units: Iterable[Any], make_job: Make) -> tuple[list[_Group], list[Any]
 
 def _group(job: Job, stacks: dict[str, _Group]) -> _Group | None:
     """Find the group of a job's model, or open it; None for a model that does not stack."""
-    name = job.model.stack_of(len(job.test.names)) if isinstance(job.model, Network) else ""
-    if not name:
+    if not isinstance(job.model, Network) or not (name := job.model.stack_of(len(job.test.names))):
         return None
     group = stacks.setdefault(name, _Group(job.model, job.test.lookback))
     group.features = max(group.features, len(job.test.names))

@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn.functional import linear
 
 from nextday.models.networks.heads import Head, PointHead
-from nextday.models.networks.recurrent import RecurrentNetwork
+from nextday.models.networks.recurrent import NAMES, RecurrentNetwork
 
 
 class GruNetwork(RecurrentNetwork):
@@ -32,7 +32,7 @@ class GruLayer(nn.GRU):
     def forward(self, x: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
         """Map inputs [time, sample, feature] to hidden states [time, sample, unit]."""
         if self.stacked:
-            return recurrence(x, self.weight_ih_l0, self.weight_hh_l0, self.bias_ih_l0, self.bias_hh_l0)
+            return recurrence(x, *(getattr(self, name) for name in NAMES))
         return super().forward(x)[0]
 
 

@@ -13,9 +13,7 @@ from nextday.models.base import NO_BF16
 from nextday.models.kernels import lstm as recurrence
 from nextday.models.kernels.lstm_stacked import StackedLstm
 from nextday.models.networks.heads import Head, PointHead
-from nextday.models.networks.recurrent import RecurrentNetwork
-
-NAMES = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
+from nextday.models.networks.recurrent import NAMES, RecurrentNetwork
 
 
 class LstmNetwork(RecurrentNetwork):

@@ -8,6 +8,8 @@ from torch import nn
 from nextday.models.networks.dropout import Dropout
 from nextday.models.networks.heads import Head, Headed
 
+NAMES = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")  # of a layer's parameters, as PyTorch has them
+
 
 class RecurrentNetwork(Headed):
     """Recurrent layers over the window, with dropout between them; the last hidden state feeds the head.
