@@ -31,7 +31,7 @@ def quick(tmp_path_factory) -> dict[str, object]:
     stages = [Study.load(f"stage{number}").model_dump() for number in (1, 2, 3, 4, 5, 6)]
     variants = {name: variant for stage in stages for name, variant in stage["variants"].items()}
     families = Study.load("families").model_dump()["variants"]
-    variants |= {name: families[name] for name in ("GRU-OHLCV", "MLP-Feat", "Ridge-OHLCV", "HistGB-Feat")}
+    variants |= {name: families[name] for name in ("GRU-OHLCV", "MLP-Feat", "Ridge-OHLCV")}
     bolt = str(save_bolt(tmp_path_factory.mktemp("bolt"), width=32))
     variants["Chronos-Bolt"] = {"model": "chronos_bolt", "features": "raw", "options": {"weights": bolt, "context": 48}}
     options = {"estimator": "ridge", "alpha": 10.0, "window": "flat"}

@@ -85,7 +85,7 @@ def test_a_family_remembers_a_move_of_days_ago(name):
         Samples(Windows(rows[a : b + LOOKBACK - 1], LOOKBACK, ("x",)), target[a:b])
         for a, b in ((0, 600), (600, 740), (740, 890))
     ]
-    training = Training(max_epochs=40, patience=10, learning_rate=0.01)
-    model = made(name, training=training, dropout=0.0)
+    training = Training(max_epochs=25, patience=10, learning_rate=0.005)
+    model = made(name, training=training, hidden=32, dropout=0.0)
     fitted = model.fit_predict(parts[0], parts[1], parts[2].windows, key=Key(1, "KO", 0))
     assert np.corrcoef(fitted.predicted, parts[2].y)[0, 1] > 0.9
