@@ -51,12 +51,13 @@ class Gru(Network):
 class Mlp(Network):
     """Feed-forward layers on the whole window, each half as wide as the one before, and a head of two linear layers.
 
-    ``hidden`` is the width of the first; with the default the network has about as many parameters as the LSTM.
+    ``hidden`` is the width of the first; with the default the network has about as many parameters as the LSTM. It
+    takes more dropout than the LSTM: with 0.2 its R2 on noise is about -4 %.
     """
 
     hidden: Annotated[int, Field(ge=2)] = 256
     layers: Annotated[int, Field(ge=1)] = 2
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5
 
     def __post_init__(self) -> None:
         Network.__post_init__(self)
