@@ -51,7 +51,7 @@ def torn(x):
 
 
 @pytest.mark.parametrize("window", ["last", "flat"])
-def test_probe_measures_is_that_of_scikit_learn_with_the_best_penalty_of_the_validation_set(window):
+def test_ridge_is_that_of_scikit_learn_with_the_best_penalty_of_the_validation_set(window):
     train, valid, test, _ = world(linear, 0.2)
     penalties = (0.01, 0.1, 1.0, 10.0)
     found = model("ridge", penalties=penalties, window=window).fit_predict(train, valid, test, key=KEY)
