@@ -27,16 +27,21 @@ def bars() -> Bars:
 
 @pytest.fixture(scope="session")
 def quick(tmp_path_factory) -> dict[str, object]:
-    """Every model of the catalog that the stages name, made small enough for tests."""
+    """Every model of the catalog that the presets name, made small enough for tests."""
     stages = [Study.load(f"stage{number}").model_dump() for number in (1, 2, 3, 4, 5, 6)]
     variants = {name: variant for stage in stages for name, variant in stage["variants"].items()}
+    families = Study.load("families").model_dump()["variants"]
+    variants |= {name: families[name] for name in ("GRU-OHLCV", "MLP-Feat", "Ridge-OHLCV")}
     bolt = str(save_bolt(tmp_path_factory.mktemp("bolt"), width=32))
     variants["Chronos-Bolt"] = {"model": "chronos_bolt", "features": "raw", "options": {"weights": bolt, "context": 48}}
     options = {"estimator": "ridge", "alpha": 10.0, "window": "flat"}
     variants["Ridge-Flat"] = {"model": "sklearn", "features": "ohlcv", "options": options}
     small = {
         "lstm": {"hidden": 8}, "transformer": {"width": 8, "heads": 2, "feedforward": 16}, "vae": {"hidden": 8},
-        "fracast": {"sweep": (), "context": 16},
+        "fracast": {"sweep": (), "context": 16}, "gru": {"hidden": 8}, "mlp": {"hidden": 16},
+        "hist_gradient_boosting": {  # on noise this early, it often grows no tree; here it does
+            "min_samples_leaf": 5, "max_leaf_nodes": 2, "l2_regularization": 0.0, "patience": 10,
+        },
     }  # fmt: skip
     for variant in variants.values():
         variant["options"] |= small.get(variant["model"], {})

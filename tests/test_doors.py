@@ -225,7 +225,7 @@ def test_the_example_gives_the_same_bits_from_a_file_in_workers_and_from_python(
     catalogs = load_plugins([str(folder / "my_lab.py")])
     guests = {
         kind: {name: getattr(catalogs, kind)[name] for name in names}
-        for kind, names in (("models", ("gru", "flat_ridge")), ("features", ("rsi14", "drawdown")))
+        for kind, names in (("models", ("mean_gru", "flat_ridge")), ("features", ("rsi14", "drawdown")))
     }
     results, _ = outcomes_of(study.model_copy(update={"plugins": ()}), bars, out=tmp_path, workers=0, **guests)
     assert results.forecasts.equals(known)
@@ -240,7 +240,7 @@ def test_a_changed_line_of_the_gru_refits_its_units_alone(lab, bars, tmp_path):
     (folder / "my_lab.py").write_text(text.replace("# windows,", "# the windows,"))
     _, seen = outcomes_of(study, bars, out=folder, workers=0)
     assert all(one.reused for one in seen), "a comment is no change"
-    (folder / "my_lab.py").write_text(text.replace("self.dropout(states[:, -1])", "self.dropout(states.mean(1))"))
+    (folder / "my_lab.py").write_text(text.replace("self.dropout(states.mean(1))", "self.dropout(states[:, -1])"))
     _, seen = outcomes_of(study, bars, out=folder, workers=2)
     assert {one.unit.variant for one in seen if not one.reused} == {"GRU-Raw", "GRU-Mine"}
 

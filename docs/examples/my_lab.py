@@ -8,8 +8,8 @@ from torch import nn
 import nextday
 
 
-class LastState(nn.Module):
-    """A GRU over the window; its last hidden state, [sample, hidden]. nextday puts the head behind it."""
+class MeanState(nn.Module):
+    """A GRU over the window; the mean of its hidden states, [sample, hidden]. nextday puts the head behind it."""
 
     def __init__(self, features, hidden, dropout):
         super().__init__()
@@ -18,18 +18,18 @@ class LastState(nn.Module):
 
     def forward(self, x):  # windows, [sample, lookback, feature]
         states, _ = self.gru(x)
-        return self.dropout(states[:, -1])
+        return self.dropout(states.mean(1))
 
 
-@nextday.model("gru")
-class Gru(nextday.Network):
-    """A gated recurrent unit; loop, early stopping, heads and seeds are nextday's."""
+@nextday.model("mean_gru")
+class MeanGru(nextday.Network):
+    """A GRU that forecasts from all days of the window; loop, early stopping, heads and seeds are nextday's."""
 
     hidden: int = 32
     dropout: float = 0.1
 
     def build(self, features):
-        return LastState(features, self.hidden, self.dropout)
+        return MeanState(features, self.hidden, self.dropout)
 
 
 flat_ridge = nextday.estimator("flat_ridge", Ridge(alpha=100.0), window="flat")

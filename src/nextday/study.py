@@ -1,6 +1,7 @@
 """A study: everything that decides a result, read from YAML into frozen, checked values."""
 
 import os
+import re
 from collections.abc import Hashable, Mapping
 from importlib import resources
 from itertools import pairwise
@@ -20,6 +21,7 @@ from nextday.settings import BarsSettings, Settings, expand_ranges, split_at_com
 PRESETS = resources.files("nextday") / "studies"
 MOVED = resources.files("nextday") / "moved_keys.yaml"
 WORDS = ("sample", "yahoo")  # as data: no paths
+STAGE = re.compile(r"stage\d+")  # names of the presets that build on one another
 LAST = "stage7"  # compares the other stages, and so is no study
 SCHEMES = ("holdout", "walk_forward", "rolling", "purged")
 LOSSES = ("squared", "absolute", "miss", "pinball")
@@ -327,8 +329,14 @@ def _is_encodable(name: str) -> bool:
 
 
 def presets() -> list[str]:
-    """Names of the studies that ship with nextday."""
-    return sorted(entry.name.removesuffix(".yaml") for entry in PRESETS.iterdir() if entry.name.endswith(".yaml"))
+    """Names of the studies that ship with nextday: the stages in their order, then the others."""
+    names = [entry.name.removesuffix(".yaml") for entry in PRESETS.iterdir() if entry.name.endswith(".yaml")]
+    return sorted(names, key=lambda name: (not STAGE.fullmatch(name), name))
+
+
+def stages() -> list[str]:
+    """Names of the presets that ``nextday run all`` runs one after the other."""
+    return [name for name in presets() if STAGE.fullmatch(name)]
 
 
 class _Loader(yaml.BaseLoader):

@@ -26,6 +26,7 @@ from nextday.features import FEATURES, Feature
 from nextday.features.admission import faults_of_features
 from nextday.models import Fitted, Forecaster, Key
 from nextday.models.catalog import Model
+from nextday.models.networks.base import Network
 from nextday.study import Study
 
 TICKERS, MARKET, SESSIONS, LOOKBACK = ("AAA", "BBB"), "MKT", 260, 10
@@ -149,7 +150,10 @@ def _job(model: Forecaster) -> tuple[Plan, Job]:
         "variants": {NAME: {"model": NAME, "features": "every"}}, "levels": (0.1, 0.5, 0.9),
     }  # fmt: skip
     carry_along(model.parts())
-    catalogs = replace(HOUSE, models={**HOUSE.models, NAME: brief(model, 2)})
+    short = brief(model, 2)
+    if isinstance(short, Network):
+        short = replace(short, lookback=LOOKBACK)  # a finished model is not given the study's
+    catalogs = replace(HOUSE, models={**HOUSE.models, NAME: short})
     plan = make_plan(Study.from_values(values), _panel(), catalogs=catalogs)
     return plan, _small(plan, plan.units[0])
 

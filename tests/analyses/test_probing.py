@@ -108,8 +108,8 @@ def test_probes_of_planted_networks_are_consistent(planted):
 
 def test_a_probe_is_fitted_on_train_alone(monkeypatch):
     one, fits = subject("A", 1, planted=False), []
-    fit = probe_job.fit_readout
-    monkeypatch.setattr(probe_job, "fit_readout", lambda *given: fits.append(fit(*given)) or fits[-1])
+    fit = probe_job.fit_ridge
+    monkeypatch.setattr(probe_job, "fit_ridge", lambda *given: fits.append(fit(*given)) or fits[-1])
     targets = series("A")[1]
     rewritten = targets.copy()
     rewritten[SPLIT.test] = np.random.default_rng(0).standard_normal((400, 1))

@@ -9,7 +9,7 @@ import pytest
 
 import nextday
 from nextday.cli.main import main
-from nextday.study import Study, presets
+from nextday.study import Study, presets, stages
 
 
 @pytest.fixture
@@ -139,5 +139,6 @@ def test_python_m_completes_what_is_typed(tmp_path):
 
     (tmp_path / "stars.yaml").write_text("")
     assert complete("nextday compl") == ["completion"]
-    assert complete("nextday run sta") == [*presets(), "stage7", "stars.yaml"]
+    assert complete("nextday run sta") == [*stages(), "stage7", "stars.yaml"]
+    assert complete("nextday run fam") == ["families"]
     assert "--quiet" in complete("nextday run stage2 --qu")

@@ -120,7 +120,7 @@ def test_a_name_that_two_stages_use_is_told_apart(climbed):
     ladder = load_ladder(climbed)
     assert {"Zero (stage1)", "Zero (stage5)", "New", "Mean"} <= set(ladder.comparison.losses.variants)
     assert any("Zero is in several stages" in note for note in ladder.notes)
-    assert any("stage3, stage4, stage6" in note for note in ladder.notes)
+    assert any(note.endswith("so not compared: stage3, stage4, stage6") for note in ladder.notes)
 
 
 def test_a_benchmark_that_two_stages_have_counts_once(climbed):
@@ -352,7 +352,7 @@ def test_run_all_runs_each_stage_notes_those_whose_package_is_missing_and_ends_w
     monkeypatch.setattr("nextday.ladder.run.run", run)
     shown = []
     found = run_all({"seeds": "7,8,9", "training.precision": "bf16"}, out=climbed, show=shown.append)
-    assert [name for name, *_ in ran][:4] == ["stage1", "stage2", "stage3", "stage4"]
+    assert [name for name, *_ in ran] == [f"stage{number}" for number in range(1, 7)]
     assert {given[1:] for given in ran} == {((7, 8, 9), "bf16")}
     assert "stage3" not in shown
     assert shown[:3] == ["stage1", "stage2", "stage4"]

@@ -101,8 +101,6 @@ def test_an_order_that_does_not_converge_is_noted_and_none_is_an_error(monkeypat
 @pytest.mark.parametrize(
     ("name", "option", "value"),
     [
-        ("hist_gradient_boosting", "max_iter", 5),
-        ("hist_gradient_boosting", "learning_rate", 0.5),
         ("arima", "max_order", 0),
     ],
 )

@@ -27,7 +27,11 @@ VARIANTS = {
     "ewma": {"model": "ewma", "features": "raw"}, "garch": {"model": "garch", "features": "raw"},
     "arima": {"model": "arima", "features": "raw", "options": {"max_order": 1}},
     "mean": {"model": "historical_mean", "features": "raw"}, "line": {"model": "linear_regression", "features": "lags"},
-    "ridge": {"model": "sklearn", "features": "ohlcv", "options": {"estimator": "ridge", "window": "flat"}},
+    "sklearn": {"model": "sklearn", "features": "ohlcv", "options": {"estimator": "ridge", "window": "flat"}},
+    "ridge": {"model": "ridge", "features": "ohlcv", "options": {"window": "flat"}},
+    "boosting": {"model": "hist_gradient_boosting", "features": "raw", "options": {"window": "flat"}},
+    "gru": {"model": "gru", "features": "raw", "options": {"hidden": 8}},
+    "mlp": {"model": "mlp", "features": "engineered", "options": {"hidden": 16}},
     "lstm": {"model": "lstm", "features": "engineered", "options": {"hidden": 8}},
     "transformer": {"model": "transformer", "features": "raw", "options": {"width": 8, "heads": 2, "feedforward": 16}},
     "pooled": {"model": "lstm", "features": "ohlcv", "options": {"hidden": 8, "pooled": True}},
@@ -155,7 +159,7 @@ def test_a_context_holds_the_returns_of_one_session_up_to_the_origin(plan):
     np.testing.assert_array_equal(predicted, [context[-1] for context in contexts[valid:]])
 
 
-@pytest.mark.parametrize("variant", ["lstm", "transformer", "pooled"])
+@pytest.mark.parametrize("variant", ["lstm", "gru", "mlp", "transformer", "pooled"])
 def test_a_network_reads_the_windows_of_its_samples(plan, variant):
     job = job_of(plan, variant)
     for windows in (job.train.windows, job.valid.windows, job.test):

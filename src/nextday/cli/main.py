@@ -32,7 +32,7 @@ from nextday.cli.start import complete_study, completion, init, show
 from nextday.cli.terminal import console, show_study
 from nextday.cli.verdict import plan, verdict
 from nextday.errors import NextdayError, OptionError
-from nextday.study import LAST, Study, presets
+from nextday.study import LAST, Study, presets, stages
 from nextday.words import stage_label
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def run(
     study: Annotated[
         str,
         typer.Argument(
-            help=f"{', '.join(presets())}; {LAST} compares them; all runs them all; or a YAML file.",
+            help=f"{', '.join(presets())}; {LAST} compares what was run; all runs the stages; or a YAML file.",
             autocompletion=complete_study,
         ),
     ],
@@ -170,7 +170,7 @@ def _climb(study: str, changes: dict[str, object], out: Path, options: dict[str,
     from nextday.ladder.run import compare, run_all
 
     if study == "all":
-        for name in presets():
+        for name in stages():
             load_study(name, changes)  # a bad value of an option is wrong usage
         if changes.get("data") == "yahoo" and not quiet:
             announce()

@@ -153,9 +153,9 @@ def _sort(units: Iterable[Any], make_job: Make) -> tuple[list[_Group], list[Any]
 
 def _group(job: Job, stacks: dict[str, _Group]) -> _Group | None:
     """Find the group of a job's model, or open it; None for a model that does not stack."""
-    if not (isinstance(job.model, Network) and job.model.stacks(len(job.test.names))):
+    if not isinstance(job.model, Network) or not (name := job.model.stack_of(len(job.test.names))):
         return None
-    group = stacks.setdefault(repr(job.model), _Group(job.model, job.test.lookback))
+    group = stacks.setdefault(name, _Group(job.model, job.test.lookback))
     group.features = max(group.features, len(job.test.names))
     return group
 

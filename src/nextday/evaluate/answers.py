@@ -10,8 +10,9 @@ from nextday.evaluate.wording import begin, interval, join, sign_of, the
 from nextday.words import plural
 
 MODELS = {
-    "lstm": "LSTM", "gru": "GRU", "transformer": "Transformer", "linear_regression": "linear regression",
-    "hist_gradient_boosting": "gradient boosting", "arima": "ARIMA", "vae": "VAE", "garch": "GARCH", "ewma": "EWMA",
+    "lstm": "LSTM", "gru": "GRU", "mlp": "MLP", "transformer": "Transformer", "linear_regression": "linear regression",
+    "ridge": "ridge regression", "hist_gradient_boosting": "gradient boosting", "arima": "ARIMA", "vae": "VAE",
+    "garch": "GARCH", "ewma": "EWMA",
 }  # fmt: skip
 INPUTS = {"raw": "raw returns", "ohlcv": "OHLCV inputs", "engineered": "engineered features", "lags": "lagged features"}
 MOST_NAMED = 3  # answers of one kind that a headline spells out

@@ -138,8 +138,8 @@ def _of_design(study: Study, comparison: Comparison) -> list[str]:
     seeds = seed_counts(comparison.losses)
     if max(seeds[name] for group in comparison.alike for name in group) == 1:
         said.append(
-            "With one seed per run, seed variance is estimated from the residual of the design, which counts interactions "
-            "of groups as seed variance."
+            "With one seed per run, seed variance is estimated from the residual of the design, which counts "
+            "interactions of groups as seed variance."
         )
     return said
 

@@ -19,7 +19,7 @@ from nextday.ladder.table import Ladder, load_ladder
 from nextday.pipeline import run
 from nextday.results import Results
 from nextday.storage.files import open_folder, write_atomically
-from nextday.study import LAST, Study, presets
+from nextday.study import LAST, Study, stages
 from nextday.words import plural
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def run_all(
     >>> import nextday
     >>> nextday.run_all({"data": "bars.parquet"}, workers=2).leaderboard  # doctest: +SKIP
     """
-    studies = [Study.load(name, changes) for name in presets()]
+    studies = [Study.load(name, changes) for name in stages()]
     notes = []
     for study in studies:
         try:

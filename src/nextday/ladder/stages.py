@@ -10,7 +10,7 @@ import polars as pl
 from nextday.errors import NextdayError, OutputError
 from nextday.evaluate.baselines import read_neighbour
 from nextday.storage.folder import StudyFolder
-from nextday.study import LAST, Study, presets
+from nextday.study import LAST, Study, presets, stages
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ def find_stages(folder: Path) -> tuple[list[Stage], list[str]]:
     stages
         The readable ones.
     notes
-        The other folders, each with a reason, and the presets that were not run.
+        The other folders, each with a reason, and the stages that were not run.
     """
     found, notes, known = [], [], presets()
     there = sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
@@ -80,8 +80,8 @@ def find_stages(folder: Path) -> tuple[list[Stage], list[str]]:
             found.append(read_stage(StudyFolder(folder / name)))
         except NextdayError as error:
             notes.append(f"{name} is not compared: {error}")
-    missing = [name for name in known if name not in there]
-    if missing and len(missing) < len(known):
+    missing = [name for name in stages() if name not in there]
+    if missing and len(missing) < len(stages()):
         notes.insert(0, f"not in {folder}, so not compared: {', '.join(missing)}")
     return found, notes
 

@@ -13,9 +13,9 @@ from nextday.models.base import Device, Forecaster
 from nextday.models.baselines import HistoricalMean, Persistence, RollingMean, Zero
 from nextday.models.estimator import make_estimator
 from nextday.models.foundation import ChronosBolt, Fracast
-from nextday.models.networks.forecasters import Lstm, Transformer
+from nextday.models.networks.forecasters import Gru, Lstm, Mlp, Transformer
 from nextday.models.networks.vae_forecaster import Vae
-from nextday.models.regression import Arima, HistGradientBoosting, LinearRegression
+from nextday.models.regression import Arima, HistGradientBoosting, LinearRegression, Ridge
 from nextday.models.volatility import ConstantQuantile, Ewma, Garch
 from nextday.names import known
 from nextday.study import Training
@@ -26,9 +26,12 @@ MODELS: dict[str, "Model"] = {
     "persistence": Persistence,
     "rolling_mean": RollingMean,
     "linear_regression": LinearRegression,
+    "ridge": Ridge,
     "hist_gradient_boosting": HistGradientBoosting,
     "arima": Arima,
     "lstm": Lstm,
+    "gru": Gru,
+    "mlp": Mlp,
     "transformer": Transformer,
     "constant_quantile": ConstantQuantile,
     "ewma": Ewma,

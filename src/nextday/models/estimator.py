@@ -3,13 +3,14 @@
 import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
 from nextday.errors import MissingError, StudyError, TrainingError, first_line
 from nextday.models.base import Fitted, Forecaster, Key
+from nextday.models.matrix import Reading, matrix_of
 from nextday.names import known
 from nextday.samples import Samples, Windows
 
@@ -27,12 +28,12 @@ class Estimator(Forecaster):
     regressor
         The estimator that is copied and fitted for each unit.
     window
-        ``last``: the features of the origin; ``flat``: those of all sessions of the window, oldest first.
+        What it reads of a window, see ``matrix_of``.
     """
 
     scaled: ClassVar[bool] = True
     regressor: Any
-    window: Literal["last", "flat"] = "last"
+    window: Reading = "last"
 
     @property
     def seeded(self) -> bool:  # type: ignore[override]
@@ -57,18 +58,13 @@ class Estimator(Forecaster):
         regressor, scale = clone(self.regressor), float(train.y.std()) or 1.0
         if self.seeded:
             regressor.set_params(random_state=key.stream("estimator") % 2**32)
-        rows = [self._rows(windows) for windows in (train.windows, valid.windows, test)]
+        rows = [matrix_of(windows, self.window) for windows in (train.windows, valid.windows, test)]
         with threadpool_limits(1):  # the number of threads moves the last bits
             try:
                 regressor.fit(np.concatenate(rows[:2]), np.concatenate([train.y, valid.y]) / scale)
                 return Fitted(np.asarray(regressor.predict(rows[2]), dtype=np.float64).reshape(-1) * scale)
             except (ValueError, TypeError) as error:
                 raise TrainingError(f"{type(regressor).__name__}: {first_line(error)}") from None
-
-    def _rows(self, windows: Windows) -> np.ndarray:
-        """Lay windows out as a matrix, float64, [sample, feature] or [sample, lookback x feature]."""
-        x = windows.x[:, -1] if self.window == "last" else windows.x.reshape(len(windows), -1)
-        return x.astype(np.float64)
 
     def _parameters(self) -> dict[str, Any]:
         return dict(self.regressor.get_params(deep=True)) if hasattr(self.regressor, "get_params") else {}

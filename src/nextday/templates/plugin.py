@@ -17,8 +17,8 @@ distance = nextday.feature("distance", warmup=19, formula="ln(adj_close / mean o
 # from torch import nn
 #
 #
-# class LastState(nn.Module):
-#     """A GRU over the window; its last state, [sample, hidden]."""
+# class MeanState(nn.Module):
+#     """A GRU over the window; the mean of its states, [sample, hidden]."""
 #
 #     def __init__(self, features, hidden):
 #         super().__init__()
@@ -26,14 +26,14 @@ distance = nextday.feature("distance", warmup=19, formula="ln(adj_close / mean o
 #
 #     def forward(self, windows):  # [sample, lookback, feature]
 #         states, _ = self.gru(windows)
-#         return states[:, -1]
+#         return states.mean(1)
 #
 #
-# @nextday.model("gru")
-# class Gru(nextday.Network):
-#     """A gated recurrent unit."""
+# @nextday.model("mean_gru")
+# class MeanGru(nextday.Network):
+#     """A GRU that forecasts from all days of the window."""
 #
-#     hidden: int = 32  # an option of variants: {model: gru, features: raw, options: {hidden: 64}}
+#     hidden: int = 32  # an option of variants: {model: mean_gru, features: raw, options: {hidden: 64}}
 #
 #     def build(self, features):
-#         return LastState(features, self.hidden)
+#         return MeanState(features, self.hidden)

@@ -90,10 +90,25 @@ def test_a_stack_trains_a_module_as_the_loop_does_where_nothing_is_dropped(bars)
         assert np.corrcoef(fitted.predicted, alone.predicted)[0, 1] > 0.999
 
 
+def test_a_module_that_lays_features_out_by_day_shares_no_stack_with_wider_inputs(bars):
+    """Its columns would move when narrower windows are padded."""
+    values = plan_of(bars, Perceptron, share=0.0).study.model_dump()
+    for name, inputs in (("B", "raw"), ("C", "engineered")):
+        values["variants"][name] = values["variants"]["A"] | {"features": inputs}
+    plan = make_plan(
+        Study.from_values(values | {"seeds": [1]}), align(bars, market="MKT"),
+        catalogs=replace(HOUSE, models={**HOUSE.models, "mine": Perceptron}),
+    )  # fmt: skip
+    with Stacked(Workers(0), device="cpu", slots=6) as stacks:
+        for unit, fitted, _ in stacks.map(plan.units, plan.job):
+            np.testing.assert_allclose(fitted.train_loss, plan.job(unit).run().train_loss, rtol=1e-3)
+
+
 def test_recurrent_layers_and_running_statistics_do_not_stack():
     assert not can_stack(Recurrent().assemble(3))
     assert not can_stack(nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2)))
-    assert Perceptron().stacks(3)
+    assert Perceptron().stack_of(3)
+    assert not Recurrent().stack_of(3)
 
 
 @pytest.mark.parametrize("kind", [Perceptron, Recurrent])

@@ -19,7 +19,10 @@ from nextday.samples import Samples
 from nextday.study import Study
 from suspended import suspended
 
-SMALL = {"lstm": {"hidden": 8}, "transformer": {"width": 8, "heads": 2, "feedforward": 16}}
+SMALL = {
+    "lstm": {"hidden": 8}, "gru": {"hidden": 8}, "mlp": {"hidden": 16},
+    "transformer": {"width": 8, "heads": 2, "feedforward": 16},
+}  # fmt: skip
 
 
 def plan_of(model, dropout=0.0, seeds=(1, 2), settings=(), bars=None, **options):
@@ -69,7 +72,10 @@ def assert_identical(one, other):
 
 @pytest.mark.parametrize(
     ("model", "head"),
-    [("lstm", "point"), ("lstm", "quantiles"), ("transformer", "point"), ("transformer", "gaussian"), ("lstm", "student")],
+    [
+        ("lstm", "point"), ("lstm", "quantiles"), ("transformer", "point"), ("transformer", "gaussian"),
+        ("lstm", "student"), ("gru", "point"), ("mlp", "quantiles"),
+    ],
 )  # fmt: skip
 def test_losses_epochs_and_forecasts_are_those_of_the_loop(model, head):
     jobs = jobs_of(model, head=head)

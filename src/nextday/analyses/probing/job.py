@@ -6,9 +6,10 @@ from itertools import combinations
 
 import numpy as np
 
-from nextday.analyses.probing.ridge import alike, explained, fit_readout, shuffle_blocks
+from nextday.analyses.probing.measures import alike, explained, shuffle_blocks
 from nextday.engine.plan import Job
 from nextday.models.networks.base import Network
+from nextday.models.ridge import fit_ridge
 from nextday.samples import Split, Windows
 
 SOURCES = ("trained", "untrained", "shuffled", "window")
@@ -123,5 +124,5 @@ class ProbeJob:
             key, block = self.subjects[shuffled].job.key, BLOCK * self.subjects[shuffled].job.test.lookback
             train = train[shuffle_blocks(len(train), block, key.stream("probes train"))]
             valid = valid[shuffle_blocks(len(valid), block, key.stream("probes valid"))]
-        readout = fit_readout(states[0], train, states[1], valid)
+        readout = fit_ridge(states[0], train, states[1], valid)
         return explained(test, readout.predict(states[2]), readout.offset)

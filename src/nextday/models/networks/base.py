@@ -81,13 +81,20 @@ class Network(Forecaster):
             return built
         return Guest(built, self.make_head(), lookback=self.lookback, features=features)
 
-    def stacks(self, features: int) -> bool:
-        """Return whether many such networks can train as one stack."""
-        if not self.stackable:
-            return False
-        from nextday.models.networks.guest import can_stack
+    def stack_of(self, features: int) -> str:
+        """Return what networks that can train as one stack have in common; empty for those that cannot.
 
-        return can_stack(self.assemble(features))
+        A stack pads narrower inputs with zeros behind. Networks of nextday take no notice; a guest may lay features out
+        in another order, so that only equal widths go together.
+        """
+        if not self.stackable:
+            return ""
+        from nextday.models.networks.guest import Guest, can_stack
+
+        network = self.assemble(features)
+        if not can_stack(network):
+            return ""
+        return f"{self!r}, {features} features" if isinstance(network, Guest) else repr(self)
 
     def scales(self, train: Samples) -> np.ndarray:
         """Return the divisor of each ticker's targets, shape [ticker]: its standard deviation if pooled, else 1."""

@@ -10,7 +10,6 @@ from nextday.errors import TrainingError
 from nextday.models.base import Key
 from nextday.models.networks.dropout import Dropout
 from nextday.models.networks.heads import Head, Headed
-from nextday.models.networks.lstm import LstmLayer
 
 
 class Guest(Headed):
@@ -43,12 +42,15 @@ def seeded(key: Key, name: str, device: str = "cpu") -> Iterator[None]:
 
 
 def can_stack(network: nn.Module) -> bool:
-    """Return whether such networks can be stacked: ``vmap`` supports no recurrent layers or running statistics."""
+    """Return whether such networks can be stacked.
+
+    ``vmap`` supports no running statistics, and of recurrent layers only those with a form of their own for stacks.
+    """
     return not any(_resists(module) for module in network.modules())
 
 
 def _resists(module: nn.Module) -> bool:
-    recurrent = isinstance(module, nn.RNNBase) and not isinstance(module, LstmLayer)
+    recurrent = isinstance(module, nn.RNNBase) and not hasattr(module, "stacked")
     return recurrent or (
         not isinstance(module, Dropout | Head) and next(module.buffers(recurse=False), None) is not None
     )

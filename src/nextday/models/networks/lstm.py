@@ -12,13 +12,11 @@ from nextday.errors import TrainingError
 from nextday.models.base import NO_BF16
 from nextday.models.kernels import lstm as recurrence
 from nextday.models.kernels.lstm_stacked import StackedLstm
-from nextday.models.networks.dropout import Dropout
-from nextday.models.networks.heads import Head, Headed, PointHead
-
-NAMES = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
+from nextday.models.networks.heads import Head, PointHead
+from nextday.models.networks.recurrent import NAMES, RecurrentNetwork
 
 
-class LstmNetwork(Headed):
+class LstmNetwork(RecurrentNetwork):
     """LSTM over the window; the last hidden state feeds the head.
 
     Hochreiter and Schmidhuber (1997), "Long Short-Term Memory", Neural Computation 9(8). Dropout between the layers.
@@ -28,23 +26,9 @@ class LstmNetwork(Headed):
         self, features: int, *, hidden: int, layers: int, dropout: float, head: Callable[[int], Head] = PointHead,
         precision: str = "float32",
     ) -> None:  # fmt: skip
-        super().__init__()
         widths = [features] + [hidden] * (layers - 1)
-        self.layers = nn.ModuleList(LstmLayer(width, hidden, precision) for width in widths)
-        self.dropout = Dropout(dropout)
-        self.head = head(hidden)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Map windows [sample, lookback, feature] to what the head makes of them."""
-        return self.head(self.states(x)[-1])
-
-    def states(self, x: torch.Tensor) -> list[torch.Tensor]:
-        """Return the last hidden state of each layer, [sample, hidden]; the head gets the last of them."""
-        x, found = x.transpose(0, 1), []
-        for depth, layer in enumerate(self.layers):
-            x = layer(self.dropout(x) if depth else x)
-            found.append(x[-1])
-        return found
+        made = (LstmLayer(width, hidden, precision) for width in widths)
+        super().__init__(made, hidden=hidden, dropout=dropout, head=head)
 
 
 class LstmLayer(nn.LSTM):

@@ -1,67 +1,6 @@
-"""Linear probes of hidden states: ridge regression, and similarity of two sets of states."""
-
-from dataclasses import dataclass
+"""How well linear probes of hidden states predict, and the similarity of two sets of states."""
 
 import numpy as np
-
-PENALTIES = 10.0 ** np.arange(-6, 3.5, 0.5)  # 1 halves a direction of average variance; below 1e-6 is float32's noise
-
-
-@dataclass(frozen=True, slots=True)
-class Readout:
-    """A ridge regression of features on standardised states.
-
-    Attributes
-    ----------
-    mean, scale
-        Training mean and scale of each unit of the state; an infinite scale excludes a constant unit. Shape [width].
-    weights, offset
-        Shapes [width, feature] and [feature]; ``offset`` is the training mean of the features.
-    penalty
-        The penalty chosen for each feature, shape [feature].
-    """
-
-    mean: np.ndarray
-    scale: np.ndarray
-    weights: np.ndarray
-    offset: np.ndarray
-    penalty: np.ndarray
-
-    def predict(self, states: np.ndarray) -> np.ndarray:
-        """Predict the features from states [sample, width], shape [sample, feature]."""
-        return (states - self.mean) / self.scale @ self.weights + self.offset
-
-
-def fit_readout(train: np.ndarray, y: np.ndarray, valid: np.ndarray, valid_y: np.ndarray) -> Readout:
-    r"""Fit a ridge probe on the training set; the validation set chooses the penalty of each feature.
-
-    .. math:: \min_w \frac{1}{n} \lVert y - \bar y - X w \rVert^2 + \alpha \lVert w \rVert^2
-
-    States are standardised on the training set: a penalty depends on scale, and the units of untrained networks,
-    trained ones and inputs differ a hundredfold in scale without a difference in information. Penalties are chosen on
-    the days after the training set, not by leave-one-out: neighbouring windows share all but one day, so an omitted day
-    is known from its neighbours, and the penalty would be too small.
-
-    Alain and Bengio (2017), "Understanding intermediate layers using linear classifier probes", ICLR workshop.
-
-    Parameters
-    ----------
-    train, valid
-        States, shape [sample, width].
-    y, valid_y
-        Features to predict, shape [sample, feature].
-    """
-    train, valid = train.astype(np.float64), valid.astype(np.float64)
-    mean, deviation = train.mean(axis=0), train.std(axis=0)
-    scale = np.where(deviation > 1e-6 * np.abs(train).max(axis=0), deviation, np.inf)
-    offset, x = y.mean(axis=0), (train - mean) / scale
-    values, vectors = np.linalg.eigh(x.T @ x / len(x))
-    moments = vectors.T @ (x.T @ (y - offset)) / len(x)  # [direction, feature]
-    shrunk = moments / (np.maximum(values, 0)[:, None] + PENALTIES[:, None, None])  # [penalty, direction, feature]
-    off = (valid - mean) / scale @ vectors @ shrunk - (valid_y - offset)  # [penalty, sample, feature]
-    best = (off**2).mean(axis=1).argmin(axis=0)
-    weights = vectors @ shrunk[best, :, np.arange(len(best))].T
-    return Readout(mean, scale, weights, offset, PENALTIES[best])
 
 
 def explained(y: np.ndarray, predicted: np.ndarray, reference: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

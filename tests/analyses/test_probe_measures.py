@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from nextday.analyses.probing.ridge import PENALTIES, alike, explained, fit_readout, shuffle_blocks
+from nextday.analyses.probing.measures import alike, explained, shuffle_blocks
+from nextday.models.ridge import PENALTIES, fit_ridge
 
 
 def make(seed=0, samples=900, width=12):
@@ -15,7 +16,7 @@ def make(seed=0, samples=900, width=12):
 
 def test_what_is_linear_is_read_whole_and_what_is_noise_not_at_all():
     states, y = make()
-    readout = fit_readout(states[:500], y[:500], states[500:600], y[500:600])
+    readout = fit_ridge(states[:500], y[:500], states[500:600], y[500:600])
     r2, _ = explained(y[600:], readout.predict(states[600:]), readout.offset)
     assert r2[:2] == pytest.approx([1, 1], abs=1e-4)
     assert abs(r2[2]) < 0.05
@@ -24,7 +25,7 @@ def test_what_is_linear_is_read_whole_and_what_is_noise_not_at_all():
 
 def test_a_probe_is_the_ridge_regression_of_standardised_states():
     states, y = make()
-    readout = fit_readout(states[:500], y[:500], states[500:600], y[500:600])
+    readout = fit_ridge(states[:500], y[:500], states[500:600], y[500:600])
     x = (states[:500] - states[:500].mean(axis=0)) / states[:500].std(axis=0)
     for feature, penalty in enumerate(readout.penalty):
         expected = np.linalg.solve(x.T @ x + 500 * penalty * np.eye(12), x.T @ (y[:500] - y[:500].mean(axis=0)))
@@ -48,16 +49,16 @@ def test_the_penalty_is_the_best_on_valid():
         )
     best = int(np.argmin(off))
     assert 0 < best < len(PENALTIES) - 1
-    assert fit_readout(*parts).penalty == pytest.approx(PENALTIES[best])
+    assert fit_ridge(*parts).penalty == pytest.approx(PENALTIES[best])
 
 
 def test_the_scale_of_a_unit_and_units_that_never_move_mean_nothing():
     states, y = make()
     parts = [states[:500], y[:500], states[500:600], y[500:600]]
-    first = fit_readout(*parts).predict(states[600:])
+    first = fit_ridge(*parts).predict(states[600:])
     still = np.full((900, 1), 0.1)
     again = np.hstack([states * 10.0 ** np.arange(-6, 6), still + 1e-9 * np.random.default_rng(0).random((900, 1))])
-    second = fit_readout(again[:500], y[:500], again[500:600], y[500:600]).predict(again[600:])
+    second = fit_ridge(again[:500], y[:500], again[500:600], y[500:600]).predict(again[600:])
     np.testing.assert_allclose(first, second, rtol=1e-6)
 
 
