@@ -7,12 +7,12 @@ import polars as pl
 import pytest
 
 import nextday as nd
-from chores import nextday, random_walk
 from nextday.ablation import Ablation, effects_of, layout, names_of
 from nextday.confirmation import confirmation_of
 from nextday.data import random_walk
 from nextday.errors import StudyError
 from nextday.study import Study
+from test_cli import nextday
 from verdict_schema import check
 
 GROUPS = {"vol": ["roll_vol", "range_norm"], "lags": ["ret_lag2", "ret_lag5"], "volume": ["vol_zscore"]}
