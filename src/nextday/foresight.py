@@ -167,7 +167,7 @@ def _critical(
 def _withheld(one: Contrast, used: list[tuple[str, int]], shape: Pivot, here: Design, there: Design) -> str:
     """Return why the planned contrast would be withheld: too few seeds, or days if there are no more than here."""
     if one.kind == "effect" and len(used) > 1:
-        reason = reason_of_design(used, shape)
+        reason = reason_of_design(used, shape, residual=int(len(used) > 2))  # leaving one out has none
     else:
         reason = reason_of_seeds(used, shape, one.date_error, one.seed_error)
     return reason or (one.withheld if one.withheld.startswith("too few days") and there.days <= here.days else "")

@@ -197,6 +197,11 @@ class _Engine:
         self.block, self.shares = block, self._draw(block, self.replicates)
         self.covariances = seed_covariance(self.columns, self.shares, self.alike)
 
+    def _design_of(self, names: set[str]) -> Runs | None:
+        """Return the runs of the design that some variants are of, if several are of one."""
+        found = zip(self.groups, self.alike, strict=True)
+        return next((runs for group, runs in found if len(names) > 1 and names <= {*group}), None)
+
     def _of_one_seed(self, effects: np.ndarray) -> None:
         """Take the seed variance of runs with one seed each from the residual of their design."""
         for place, runs in enumerate(self.alike):
@@ -230,10 +235,11 @@ class _Engine:
     def _withheld(self, row: np.ndarray, shape: Pivot, own: float, date_error: float, seed_error: float) -> str:
         names = (*self.at, self.losses.benchmark)
         used = [(names[at], len(self.columns.seeds[at])) for at in np.flatnonzero(row) if self.columns.seeds[at]]
-        if len(used) > 1 and any({name for name, _ in used} <= {*group} for group in self.groups):
-            reason = reason_of_design(used, shape)
-        else:
+        design = self._design_of({name for name, _ in used})
+        if design is None:
             reason = reason_of_seeds(used, shape, date_error, seed_error)
+        else:
+            reason = reason_of_design(used, shape, residual=design.residual)
         if reason:
             return reason
         if self.days < BLOCKS * own:

@@ -294,10 +294,13 @@ def _simulated(seeds: int, tickers: int) -> tuple[np.ndarray, np.ndarray]:
     return draws.mean(axis=(1, 2)), np.sqrt(draws.var(axis=1, ddof=1).sum(axis=1) / seeds) / tickers
 
 
-def reason_of_design(used: list[tuple[str, int]], shape: Pivot) -> str:
-    """Return why too few seeds prevent a verdict on an effect of a design; empty if they do not."""
+def reason_of_design(used: list[tuple[str, int]], shape: Pivot, *, residual: int = 0) -> str:
+    """Return why too few seeds prevent a verdict on an effect of a design; empty if they do not.
+
+    ``residual`` are the degrees of freedom of the design's residual, which one seed per run needs.
+    """
     name, count = max(used, key=lambda one: one[1])  # one whose seeds forecast the same has fewer distinct ones
-    if shape.freedom >= FEW_DRAWS:
+    if shape.freedom >= FEW_DRAWS and (count > 1 or residual):
         return ""
     few = f"{name} has {plural(count, 'seed')}"
     return f"seed variance {'unknown' if count == 1 else 'poorly estimated'}: {few}, {max(count + 1, 2)} are needed"
