@@ -33,7 +33,7 @@ def test_the_python_example_runs_without_a_main_guard(tmp_path):
     done = subprocess.run([sys.executable, "example.py"], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "LSTM-OHLCV" in done.stdout
-    assert done.stderr == ""
+    assert [line for line in done.stderr.splitlines() if not line.startswith("stage2: ")] == []  # progress alone
 
 
 def test_the_study_of_ones_own_is_a_study(tmp_path):

@@ -23,7 +23,7 @@ class Design:
     effects
         For such runs the weight of each run in each effect, [group, run]; an effect is the weighted sum of skills.
     company
-        What an effect is beside, as a reader is told.
+        What an effect is beside, in words.
     """
 
     runs: Callable[[int], np.ndarray]

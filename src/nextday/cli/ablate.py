@@ -46,7 +46,7 @@ def ablate(
     *,
     bars: dict[str, object],
 ) -> None:
-    """Say which groups of features help: fit the runs of a design, and judge each group's effect."""
+    """Find the groups of features that help: fit the runs of a design, and judge the effect of each group."""
     changes = changes_of(settings, bars=bars, data=data, seeds=seeds)
     own = {"model": model, "base": base, "design": design, "confirm": "true" if confirm else None}
     changes |= {f"ablation.{key}": value for key, value in own.items() if value is not None}

@@ -60,7 +60,7 @@ def compare(  # noqa: PLR0913
     explore
         Variants whose other contrasts are computed too; default: all.
     others
-        Families that stand beside the asked one, instead of all other pairs.
+        Supplementary families, instead of all other pairs.
     alike
         Groups of variants that are runs of one design: seed variance is estimated from all runs of a group together.
 

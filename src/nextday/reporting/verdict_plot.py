@@ -68,7 +68,8 @@ def draw_others(comparison: Comparison, verdict: Verdict) -> "Figure | None":
     few = f"the {len(lines)} of {len(comparison.others)} with the smallest adjusted p"
     drawn = f" Drawn: {few}." if len(lines) < len(comparison.others) else ""
     reading = f"Lines as above. This family is exploratory; the verdict does not depend on it.{drawn}"
-    figure.set_label(f"Other pairs of variants\n{reading}")
+    title = "Interactions and other designs" if comparison.alike else "Other pairs of variants"
+    figure.set_label(f"{title}\n{reading}")
     return figure
 
 
