@@ -11,6 +11,7 @@ from nextday.ablation import Ablation, effects_of, layout, names_of
 from nextday.confirmation import confirmation_of
 from nextday.data import random_walk
 from nextday.errors import StudyError
+from nextday.planning import plan_tables
 from nextday.study import Study
 from test_cli import nextday
 from verdict_schema import check
@@ -193,3 +194,18 @@ def test_a_table_of_features_needs_no_study(tmp_path):
     assert "f0 helps" in done.stdout
     assert "Do the groups that help do so again on fresh seeds?" in done.stdout
     assert (tmp_path / "results" / "mine" / "mine_effects.csv").is_file()
+
+
+def test_a_plan_of_an_ablation_has_an_effect_per_group_and_one_row_of_costs(tmp_path):
+    made = study(
+        model="linear_regression, ridge",
+        groups={f"g{at}": [name] for at, name in enumerate(GROUPS["vol"] + GROUPS["lags"])},
+    )
+    prospect = nd.plan(
+        made, bars=random_walk(tickers=("AAA", "SPY"), sessions=300, seed=5).frame, out=tmp_path, workers=0, watch=False
+    )
+    assert [one.name for one in prospect.foresights][:2] == ["linear_regression: g0", "ridge: g0"]
+    assert not any(one.withheld.startswith("seed") for one in prospect.foresights)
+    units, seen = plan_tables(prospect)
+    assert len(units.rows) == 1
+    assert len(seen.rows) == 8

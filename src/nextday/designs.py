@@ -24,11 +24,14 @@ class Design:
         For such runs the weight of each run in each effect, [group, run]; an effect is the weighted sum of skills.
     company
         What an effect is beside, in words.
+    meaning
+        What the effect of a group is, in words.
     """
 
     runs: Callable[[int], np.ndarray]
     effects: Callable[[np.ndarray], np.ndarray]
     company: str
+    meaning: str
 
 
 def hadamard(order: int) -> np.ndarray:
@@ -168,8 +171,17 @@ def pairs(runs: np.ndarray) -> dict[tuple[int, int], np.ndarray]:
 
 
 DESIGNS = {
-    "orthogonal": Design(orthogonal, balanced, "averaged over the company of the other groups"),
-    "full": Design(full, shapley, "Shapley value"),
-    "leave_one_out": Design(leave_one_out, against_first, "beside all other groups"),
-    "add_one_in": Design(add_one_in, against_first, "alone"),
-}
+    "orthogonal": Design(
+        orthogonal, balanced, "averaged over the company of the other groups",
+        "the mean skill of the runs with it minus that of the runs without it, in the average company of the other "
+        "groups (Banzhaf value)",
+    ),
+    "full": Design(
+        full, shapley, "Shapley value", "its Shapley value, the mean gain over all orders in which groups may enter"
+    ),
+    "leave_one_out": Design(
+        leave_one_out, against_first, "beside all other groups",
+        "the skill that is lost without it, beside all other groups",
+    ),
+    "add_one_in": Design(add_one_in, against_first, "alone", "the skill that it adds alone, beside the base"),
+}  # fmt: skip

@@ -62,6 +62,11 @@ class Foresight:
     withheld: str
     identical: bool
 
+    @property
+    def name(self) -> str:
+        """How a reader knows the contrast."""
+        return f"{self.first} - {self.second}" if self.second else self.first
+
 
 def foresee(
     comparison: Comparison, here: Design, there: Design, *, pooled: Collection[str] = ()

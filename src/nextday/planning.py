@@ -15,7 +15,7 @@ from nextday.engine import POOL, Plan, Workers, choose_device, make_plan, requir
 from nextday.errors import StudyError
 from nextday.evaluate import Comparison, compare, measure
 from nextday.evaluate.export import finite
-from nextday.evaluate.question import gather
+from nextday.evaluate.question import alike_of, gather
 from nextday.evaluate.wording import sign_of
 from nextday.features import resolve_sets
 from nextday.foresight import Design, Foresight, foresee
@@ -23,6 +23,7 @@ from nextday.models import Device
 from nextday.pipeline import forecast, read_panel
 from nextday.plugins import catalogs_of
 from nextday.progress import Watch, progress_of
+from nextday.reporting.style import MOST_VARIANTS
 from nextday.storage.folder import BROKEN, MANIFEST, StudyFolder
 from nextday.storage.tables import schemas
 from nextday.study import Study
@@ -95,7 +96,7 @@ class Prospect:
         lines = [f"Prospect of {self.study}: {_effort(self)}; {size}"]
         for one in self.foresights[:MOST_LINES]:
             power = f"detectable difference {100 * one.detectable:.2f} {self.unit}, margin {100 * one.margin:g}"
-            lines.append(f"{one.first} - {one.second}: {'no difference yet' if one.identical else power}")
+            lines.append(f"{one.name}: {'no difference yet' if one.identical else power}")
         more = len(self.foresights) - MOST_LINES
         return "\n".join(lines + ([plural(more, "more contrast")] if more > 0 else []))
 
@@ -213,7 +214,10 @@ def _compare(study: Study, basis: _Basis, folder: Path) -> tuple[Comparison, lis
         asked.forecasts, loss=terms.loss, benchmark=terms.benchmark or None, folds=basis.folds, pooled=asked.pooled,
         scale=terms.scale,
     )  # fmt: skip
-    comparison = compare(losses, ask=asked.asks, margin=terms.margin, alpha=terms.alpha, explore=(), other_blocks=())
+    comparison = compare(
+        losses, ask=asked.asks, margin=terms.margin, alpha=terms.alpha, explore=(), other_blocks=(),
+        alike=alike_of(study),
+    )  # fmt: skip
     return comparison, [f"Not planned for: {asked.note}."] if asked.note else []
 
 
@@ -242,13 +246,9 @@ def _costs(planned: Plan, basis: _Basis, here: Design) -> tuple[Cost, ...]:
 
 def _notes(foresights: Sequence[Foresight], here: Design, there: Design, unit: str, basis: _Basis) -> list[str]:
     """Describe obstacles to a verdict, and the extrapolation."""
-    said = [
-        f"The verdict on {one.first} - {one.second} would be withheld: {one.withheld}."
-        for one in foresights
-        if one.withheld
-    ]
+    said = [f"The verdict on {one.name} would be withheld: {one.withheld}." for one in foresights if one.withheld]
     far = [one for one in foresights if one.times > 1 and not one.identical]
-    said += [f"{one.first} - {one.second}: {_far(one, unit)}." for one in far[:3]]
+    said += [f"{one.name}: {_far(one, unit)}." for one in far[:3]]
     if len(far) > 3:
         said.append(f"{plural(len(far) - 3, 'more contrast')}: equality at the margin is out of reach.")
     if here.tickers == 1 and there.tickers > 1:
@@ -273,12 +273,21 @@ def _far(one: Foresight, unit: str) -> str:
     return f"{margin} is out of reach: it takes about {_times(one.times)} times the days{seeds}"
 
 
+def _of_many(costs: Sequence[Cost]) -> Sequence[Cost]:
+    """Return costs by variant; of very many variants, as an ablation has, one for all."""
+    if len(costs) <= MOST_VARIANTS:
+        return costs
+    units, known = sum(cost.units for cost in costs), [cost for cost in costs if cost.seconds is not None]
+    seconds = sum(cost.units * (cost.seconds or 0) for cost in known) / units if len(known) == len(costs) else None
+    return [Cost(plural(len(costs), "variant"), units, seconds)]
+
+
 def plan_tables(prospect: Prospect) -> tuple[Table, Table]:
     """Format units and time, then the power for each contrast."""
     units = Table(title=f"{prospect.study}: {_effort(prospect)}", title_justify="left")
     for header in ("variant", "units", "seconds per unit", "time"):
         units.add_column(header, justify="left" if header == "variant" else "right", no_wrap=True)
-    for cost in prospect.costs:
+    for cost in _of_many(prospect.costs):
         each = ["-", "-"]
         if cost.seconds is not None:
             each = [f"{cost.seconds:.2f}", _minutes(cost.units * cost.seconds / prospect.workers / 60)]
@@ -295,7 +304,7 @@ def plan_tables(prospect: Prospect) -> tuple[Table, Table]:
             f"{100 * one.detectable:.2f}", f"{100 * one.equality:.2f}", f"{100 * one.margin:g}",
             _times(max(one.times, 1)),
         )  # fmt: skip
-        seen.add_row(Text(f"{one.first} - {one.second}"), *figures)
+        seen.add_row(Text(one.name), *figures)
     return units, seen
 
 

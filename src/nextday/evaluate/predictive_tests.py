@@ -81,7 +81,7 @@ def _by_other_losses(
     """Repeat some contrasts by the losses that are not the primary one; Holm's adjustment over those losses."""
     if not asked:
         return ()
-    named = comparison.losses
+    named, alike = comparison.losses, comparison.alike
     benchmark = None if named.benchmark == ZERO else named.benchmark
     pooled = [name for name, one in zip(named.variants, named.pooled, strict=True) if one]
     used = {name for one in asked for name in one.variants} | ({benchmark} if benchmark else set())
@@ -91,7 +91,7 @@ def _by_other_losses(
             (one.first, one.second): one
             for one in compare(
                 measure(rows, loss=name, benchmark=benchmark, folds=folds, pooled=pooled),
-                replicates=2000, other_blocks=(), matches=asked,
+                replicates=2000, other_blocks=(), matches=asked, alike=alike,
             ).contrasts
         }
         for name in POINT_LOSSES

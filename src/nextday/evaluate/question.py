@@ -7,6 +7,7 @@ from pathlib import Path
 import polars as pl
 
 from nextday.ablation import variants_of
+from nextday.designs import DESIGNS
 from nextday.errors import StudyError
 from nextday.evaluate.ask import Ask, Subject, asked_by, effects_asked, read_question, subjects_of
 from nextday.evaluate.baselines import Neighbour, load_neighbour
@@ -125,16 +126,9 @@ def _of_design(study: Study, comparison: Comparison) -> list[str]:
     ablation = study.ablation
     if ablation is None:
         return []
-    first = ablation.design[0]
     runs = plural(len(variants_of(ablation)[0]), "run")
-    meant = {
-        "orthogonal": "the mean skill of the runs with it minus that of the runs without it, in the average company of "
-        "the other groups (Banzhaf value)",
-        "full": "its Shapley value, the mean gain over all orders in which groups may enter",
-        "leave_one_out": "the skill that is lost without it, beside all other groups",
-        "add_one_in": "the skill that it adds alone, beside the base",
-    }[first]
-    said = [f"The effect of a group is {meant}; {runs}, design {', '.join(ablation.design)}."]
+    meaning = DESIGNS[ablation.design[0]].meaning
+    said = [f"The effect of a group is {meaning}; {runs}, design {', '.join(ablation.design)}."]
     seeds = seed_counts(comparison.losses)
     if max(seeds[name] for group in comparison.alike for name in group) == 1:
         said.append(
