@@ -33,7 +33,7 @@ def faults_of_features(panel: Panel, features: Mapping[str, Feature]) -> dict[st
     values, names = compute_values(panel, features), list(features)
     faults: dict[str, str] = {}
     for name, fault in _faults(panel, features, values):
-        faults.setdefault(name, fault)
+        faults.setdefault(name, f"{features[name].source}: {fault}" if features[name].source else fault)
     return {name: faults[name] for name in names if name in faults}
 
 

@@ -47,8 +47,7 @@ def fit_ridge(
     omitted day is known from its neighbours, and the penalty would be too small. One decomposition of the inputs serves
     all penalties.
 
-    Hoerl and Kennard (1970), "Ridge regression", Technometrics 12(1); of hidden states Alain and Bengio (2017),
-    "Understanding intermediate layers using linear classifier probes", ICLR workshop.
+    Hoerl and Kennard (1970), "Ridge regression: biased estimation for nonorthogonal problems", Technometrics 12(1).
 
     Parameters
     ----------

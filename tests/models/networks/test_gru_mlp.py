@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from test_baselines import autoregression, cut
+from models.test_baselines import autoregression, cut
 from torch import nn
 
 from nextday.errors import StudyError
