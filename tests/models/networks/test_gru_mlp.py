@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from models.test_baselines import autoregression, cut
 from torch import nn
 
+from models.test_baselines import autoregression, cut
 from nextday.errors import StudyError
 from nextday.models import Key, make_model
 from nextday.models.networks.gru import GruLayer, recurrence

@@ -29,7 +29,7 @@ from nextday.study import Study
 from nextday.words import plural
 
 TARGETS = tuple(name for name in FEATURE_SETS["engineered"] if name not in FEATURE_SETS["raw"])
-CODE = ("job.py",)  # what decides a result, beside what decides the networks
+CODE = ("job.py", "measures.py")  # what decides a result, beside what decides the networks
 
 
 @dataclass(frozen=True, slots=True)
