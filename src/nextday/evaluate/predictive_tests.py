@@ -81,10 +81,11 @@ def _by_other_losses(
     """Repeat some contrasts by the losses that are not the primary one; Holm's adjustment over those losses."""
     if not asked:
         return ()
-    named, alike = comparison.losses, comparison.alike
+    named = comparison.losses
     benchmark = None if named.benchmark == ZERO else named.benchmark
     pooled = [name for name, one in zip(named.variants, named.pooled, strict=True) if one]
     used = {name for one in asked for name in one.variants} | ({benchmark} if benchmark else set())
+    alike = [runs for group in comparison.alike if len(runs := [name for name in group if name in used]) > 1]
     rows = forecasts.filter(pl.col("variant").cast(pl.String).is_in(used))
     others = {
         name: {
