@@ -2,16 +2,17 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, field_validator, model_validator
 
 from nextday.designs import DESIGNS, MOST_GROUPS, orthogonal, pairs
-from nextday.settings import Settings, split_at_commas
+from nextday.settings import Names, Settings, each_once, split_at_commas
 from nextday.words import plural
 
 DesignName = Literal["orthogonal", "full", "leave_one_out", "add_one_in"]
+Designs = Annotated[tuple[DesignName, ...], BeforeValidator(split_at_commas), AfterValidator(each_once)]
 SEEDS = (42, 43)  # seed variance is known from all runs together, so two seeds suffice
 MOST_RUNS = 400  # of all models
 ALL = "all groups"
@@ -32,20 +33,15 @@ class Ablation(Settings):
     values. ``leave_one_out`` compares all groups with all but one, ``add_one_in`` the base with one group beside it.
     """
 
-    model: tuple[str, ...] = Field(("lstm",), min_length=1)  # one or several models of ``nextday list``
+    model: Names = Field(("lstm",), min_length=1)  # one or several models of ``nextday list``
     options: dict[str, dict[str, Any]] = Field({})  # settings of the models, by model
     base: str = "raw"  # the feature set that every run has
     # features or feature sets, by name of the group; a feature set or a list of them stands for its groups
     groups: dict[str, tuple[str, ...]] = Field(min_length=1)
-    # the first answers the question, further ones stand beside it
-    design: tuple[DesignName, ...] = Field(("orthogonal",), min_length=1)
+    # the first answers the question, the others are supplementary
+    design: Designs = Field(("orthogonal",), min_length=1)
     runs: int | None = Field(None, ge=4)  # of the orthogonal design, at least; more of them narrow the intervals
     confirm: bool = False  # fit the groups that help, and the others, again on fresh seeds
-
-    @field_validator("model", "design", mode="before")
-    @classmethod
-    def _split_these(cls, value: object) -> object:
-        return split_at_commas(value)
 
     @field_validator("groups", mode="before")
     @classmethod
@@ -92,13 +88,6 @@ class Ablation(Settings):
         if (runs := len(self.model) * len(layout(self))) > MOST_RUNS:
             raise ValueError(f"{runs} runs are too many, at most {MOST_RUNS}; join groups, or take fewer models")
         return self
-
-    @field_validator("model", "design")
-    @classmethod
-    def _each_once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if len(set(value)) < len(value):
-            raise ValueError("each once")
-        return value
 
 
 @dataclass(frozen=True, slots=True)

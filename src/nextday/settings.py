@@ -2,9 +2,9 @@
 
 import re
 from pathlib import Path
-from typing import Any, Literal, Self, TypedDict
+from typing import Annotated, Any, Literal, Self, TypedDict
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 NO_MARKET = "none"
 COLUMNS = ("date", "ticker", "open", "high", "low", "close", "adj_close", "volume")
@@ -177,3 +177,14 @@ def split_pairs(value: Any) -> Any:  # noqa: ANN401 - whatever a file holds; wha
         return value
     pairs = [part.partition("=") for part in value.split(",")]
     return {ours.strip(): theirs.strip() if equals else "" for ours, equals, theirs in pairs}
+
+
+def each_once(names: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Refuse names that are there more than once."""
+    doubled = sorted({name for name in names if names.count(name) > 1})
+    if doubled:
+        raise ValueError(f"names {', '.join(doubled)} more than once")
+    return names
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(split_at_commas), AfterValidator(each_once)]  # also with commas

@@ -11,11 +11,12 @@ import pytest
 import nextday
 from nextday import pipeline
 from nextday.analyses import ANALYSES
-from nextday.analyses.base import Analysis, Names, Shown, settings_of
+from nextday.analyses.base import Analysis, Shown, settings_of
 from nextday.errors import OutputError, StudyError
 from nextday.reporting.html_tables import Cell, Table
 from nextday.reporting.plates import Exhibit, Plate
 from nextday.reporting.style import new_figure
+from nextday.settings import Names
 from nextday.storage.tables import KEYS
 from nextday.study import Settings, Study
 

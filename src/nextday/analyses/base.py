@@ -7,11 +7,11 @@ units, and present results. It is a package of its own and one entry of ``ANALYS
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import polars as pl
-from pydantic import AfterValidator, BeforeValidator, ValidationError
+from pydantic import ValidationError
 
 from nextday.data import Panel
 from nextday.engine.collect import in_order, whole
@@ -33,20 +33,6 @@ from nextday.study import Study
 
 Tables = Mapping[str, pl.DataFrame]
 Own = TypeVar("Own", bound=Settings)
-
-
-def _split(value: object) -> object:
-    return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
-
-
-def _each_once(names: tuple[str, ...]) -> tuple[str, ...]:
-    doubled = sorted({name for name in names if names.count(name) > 1})
-    if doubled:
-        raise ValueError(f"names {', '.join(doubled)} more than once")
-    return names
-
-
-Names = Annotated[tuple[str, ...], BeforeValidator(_split), AfterValidator(_each_once)]  # of studies; also with commas
 
 
 @dataclass(frozen=True, slots=True)

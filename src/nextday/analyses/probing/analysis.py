@@ -3,7 +3,7 @@
 from functools import partial
 from pathlib import Path
 
-from nextday.analyses.base import Analysis, Finished, Names, Shown, Tables, settings_of
+from nextday.analyses.base import Analysis, Finished, Shown, Tables, settings_of
 from nextday.analyses.probing.assess import assess_probes, sentences
 from nextday.analyses.probing.collect import TABLES
 from nextday.analyses.probing.figures import cka, probes, results
@@ -15,7 +15,7 @@ from nextday.engine.workers import Engine
 from nextday.plugins import catalogs_of
 from nextday.progress import Watch
 from nextday.reporting.plates import Plate
-from nextday.settings import Settings
+from nextday.settings import Names, Settings
 from nextday.study import Study
 
 NAME = "probing"

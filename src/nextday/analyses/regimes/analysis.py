@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 import polars as pl
 
-from nextday.analyses.base import Analysis, Done, Finished, Names, Shown, Tables, settings_of
+from nextday.analyses.base import Analysis, Done, Finished, Shown, Tables, settings_of
 from nextday.analyses.regimes.clusters import find_regimes
 from nextday.analyses.regimes.figures import profile, ribbons
 from nextday.analyses.regimes.latent_map import latent_map, training
@@ -15,7 +15,7 @@ from nextday.engine.plan import Unit
 from nextday.evaluate import load_neighbour
 from nextday.reporting.plates import Plate
 from nextday.samples import Fold
-from nextday.settings import Settings
+from nextday.settings import Names, Settings
 from nextday.storage.tables import KEYS, SAMPLE, Schema
 
 NAME = "regimes"
