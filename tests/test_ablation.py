@@ -164,6 +164,11 @@ def test_effects_are_in_files_the_report_and_the_json(found):
     assert any("Banzhaf value" in remark for remark in found.verdict.remarks)
 
 
+def test_a_notebook_names_a_group_by_itself(found):
+    assert ">f0</td>" in found.verdict._repr_html_()
+    assert "f0 - " not in found.verdict._repr_html_() + found._repr_html_()
+
+
 def test_what_helps_is_confirmed_on_fresh_seeds(found):
     made = confirmation_of(found)
     assert list(made.variants) == ["base", "groups that help", "other groups"]

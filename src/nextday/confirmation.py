@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Unpack
 from nextday.ablation import variant_of
 from nextday.engine import Options
 from nextday.errors import StudyError
-from nextday.evaluate.answers import finding_of
+from nextday.evaluate.contrasts import Contrast, finding_of
 from nextday.pipeline import run
 from nextday.results import Results
 from nextday.study import Study
@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 
 CHOSEN, OTHERS = "groups that help", "other groups"
 LEAST_SEEDS = 3  # of a pair of variants
+
+
+def helpful(results: Results) -> list[Contrast]:
+    """Return the effects of groups that help."""
+    return [one for one in results.comparison.asked if one.kind == "effect" and finding_of(one) == "better"]
 
 
 def confirmation_of(results: Results) -> Study:
@@ -35,11 +40,7 @@ def confirmation_of(results: Results) -> Study:
         raise StudyError(f"{study.name} has no ablation to confirm")
     sets, variants, asks = {}, {}, []
     for model in ablation.model:
-        helps = [
-            one.first.removeprefix(f"{model}: ")
-            for one in results.comparison.asked
-            if one.kind == "effect" and one.model == model and finding_of(one) == "better"
-        ]
+        helps = [one.group for one in helpful(results) if one.model == model]
         parts = {
             "base": [], CHOSEN: helps, OTHERS: [name for name in ablation.groups if name not in helps],
         }  # fmt: skip

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from nextday.errors import StudyError
-from nextday.evaluate.answers import FINDINGS, finding_of
+from nextday.evaluate.answers import FINDINGS
 from nextday.evaluate.ask import Ask
-from nextday.evaluate.contrasts import Comparison, Contrast
+from nextday.evaluate.contrasts import Comparison, Contrast, finding_of
 from nextday.evaluate.wording import interval, percent, sign_of
 from nextday.questions import BENCHMARKS, parse_contrast
 

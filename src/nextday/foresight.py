@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from nextday.evaluate.bootstrap import freedom_of, heavy, robust_block
-from nextday.evaluate.contrasts import Comparison, Contrast, detectable_of
+from nextday.evaluate.contrasts import Comparison, Contrast, detectable_of, pair_name
 from nextday.evaluate.inference import ask_of, design_of, room_of, slopes_of
 from nextday.evaluate.losses import average, loss_named, seed_counts
 from nextday.evaluate.noise import intervals
@@ -65,7 +65,7 @@ class Foresight:
     @property
     def name(self) -> str:
         """How a reader knows the contrast."""
-        return f"{self.first} - {self.second}" if self.second else self.first
+        return pair_name(self.first, self.second)
 
 
 def foresee(

@@ -5,7 +5,8 @@ import pytest
 
 import worlds
 from nextday.evaluate import Ask, Subject, compare
-from nextday.evaluate.answers import FINDINGS, answer_of, finding_of, headline_of
+from nextday.evaluate.answers import FINDINGS, answer_of, headline_of
+from nextday.evaluate.contrasts import finding_of
 
 SUBJECTS = {
     "a": Subject("lstm", "raw", "raw"), "b": Subject("lstm", "ohlcv", "rich"), "c": Subject("lstm", "mine", "engineered"),

@@ -6,10 +6,9 @@ import polars as pl
 
 from nextday.ablation import Ablation
 from nextday.analyses.base import Analysis, Done, Finished, Shown, Tables
-from nextday.evaluate.answers import finding_of
-from nextday.evaluate.contrasts import Comparison, Contrast, relation
+from nextday.evaluate.contrasts import Comparison, Contrast, finding_of, relation
 from nextday.features.groups import overlaps
-from nextday.reporting.findings import figures, interval_of
+from nextday.reporting.findings import effect_word, figures, interval_of
 from nextday.reporting.html_tables import Cell, Table
 from nextday.reporting.plates import Exhibit, Plate
 from nextday.reporting.verdict_plot import draw_effects
@@ -19,9 +18,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 TABLES = {"overlap": {"group": pl.String, "other": pl.String, "share": pl.Float64}}
-WORDS = {
-    "better": "helps", "worse": "hurts", "equal": "no effect", "cannot tell": "inconclusive", "withheld": "withheld",
-}  # fmt: skip
 MUCH = 0.8  # of a group's variance, from where on another one carries the same
 MOST = 20  # rows of a table
 
@@ -59,8 +55,8 @@ def effects_frame(comparison: Comparison) -> pl.DataFrame:
     found = [one for kind in kinds for one in (*comparison.asked, *comparison.others) if one.kind == kind]
     rows = [
         (
-            one.first.removeprefix(f"{one.model}: "), one.estimate, one.low, one.high, one.p_value, one.p_adjusted,
-            WORDS[finding_of(one)], one.detectable, one.model, one.second or one.kind,
+            one.group, one.estimate, one.low, one.high, one.p_value, one.p_adjusted,
+            effect_word(one), one.detectable, one.model, one.second or one.kind,
         )
         for one in found
     ]  # fmt: skip
@@ -96,7 +92,7 @@ def _interactions(comparison: Comparison) -> list[str]:
     """Name the pairs of groups whose effects depend on each other."""
     found = []
     for one in _strong(comparison):
-        first, second = one.first.removeprefix(f"{one.model}: ").split(" x ")
+        first, second = one.group.split(" x ")
         more = "more" if one.estimate > 0 else "less"
         told = f"{figures(one.estimate)} % ({interval_of(one)})"
         found.append(f"Interaction: {first} helps {more} beside {second} than without it, {told}.")
@@ -111,7 +107,7 @@ def _disagreements(comparison: Comparison) -> list[str]:
         first = asked.get(one.first)
         if one.kind != "alternative" or first is None or finding_of(one) == finding_of(first):
             continue
-        words = [WORDS[finding_of(each)] for each in (first, one)]
+        words = [effect_word(each) for each in (first, one)]
         if not {*words} & {"helps", "hurts"}:
             continue  # two open answers do not contradict each other
         found.append(f"{one.first}: {words[0]} by the first design, {words[1]} {one.second}.")
@@ -161,7 +157,7 @@ def _overlap(overlap: pl.DataFrame) -> Table:
 
 
 def _cell(contrast: Contrast) -> Cell:
-    return Cell(f"{figures(contrast.estimate)}, {WORDS[finding_of(contrast)]}", contrast.estimate)
+    return Cell(f"{figures(contrast.estimate)}, {effect_word(contrast)}", contrast.estimate)
 
 
 ANALYSIS = Analysis("effects", TABLES, keep=keep, show=show)

@@ -7,12 +7,22 @@ import typer
 
 from nextday.cli.bars import takes_bars
 from nextday.cli.data import SOURCES
-from nextday.cli.options import DeviceName, QuietOption, announce_plugins, changes_of, load_study
+from nextday.cli.options import (
+    DeviceName,
+    DeviceOption,
+    FreshOption,
+    OutOption,
+    QuietOption,
+    SetOption,
+    WorkersOption,
+    announce_plugins,
+    changes_of,
+    load_study,
+)
 from nextday.cli.terminal import show_study
-from nextday.errors import OptionError, first_line
+from nextday.errors import OptionError
+from nextday.settings import Also
 from nextday.study import Study, set_key
-
-KEYS = ("ticker", "date")  # columns of a file of features that are none
 
 
 @takes_bars
@@ -35,13 +45,11 @@ def ablate(
     ] = False,
     data: Annotated[str | None, typer.Option(help=f"{SOURCES}.")] = None,
     seeds: Annotated[str | None, typer.Option(help="Seeds of the networks, such as 42,43; two suffice.")] = None,
-    workers: Annotated[int | None, typer.Option(min=0, help="Worker processes; default: number of cores.")] = None,
-    device: Annotated[DeviceName, typer.Option(help="Device for training networks.")] = DeviceName.auto,
-    out: Annotated[Path, typer.Option(help="Folder of all results.")] = Path("results"),
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any key of the study, dotted.")
-    ] = None,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Refit finished units.")] = False,
+    workers: WorkersOption = None,
+    device: DeviceOption = DeviceName.auto,
+    out: OutOption = Path("results"),
+    settings: SetOption = None,
+    fresh: FreshOption = False,
     quiet: QuietOption = False,
     *,
     bars: dict[str, object],
@@ -67,10 +75,9 @@ def ablate(
 
 def follow_up(results: Any, options: dict[str, Any], *, quiet: bool) -> None:  # noqa: ANN401 - imported late
     """Run and show the study that confirms an ablation; say so where no group helps."""
-    from nextday.confirmation import CHOSEN, confirm
-    from nextday.evaluate.answers import finding_of
+    from nextday.confirmation import CHOSEN, confirm, helpful
 
-    if not any(one.kind == "effect" and finding_of(one) == "better" for one in results.comparison.asked):
+    if not helpful(results):
         typer.echo(f"no group helps, so there are no {CHOSEN} to confirm", err=True)
         return
     show_study(confirm(results, watch=not quiet, **options), quiet=quiet)
@@ -87,7 +94,10 @@ def _study(study: str | None, features: Path | None, lag: int | None, changes: d
             "--features needs --lag, the sessions that pass before a value is known: 0 where it is known at the close "
             "of its own date, 1 at the close of the next session"
         )
-    groups = {name: [name] for name in _columns(features)}
+    from nextday.data.also import KEYS, read_values
+
+    table, _ = read_values(Also(file=str(features), lag=lag), names=(), others={})
+    groups = {name: [name] for name in table.columns if name not in KEYS}
     values: dict[str, Any] = {
         "name": features.stem, "question": f"Which features of {features.name} help?", "ablation": {"groups": groups},
         "also": [{"file": str(features), "lag": lag}],
@@ -95,18 +105,3 @@ def _study(study: str | None, features: Path | None, lag: int | None, changes: d
     for key, value in changes.items():
         set_key(values, key, value)
     return Study.from_values(values, where="ablate")
-
-
-def _columns(path: Path) -> list[str]:
-    """Return the columns of a table of features."""
-    import polars as pl
-
-    try:
-        scan = pl.scan_parquet(path) if path.suffix in {".parquet", ".pq"} else pl.scan_csv(path)
-        names = scan.collect_schema()
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise OptionError(f"--features {path} cannot be read: {first_line(error)}") from None
-    found = [name for name, kind in names.items() if name.lower() not in KEYS and kind.is_numeric()]
-    if not found:
-        raise OptionError(f"--features {path}: no numeric column beside {' and '.join(KEYS)}")
-    return found

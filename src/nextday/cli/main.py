@@ -19,9 +19,13 @@ from nextday.cli.data import SOURCES, data_app
 from nextday.cli.options import (
     AskOption,
     DeviceName,
+    DeviceOption,
     ExpectOption,
+    FreshOption,
+    OutOption,
     PrecisionName,
     QuietOption,
+    SetOption,
     announce,
     announce_plugins,
     changes_of,
@@ -94,7 +98,7 @@ def run(
     cluster: Annotated[
         str | None, typer.Option(metavar="auto|ADDRESS", help="Fit on this Ray cluster instead of local processes.")
     ] = None,
-    device: Annotated[DeviceName, typer.Option(help="Device for training networks.")] = DeviceName.auto,
+    device: DeviceOption = DeviceName.auto,
     precision: Annotated[
         PrecisionName | None,
         typer.Option(
@@ -102,15 +106,13 @@ def run(
             "use float32."
         ),
     ] = None,
-    out: Annotated[Path, typer.Option(help="Folder of all results.")] = Path("results"),
+    out: OutOption = Path("results"),
     store: Annotated[
         str | None,
         typer.Option(metavar="PATH|URL", help="Folder or URL of finished units; default: OUT/NAME/units."),
     ] = None,
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any key of the study, dotted.")
-    ] = None,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Refit finished units.")] = False,
+    settings: SetOption = None,
+    fresh: FreshOption = False,
     ask: AskOption = None,
     expect: ExpectOption = None,
     quiet: QuietOption = False,

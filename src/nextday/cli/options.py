@@ -38,6 +38,15 @@ class DeviceName(StrEnum):
     cuda = "cuda"
 
 
+DeviceOption = Annotated[DeviceName, typer.Option(help="Device for training networks.")]
+FreshOption = Annotated[bool, typer.Option("--fresh", help="Refit finished units.")]
+OutOption = Annotated[Path, typer.Option(help="Folder of all results.")]
+SetOption = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any key of the study, dotted.")
+]
+WorkersOption = Annotated[int | None, typer.Option(min=0, help="Worker processes; default: number of cores.")]
+
+
 class ScaleName(StrEnum):
     """What --scale takes."""
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from nextday.evaluate.ask import Subject
-from nextday.evaluate.contrasts import Comparison, Contrast, relation
+from nextday.evaluate.contrasts import Comparison, Contrast, finding_of
 from nextday.evaluate.wording import begin, interval, join, sign_of, the
 from nextday.words import plural
 
@@ -80,13 +80,6 @@ def answer_of(contrast: Contrast, comparison: Comparison, subjects: Mapping[str,
     figures = interval(sign * contrast.estimate, ends[0], ends[1], sign_of(comparison.losses))
     text = f"{clause}, {figures}" if finding in {"better", "worse"} else f"{clause} ({_plain(figures)})"
     return Answer(contrast.first, contrast.second, finding, text, model, clause)
-
-
-def finding_of(contrast: Contrast) -> str:
-    """Return the finding of a contrast, by its interval and its margin."""
-    if contrast.withheld:
-        return "withheld"
-    return {">": "better", "<": "worse", "=": "equal", "?": "cannot tell"}[relation(contrast)]
 
 
 def headline_of(answers: Sequence[Answer], comparison: Comparison) -> str:
@@ -194,7 +187,7 @@ def _of_features(finding: str, first: Subject, second: Subject) -> str:
 
 def _of_group(finding: str, contrast: Contrast) -> str:
     """Describe what a group of features does to a model."""
-    group = contrast.first.removeprefix(f"{contrast.model}: ")
+    group = contrast.group
     if contrast.identical:
         return f"{group} changes no forecast"
     return {

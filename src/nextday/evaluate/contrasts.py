@@ -21,7 +21,8 @@ REACH_80 = (
 EQUAL_80 = 1.4  # known; and beyond the interval for equality where four of five show it; 1.28 likewise (LOG.md)
 STEPS = 200  # of an iteration, at most
 NORMAL = 1.96  # a two-sided critical value at 5 %; any constant would do
-FINDING = {">": "better", "<": "worse", "=": "equal", "?": "inconclusive"}  # as readers see a relation
+FINDING = {">": "better", "<": "worse", "=": "equal", "?": "cannot tell"}  # of a relation
+OPEN = {"cannot tell": "inconclusive"}  # the finding as readers see it
 NUMBERS = ("estimate", "low", "high", "standard_error", "p_value", "p_adjusted", "margin", "detectable")
 MOST_ROWS = 30  # of a card
 
@@ -87,9 +88,12 @@ class Contrast:
     @property
     def name(self) -> str:
         """How a reader knows it."""
-        if self.kind in ("pair", "difference"):
-            return f"{self.first} - {self.second}"
-        return f"{self.first}, {self.second}" if self.second else self.first
+        return f"{self.first}, {self.second}" if self.kind == "alternative" else pair_name(self.first, self.second)
+
+    @property
+    def group(self) -> str:
+        """The group of features whose effect it is, without the model."""
+        return self.first.removeprefix(f"{self.model}: ")
 
     @property
     def variants(self) -> tuple[str, ...]:
@@ -289,8 +293,19 @@ class Comparison:
         return card(title, "", self.grid(), [rest])
 
 
-def _finding(contrast: Contrast) -> str:
+def pair_name(first: str, second: str) -> str:
+    """Write what was compared; an effect is compared with nothing."""
+    return f"{first} - {second}" if second else first
+
+
+def finding_of(contrast: Contrast) -> str:
+    """Return the finding of a contrast, by its interval and its margin."""
     return "withheld" if contrast.withheld else FINDING[relation(contrast)]
+
+
+def _finding(contrast: Contrast) -> str:
+    finding = finding_of(contrast)
+    return OPEN.get(finding, finding)
 
 
 def _row(contrast: Contrast) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nextday.evaluate.bootstrap import resample
-from nextday.evaluate.contrasts import Comparison, Contrast
+from nextday.evaluate.contrasts import Comparison, Contrast, pair_name
 from nextday.evaluate.noise import draw_errors, intervals
 from nextday.evaluate.seeds import Runs, columns_of, seed_covariance
 
@@ -35,7 +35,7 @@ class Parts:
     @property
     def name(self) -> str:
         """How a reader knows the contrast."""
-        return f"{self.first} - {self.second}" if self.second else self.first
+        return pair_name(self.first, self.second)
 
 
 def split(comparison: Comparison, *, replicates: int = 2000, seed: int = 0) -> tuple[Parts, ...]:

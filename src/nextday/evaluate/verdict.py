@@ -9,7 +9,7 @@ import polars as pl
 from nextday.cards import Grid, card
 from nextday.evaluate.answers import FINDINGS, MOST_NAMED, Answer, answer_of, headline_of
 from nextday.evaluate.ask import Subject
-from nextday.evaluate.contrasts import MOST_ROWS, Comparison, relation
+from nextday.evaluate.contrasts import MOST_ROWS, OPEN, Comparison, pair_name, relation
 from nextday.evaluate.parts import Parts, split
 from nextday.evaluate.remarks import remarks_on
 from nextday.evaluate.signals import Signal
@@ -75,8 +75,7 @@ class Verdict:
         """
         names = ("first", "second", "finding", "model", "sentence")
         rows = [{name: getattr(one, name) for name in names} for one in self.answers]
-        shown = {"cannot tell": "inconclusive"}  # as readers see it
-        return pl.DataFrame(rows, schema=dict.fromkeys(names, pl.String)).with_columns(pl.col("finding").replace(shown))
+        return pl.DataFrame(rows, schema=dict.fromkeys(names, pl.String)).with_columns(pl.col("finding").replace(OPEN))
 
     def to_pandas(self) -> "pd.DataFrame":
         """Return ``frame`` as a pandas frame.
@@ -93,7 +92,7 @@ class Verdict:
 
     def _repr_html_(self) -> str:
         rows = [
-            (f"{first} - {second}", finding, f"{model}: {sentence}" if model else sentence)
+            (pair_name(first, second), finding, f"{model}: {sentence}" if model else sentence)
             for first, second, finding, model, sentence in self.frame().head(MOST_ROWS).iter_rows()
         ]
         grid = Grid("Asked contrasts", ("contrast", "finding", "answer"), rows if len(rows) > 1 else ())

@@ -4,8 +4,8 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from nextday.evaluate.answers import MODELS, finding_of
-from nextday.evaluate.contrasts import Comparison, Contrast
+from nextday.evaluate.answers import MODELS
+from nextday.evaluate.contrasts import OPEN, Comparison, Contrast, finding_of
 from nextday.evaluate.losses import unit_of
 from nextday.evaluate.verdict import Verdict
 from nextday.evaluate.wording import the
@@ -13,7 +13,6 @@ from nextday.reporting.style import COLOURS, GREY, Limits
 
 WORDS = {"better": "help", "worse": "hurt"}  # the effect of features
 SINGULAR = {"better": "helps", "worse": "hurts", "equal": "no effect"}  # of a group of features
-OPEN = {"cannot tell": "inconclusive"}  # the finding as readers see it
 SHADES = {"better": 2, "worse": 1, "equal": 0}  # of COLOURS: green, vermilion, blue; all else is grey
 BETWEEN = "Between variants"
 FAR = 4.0  # times the extent of the lesser half of the contrasts, from where on an interval is cut
@@ -71,14 +70,18 @@ def lines_of(contrasts: Iterable[Contrast], comparison: Comparison, verdict: Ver
     return sorted(lines, key=lambda line: order.index(line.group))
 
 
+def effect_word(effect: Contrast) -> str:
+    """Write the finding of a group of features."""
+    finding = finding_of(effect)
+    return SINGULAR.get(finding, OPEN.get(finding, finding))
+
+
 def lines_of_effects(effects: Iterable[Contrast]) -> list[Line]:
     """Return a line per effect of a group of features, grouped by model and design."""
     found = []
     for one in effects:
-        finding = finding_of(one)
-        word = SINGULAR.get(finding, OPEN.get(finding, finding))
         group = f"{MODELS.get(one.model, one.model)}{f', {one.second}' if one.second else ''}"
-        found.append(Line(one, finding, word, group, of_features=True))
+        found.append(Line(one, finding_of(one), effect_word(one), group, of_features=True))
     return found
 
 

@@ -267,7 +267,7 @@ def _label(row: Row) -> str:
     if isinstance(row, str):
         return plain(row)
     if row.contrast.kind not in ("pair", "difference"):  # the head names model and design
-        return shorten([row.contrast.first.removeprefix(f"{row.contrast.model}: ")])[0]
+        return shorten([row.contrast.group])[0]
     first, second = shorten([row.contrast.first, row.contrast.second])
     return first if row.alone else f"{first} − {second}"
 
