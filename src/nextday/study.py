@@ -261,6 +261,12 @@ class Study(BarsSettings):
                 raise ValueError(f"conformal.{name}: {why}; {known(conformal.of, self.variants, head='variants:')}")
         return self
 
+    @property
+    def inputs(self) -> set[str]:
+        """Names of the feature sets that variants read, and of the features or sets that the study's own sets name."""
+        used = {variant.features for variant in self.variants.values()}
+        return used | {one for features in self.feature_sets.values() for one in features}
+
     @classmethod
     def load(cls, study: str | Path, changes: Mapping[str, object] | None = None) -> Self:
         """Read a preset (``stage1``, ``stage2``, ...) or a YAML file; ``changes`` are dotted keys and new values."""

@@ -174,6 +174,9 @@ def test_libraries_are_imported_when_a_study_names_their_set_and_not_before(monk
         find_feature("KMID", {})
     with pytest.raises(MissingError, match=line):
         make_plan(study("alpha158:volume"), None)
+    ablation = {"model": "ridge", "groups": "alpha158"}  # names the set inside its own sets; no bars are read yet
+    with pytest.raises(MissingError, match=line):
+        make_plan(Study.from_values({"name": "a", "ablation": ablation}), None)
     assert find_feature("mom1m", {}).warmup == 21
 
 

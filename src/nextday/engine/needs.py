@@ -35,8 +35,9 @@ def require_packages(study: Study, catalogs: Mapping[str, Model]) -> None:
     MissingError
         If a package of networks or a feature set's library is missing.
     """
+    for name in study.inputs:
+        require_library(name)
     for name, variant in study.variants.items():
-        require_library(variant.features)
         if _is_network(catalogs.get(variant.model)):
             for package in PACKAGES:
                 if find_spec(package) is None:

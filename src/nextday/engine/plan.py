@@ -171,9 +171,7 @@ def make_plan(study: Study, panel: Panel, *, device: Device = "cpu", catalogs: C
     require_packages(study, catalogs.models)
     sets = resolve_sets(study.feature_sets)
     models = {name: _model_of(study, name, sets, device, catalogs) for name in study.variants}
-    inputs = {variant.features for variant in study.variants.values()}
-    inputs |= {one for own in study.feature_sets.values() for one in own}  # a set may name sets
-    refuse_doubles(inputs, catalogs.features, panel.frame.columns, study.features_from)
+    refuse_doubles(study.inputs, catalogs.features, panel.frame.columns, study.features_from)
     used = [feature for variant in study.variants.values() for feature in sets[variant.features]]
     named = dict.fromkeys([*used, *(feature for name in study.feature_sets for feature in sets[name])])
     features = compute_features(panel, named, catalog=catalogs.features, warmup=study.warmup, meant=study.features_from)
