@@ -13,7 +13,8 @@ from collections import Counter
 import numpy as np
 import polars as pl
 
-from nextday.ablation import Ablation, effects_of, layout, names_of, variants_of
+from nextday.ablation import Ablation, layout, names_of, variants_of
+from nextday.effects import effects_of
 from nextday.evaluate import compare, measure
 from nextday.evaluate.answers import finding_of
 from nextday.evaluate.ask import Ask

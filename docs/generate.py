@@ -23,10 +23,12 @@ from nextday.reporting.glossary import glossary
 DOCS = Path(__file__).parent
 SAMPLE = DOCS / "sample"
 ROOT = DOCS.parent
-FILES = {
-    "stage2": ("stage2_results.csv", "manifest.json", "verdict.json", "stage2_verdict.png"),
-    "stage7": ("final_comparison.csv", "lessons.json"),
+FILES = {  # of results, and their names in the sample
+    **{f"stage2/{name}": name for name in ("stage2_results.csv", "manifest.json", "verdict.json", "stage2_verdict.png")},
+    **{f"stage7/{name}": name for name in ("final_comparison.csv", "lessons.json")},
+    "matched/verdict.json": "matched_verdict.json",
 }
+
 
 
 def table() -> str:
@@ -122,8 +124,15 @@ def formulas() -> str:
     return "\n".join(parts)
 
 
+def matched() -> str:
+    """Say what information and what its form are worth, for each family of models."""
+    found = json.loads((SAMPLE / "matched_verdict.json").read_text())["verdict"]
+    return "\n>\n".join(f"> {line}" for line in (f"**{found['sentence']}**", *found["context"][:1]))
+
+
 BLOCKS = {
-    "README.md": {"verdict": verdict},
+    "README.md": {"verdict": verdict, "matched": matched},
+    "docs/ablation.md": {"matched": matched},
     "docs/index.md": {"verdict": verdict},
     "docs/features.md": {"sets": feature_sets, "refused": refused_features, "formulas": formulas},
     "docs/results.md": {"table": table, "caption": caption, "lessons": lessons},
@@ -157,9 +166,8 @@ def main() -> None:
     args = parser.parse_args()
     if args.results:
         SAMPLE.mkdir(exist_ok=True)
-        for stage, names in FILES.items():
-            for name in names:
-                shutil.copyfile(args.results / stage / name, SAMPLE / name)
+        for file, name in FILES.items():
+            shutil.copyfile(args.results / file, SAMPLE / name)
     pages = rendered()
     if args.check:
         stale = [page for page, text in pages.items() if not page.exists() or page.read_text("utf-8") != text]

@@ -34,6 +34,11 @@ def quick(tmp_path_factory) -> dict[str, object]:
     variants |= {name: families[name] for name in ("GRU-OHLCV", "MLP-Feat", "Ridge-OHLCV")}
     bolt = str(save_bolt(tmp_path_factory.mktemp("bolt"), width=32))
     variants["Chronos-Bolt"] = {"model": "chronos_bolt", "features": "raw", "options": {"weights": bolt, "context": 48}}
+    variants |= {
+        "LSTM-Digest": {"model": "lstm", "features": "ohlcv", "options": {}, "representation": "digest"},
+        "LSTM-Both": {"model": "lstm", "features": "ohlcv", "options": {}, "representation": "both", "lookback": 6},
+        "LSTM-Random": {"model": "lstm", "features": "ohlcv", "options": {}, "representation": "random"},
+    }
     options = {"estimator": "ridge", "alpha": 10.0, "window": "flat"}
     variants["Ridge-Flat"] = {"model": "sklearn", "features": "ohlcv", "options": options}
     small = {

@@ -12,6 +12,7 @@ from nextday.engine.collect import collect
 from nextday.engine.execute import Outcome
 from nextday.engine.plan import make_plan
 from nextday.evaluate import Comparison, Contrast, Verdict, asked_by, compare, judge, measure, relation, subjects_of
+from nextday.evaluate.question import alike_of
 from nextday.features import FEATURE_SETS
 from nextday.models import catalog
 from nextday.models.base import Fitted, Forecaster, Key
@@ -19,6 +20,7 @@ from nextday.samples import Samples, Windows
 from nextday.study import Study
 
 KINDS = ("volz", "mkt", "ar", "null", "rollvol")
+FORMS = {"mkt": "market", "deviation": "digest instead of lags", "null": ""}  # what each world's effect is called
 DAILY = 0.015  # deviation of returns
 INPUTS = ("raw", "ohlcv", "engineered")
 WARM = 60
@@ -32,9 +34,10 @@ def bars(
     A share ``r2`` of the variance of returns can be forecast.
 
     ``volz`` plants the 20-day z-score of log volume, ``mkt`` yesterday's return of the market, ``ar`` yesterday's own
-    return, ``rollvol`` the logarithm of the 20-day volatility, which itself persists, ``null`` nothing (GARCH returns).
+    return, ``rollvol`` the logarithm of the 20-day volatility, which itself persists, ``null`` nothing (GARCH returns),
+    ``deviation`` the deviation of the last 20 returns, which no linear model of these returns can see.
     """
-    rng = np.random.default_rng([KINDS.index(kind), seed])
+    rng = np.random.default_rng([[*KINDS, "deviation"].index(kind), seed])
     n, t = tickers + 1, days + WARM  # the market comes first
     level = np.zeros((n, t))
     for at in range(1, t):
@@ -66,6 +69,8 @@ def _returns(
         means[:, 1:] = signal * market[:-1]
     if kind == "rollvol":
         returns, means = _following_volatility(rng, shocks, signal, noise)
+    elif kind == "deviation":
+        returns, means = _following_deviation(shocks, signal, noise)
     else:
         returns = _garch(shocks) if kind == "null" else means + noise * shocks
     returns[0], means[0] = market, 0
@@ -101,6 +106,18 @@ def _following_volatility(
             returns[:, at] = noise * volatility[:, at] * shocks[:, at] + means[:, at]
         centre, spread = seen[1:, WARM:].mean(), seen[1:, WARM:].std()  # the market comes first and is replaced
     return returns, means
+
+
+def _following_deviation(shocks: np.ndarray, signal: float, noise: float) -> tuple[np.ndarray, np.ndarray]:
+    """Returns whose mean follows the deviation of the last 20 of them, and these means."""
+    centre, spread = 0.97, 0.16
+    for _ in range(5):
+        returns, seen = noise * shocks, np.zeros(shocks.shape)
+        for at in range(20, shocks.shape[1]):
+            seen[:, at] = returns[:, at - 20 : at].std(axis=1)
+            returns[:, at] += signal * (seen[:, at] - centre) / spread
+        centre, spread = seen[1:, WARM:].mean(), seen[1:, WARM:].std()
+    return returns, returns - noise * shocks
 
 
 def _garch(shocks: np.ndarray) -> np.ndarray:
@@ -180,12 +197,7 @@ class Judged:
         """Asked contrasts, and claims to beat the benchmark, that are answered with what is not so."""
         told = [one for one in self.comparison.asked if not one.withheld]
         told += [one for one in self.comparison.against_benchmark if not one.withheld and relation(one) == ">"]
-        return [text for one in told if (text := self._lie(one))]
-
-    def _lie(self, one: Contrast) -> str:
-        said, gap = relation(one), self.gap(one.first, one.second)
-        so = {">": gap > 0, "<": gap < 0, "=": abs(gap) < one.margin, "?": True}[said]
-        return "" if so else f"{one.first} {said} {one.second} ({100 * one.estimate:+.2f}, true {100 * gap:+.2f})"
+        return [text for one in told if (text := _lie(one, self.gap(one.first, one.second)))]
 
 
 def study_of(models: Mapping[str, str], *, seeds: int) -> Study:
@@ -234,3 +246,37 @@ def _skills(rows: pl.DataFrame, means: pl.DataFrame, folds: pl.DataFrame) -> dic
         zero=((pl.col("mean") ** 2 + noise) / pl.col("train_variance")).mean(),
     )
     return {name: 1 - np.sqrt(loss / zero) for name, loss, zero in found.iter_rows()}
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What the preset ``matched`` says of one panel: effects that help, and those that are answered with what is not so."""
+
+    helps: tuple[str, ...]
+    lies: tuple[str, ...]
+
+
+def matched(kind: str, seed: int, *, days: int = 1500, tickers: int = 6, r2: float = 0.09, **changes: object) -> Form:
+    """Run a panel through the preset ``matched``, with one lookback and ridge regressions alone."""
+    ridge = {"ablation.model": "ridge", "ablation.options": {"ridge": {"window": "flat"}}}
+    study = Study.load("matched", ridge | {"ablation.lookback": "20", "lookback": "20"} | changes)
+    frame, means = bars(kind, seed, days=days, tickers=tickers, r2=r2)
+    panel = align(load_bars(frame, accept=("*",)))
+    plan = make_plan(study, panel)
+    tables = collect(plan, [Outcome(unit, plan.job(unit).run()) for unit in plan.units], panel.dates)
+    rows, folds = tables["forecasts"], tables["folds"]
+    found = compare(
+        measure(rows, folds=folds), ask=asked_by(study, plan.feature_sets), explore=(), others={}, other_blocks=(),
+        alike=alike_of(study), replicates=1000,
+    ).asked  # fmt: skip
+    skills = _skills(rows, means, folds)
+    gaps = [sum(weight * skills[name] for name, weight in one.terms) for one in found]
+    helps = tuple(one.first for one in found if relation(one) == ">")
+    return Form(helps, tuple(filter(None, map(_lie, found, gaps))))
+
+
+def _lie(one: Contrast, gap: float) -> str:
+    """Write a contrast that is answered with what is not so; ``gap`` is what is."""
+    said = relation(one)
+    so = {">": gap > 0, "<": gap < 0, "=": abs(gap) < one.margin, "?": True}[said]
+    return "" if so else f"{one.name} {said} ({100 * one.estimate:+.2f}, true {100 * gap:+.2f})"

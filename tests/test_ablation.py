@@ -7,9 +7,10 @@ import polars as pl
 import pytest
 
 import nextday as nd
-from nextday.ablation import Ablation, effects_of, layout, names_of
+from nextday.ablation import Ablation, layout, names_of
 from nextday.confirmation import confirmation_of
 from nextday.data import random_walk
+from nextday.effects import effects_of
 from nextday.errors import StudyError
 from nextday.planning import plan_tables
 from nextday.study import Study

@@ -89,7 +89,7 @@ def test_no_forecast_sees_past_a_suspension(quick, tmp_path):
 def test_no_forecast_of_a_stack_sees_past_its_origin(bars, quick, tmp_path, monkeypatch):
     stacks = Stacked(Workers(0), device="cpu", slots=3)
     monkeypatch.setattr("nextday.pipeline.choose_engine", lambda workers, device: stacks)
-    names = ("LSTM-OHLCV", "Trans-Prob", "LSTM-Pooled", "GRU-OHLCV", "MLP-Feat")
+    names = ("LSTM-OHLCV", "Trans-Prob", "LSTM-Pooled", "LSTM-Both", "GRU-OHLCV", "MLP-Feat")
     few = {**quick, "variants": {name: quick["variants"][name] for name in names}, "conformal": {}}
     original = forecasts_of(bars.frame, few, tmp_path)
     date = original["origin"].unique().sort()[20]

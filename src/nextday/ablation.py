@@ -1,21 +1,25 @@
-"""The ablation of a study: groups of features, the runs that its designs lay out, and the effects read off them."""
+"""The ablation of a study: groups of features, and the runs that its designs lay out."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from itertools import product
 from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, field_validator, model_validator
 
-from nextday.designs import DESIGNS, MOST_GROUPS, orthogonal, pairs
+from nextday.designs import DESIGNS, MOST_GROUPS, orthogonal
 from nextday.settings import Names, Settings, each_once, split_at_commas
 from nextday.words import plural
 
 DesignName = Literal["orthogonal", "full", "leave_one_out", "add_one_in"]
 Designs = Annotated[tuple[DesignName, ...], BeforeValidator(split_at_commas), AfterValidator(each_once)]
+Representation = Literal["lags", "digest", "both", "random"]
+Representations = Annotated[tuple[Representation, ...], BeforeValidator(split_at_commas), AfterValidator(each_once)]
+Lookbacks = Annotated[tuple[int, ...], BeforeValidator(split_at_commas), AfterValidator(each_once)]
 SEEDS = (42, 43)  # seed variance is known from all runs together, so two seeds suffice
 MOST_RUNS = 400  # of all models
 ALL = "all groups"
+DEFAULTS: Mapping[str, Any] = {"representation": "lags", "lookback": None}  # of a variant
 SET_GROUPS = {  # of built-in feature sets that have several
     "ohlcv": ("returns", "range", "volume"), "engineered": ("returns", "volatility", "volume", "market"),
     "lags": ("returns", "volatility", "volume", "market"), "gkx_price": ("momentum", "risk", "liquidity"),
@@ -31,6 +35,9 @@ class Ablation(Settings):
     ``orthogonal`` has each group in half of the runs (Plackett-Burman with foldover); its effect is the mean skill with
     the group minus that without, so averaged over the company of other groups. ``full`` has all subsets, for Shapley
     values. ``leave_one_out`` compares all groups with all but one, ``add_one_in`` the base with one group beside it.
+
+    Every run is fitted with every ``representation`` and every ``lookback``; how much each of them is worth is asked,
+    too, and the effect of a group is averaged over them.
     """
 
     model: Names = Field(("lstm",), min_length=1)  # one or several models of ``nextday list``
@@ -41,6 +48,9 @@ class Ablation(Settings):
     # the first answers the question, the others are supplementary
     design: Designs = Field(("orthogonal",), min_length=1)
     runs: int | None = Field(None, ge=4)  # of the orthogonal design, at least; more of them narrow the intervals
+    # what models read of a window: lags, its rows; digest, means and deviations of them; both; or a random digest
+    representation: Representations = Field(("lags",), min_length=1)
+    lookback: Lookbacks = ()  # sessions in the window; several are compared; that of the study unless given
     confirm: bool = False  # fit the groups that help, and the others, again on fresh seeds
 
     @field_validator("groups", mode="before")
@@ -85,41 +95,42 @@ class Ablation(Settings):
                 f"runs: {plural(count, 'effect')} take {8 * -(-2 * (count + 1) // 8)} runs or more, in multiples of 8; "
                 f"got {self.runs}"
             )
-        if (runs := len(self.model) * len(layout(self))) > MOST_RUNS:
+        if (runs := len(self.model) * len(self.views) * len(layout(self))) > MOST_RUNS:
             raise ValueError(f"{runs} runs are too many, at most {MOST_RUNS}; join groups, or take fewer models")
         return self
 
+    @property
+    def views(self) -> list["View"]:
+        """All combinations of a representation and a lookback."""
+        return list(product(self.representation, self.lookback or (None,)))
 
-@dataclass(frozen=True, slots=True)
-class Effect:
-    """A weighted sum of the skills of runs.
+    def name(self, model: str, features: str, view: "View | None" = None) -> str:
+        """Name a variant: by its feature set, and by its model, representation and lookback if there are several."""
+        representation, lookback = view or self.views[0]
+        parts = [features]
+        parts += [representation] if len(self.representation) > 1 else []
+        parts += [f"{lookback} sessions"] if len(self.lookback) > 1 else []
+        return ", ".join(parts) if len(self.model) == 1 else f"{model}: {', '.join(parts)}"
 
-    Attributes
-    ----------
-    group, model
-        Whose effect it is; of an interaction both groups, joined by ``x``.
-    kind
-        ``effect``, ``interaction``, or ``alternative``: the effect by another design than the first.
-    company
-        What the effect is beside, see ``designs.Design``.
-    weights
-        Variants and their weights.
-    """
+    def variant(self, model: str, features: str, view: "View | None" = None) -> dict[str, Any]:
+        """Lay out a variant with a model and a feature set."""
+        representation, lookback = view or self.views[0]
+        given = {"representation": representation, "lookback": lookback}
+        own = {key: value for key, value in given.items() if value != DEFAULTS[key]}
+        return {"model": model, "features": features, "options": self.options.get(model, {})} | own
 
-    group: str
-    model: str
-    kind: str
-    company: str
-    weights: tuple[tuple[str, float], ...]
+
+View = tuple[Representation, int | None]
 
 
 def layout(ablation: Ablation) -> np.ndarray:
     """Return the runs of all designs of an ablation, each once, a boolean matrix, [run, group]."""
-    rows = np.concatenate([_rows(ablation, name) for name in ablation.design])
+    rows = np.concatenate([rows_of(ablation, name) for name in ablation.design])
     return np.array(list(dict.fromkeys(map(tuple, rows.tolist()))))
 
 
-def _rows(ablation: Ablation, name: DesignName) -> np.ndarray:
+def rows_of(ablation: Ablation, name: DesignName) -> np.ndarray:
+    """Return the runs of one design of an ablation, [run, group]."""
     rows = ablation.runs // 2 if ablation.runs and name == "orthogonal" else None
     groups = len(ablation.groups)
     return DESIGNS[name].runs(groups) if rows is None else orthogonal(groups, rows)
@@ -140,11 +151,6 @@ def names_of(ablation: Ablation, runs: np.ndarray) -> list[str]:
         else:
             found.append(f"all but {lacking[0]}" if len(lacking) == 1 else f"run {number:02d}")
     return found
-
-
-def variant_of(ablation: Ablation, model: str, features: str) -> str:
-    """Name a variant: by its feature set, and by its model if there are several."""
-    return features if len(ablation.model) == 1 else f"{model}: {features}"
 
 
 def with_runs(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -169,14 +175,14 @@ def with_runs(values: Mapping[str, Any]) -> dict[str, Any]:
         if row.any()
     }
     variants = {
-        variant_of(ablation, model, name): {
-            "model": model, "features": name, "options": ablation.options.get(model, {}),
-        }
+        ablation.name(model, name, view): ablation.variant(model, name, view)
         for model in ablation.model
         for name in names
-    }  # fmt: skip
+        for view in ablation.views
+    }
+    reach = {"lookback": max(ablation.lookback)} if ablation.lookback else {}
     return {
-        "seeds": SEEDS, **values, "variants": _joined(variants, values.get("variants"), "variants"),
+        "seeds": SEEDS, **reach, **values, "variants": _joined(variants, values.get("variants"), "variants"),
         "feature_sets": _joined(sets, values.get("feature_sets"), "feature_sets"),
     }  # fmt: skip
 
@@ -191,53 +197,10 @@ def _joined(own: Mapping[str, Any], given: object, key: str) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - plain values of any kind
-    return {"options": {}, **value} if isinstance(value, Mapping) else list(value)
-
-
-def effects_of(ablation: Ablation) -> list[Effect]:
-    """List the effects: those of the first design, then by other designs, then interactions of two groups."""
-    runs = layout(ablation)
-    named = dict(zip(map(tuple, runs.tolist()), names_of(ablation, runs), strict=True))
-    found = [effect for name in ablation.design for effect in _effects(ablation, name, named)]
-    return found + _interactions(ablation, ablation.design[0], named)
-
-
-def _effects(ablation: Ablation, name: DesignName, named: Mapping[tuple[bool, ...], str]) -> list[Effect]:
-    runs, design = _rows(ablation, name), DESIGNS[name]
-    kind = "effect" if name == ablation.design[0] else "alternative"
-    rows = zip(ablation.groups, design.effects(runs), strict=True)
-    return [
-        Effect(group, model, kind, design.company, _weights(ablation, model, runs, weights, named))
-        for group, weights in rows
-        for model in ablation.model
-    ]
-
-
-def _interactions(ablation: Ablation, name: DesignName, named: Mapping[tuple[bool, ...], str]) -> list[Effect]:
-    """Return the interactions of two groups, where the runs are balanced."""
-    if name not in ("orthogonal", "full"):
-        return []
-    groups, runs = list(ablation.groups), _rows(ablation, name)
-    return [
-        Effect(f"{groups[a]} x {groups[b]}", model, "interaction", "", _weights(ablation, model, runs, weights, named))
-        for (a, b), weights in pairs(runs).items()
-        for model in ablation.model
-    ]
-
-
-def _weights(
-    ablation: Ablation, model: str, runs: np.ndarray, weights: np.ndarray, named: Mapping[tuple[bool, ...], str]
-) -> tuple[tuple[str, float], ...]:
-    """Sum the weights of equal runs, by variant."""
-    total: dict[str, float] = {}
-    for row, weight in zip(runs.tolist(), weights.tolist(), strict=True):
-        if weight:
-            variant = variant_of(ablation, model, named[tuple(row)])
-            total[variant] = total.get(variant, 0.0) + weight
-    return tuple(total.items())
+    return DEFAULTS | {"options": {}, **value} if isinstance(value, Mapping) else list(value)
 
 
 def variants_of(ablation: Ablation) -> list[list[str]]:
-    """Return the variants of each model: the runs of one design, alike but for their features."""
+    """Return the variants of each model: the runs of one design, which share one seed variance."""
     names = names_of(ablation, layout(ablation))
-    return [[variant_of(ablation, model, name) for name in names] for model in ablation.model]
+    return [[ablation.name(model, name, view) for name in names for view in ablation.views] for model in ablation.model]

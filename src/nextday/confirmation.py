@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
-from nextday.ablation import variant_of
 from nextday.engine import Options
 from nextday.errors import StudyError
 from nextday.evaluate.contrasts import Contrast, finding_of
@@ -21,7 +20,8 @@ LEAST_SEEDS = 3  # of a pair of variants
 
 def helpful(results: Results) -> list[Contrast]:
     """Return the effects of groups that help."""
-    return [one for one in results.comparison.asked if one.kind == "effect" and finding_of(one) == "better"]
+    groups = results.study.ablation.groups if results.study.ablation else {}
+    return [one for one in results.comparison.asked if one.group in groups and finding_of(one) == "better"]
 
 
 def confirmation_of(results: Results) -> Study:
@@ -46,10 +46,10 @@ def confirmation_of(results: Results) -> Study:
         }  # fmt: skip
         if not helps:
             continue
-        named = {part: variant_of(ablation, model, part) for part, groups in parts.items() if groups or part == "base"}
+        named = {part: ablation.name(model, part) for part, groups in parts.items() if groups or part == "base"}
         for part, name in named.items():
             sets[name] = (ablation.base, *(one for group in parts[part] for one in ablation.groups[group]))
-            variants[name] = {"model": model, "features": name, "options": ablation.options.get(model, {})}
+            variants[name] = ablation.variant(model, name)
         asks += [f"{named[CHOSEN]} - {named[part]}" for part in ("base", OTHERS) if part in named]
     if not variants:
         raise StudyError(f"{study.name}: no group helps, so there is nothing to confirm")

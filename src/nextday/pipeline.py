@@ -211,7 +211,8 @@ def report(folder: Path | str) -> Results:
     scores = score(forecasts, folds, interval=study.interval)
     baselines, remark = load_baselines(folder.parent / study.baselines, forecasts) if study.baselines else (None, "")
     with threadpool_limits(1):  # the number of threads moves the last bits
-        judged = answer(folder, study, resolve_sets(study.feature_sets), forecasts, folds, manifest["pooled"])
+        sets, costs = resolve_sets(study.feature_sets), manifest.get("costs")
+        judged = answer(folder, study, sets, forecasts, folds, manifest["pooled"], costs)
     comparison, verdict = judged.comparison, judged.verdict
     shown = base.show(ANALYSES, base.Finished(folder, study, tables, scores, comparison))
     write_csv(folder, study.name, forecasts=forecasts, scores=scores)

@@ -27,7 +27,7 @@ from nextday.reporting.style import MOST_VARIANTS
 from nextday.storage.folder import BROKEN, MANIFEST, StudyFolder
 from nextday.storage.tables import schemas
 from nextday.study import Study
-from nextday.words import plural
+from nextday.words import duration, plural
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -290,7 +290,7 @@ def plan_tables(prospect: Prospect) -> tuple[Table, Table]:
     for cost in _of_many(prospect.costs):
         each = ["-", "-"]
         if cost.seconds is not None:
-            each = [f"{cost.seconds:.2f}", _minutes(cost.units * cost.seconds / prospect.workers / 60)]
+            each = [f"{cost.seconds:.2f}", duration(cost.units * cost.seconds / prospect.workers)]
         units.add_row(Text(cost.variant), f"{cost.units:,}", *each)
     title = (
         f"power 80 % with {_count(prospect.tickers, 'ticker')}, {_count(prospect.days, 'test day')} and "
@@ -310,18 +310,12 @@ def plan_tables(prospect: Prospect) -> tuple[Table, Table]:
 
 def _effort(prospect: Prospect) -> str:
     minutes = prospect.minutes
-    time = "" if minutes is None else f", about {_minutes(minutes)} with {_count(prospect.workers, 'worker')}"
+    time = "" if minutes is None else f", about {duration(60 * minutes)} with {_count(prospect.workers, 'worker')}"
     return f"{_count(prospect.units, 'unit')}{time}"
 
 
 def _times(ratio: float) -> str:
     return f"{float(f'{ratio:.2g}'):,g}"
-
-
-def _minutes(minutes: float) -> str:
-    if minutes < 1:
-        return f"{max(60 * minutes, 1):.0f} s"
-    return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"
 
 
 def _count(number: int, what: str) -> str:

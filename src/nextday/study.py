@@ -11,7 +11,7 @@ from typing import Any, Literal, Self
 import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from nextday.ablation import Ablation, with_runs
+from nextday.ablation import Ablation, Representation, with_runs
 from nextday.errors import StudyError
 from nextday.mistakes import first_mistake
 from nextday.names import known
@@ -115,6 +115,9 @@ class Variant(Settings):
     model: str  # a model of ``nextday list``, or of a plugin
     features: str  # a feature set of ``nextday list``, one of its groups as ``alpha158:volume``, or your own
     options: dict[str, Any] = {}  # settings of the model
+    # what the model reads of the window: lags, its rows; digest, means and deviations of them; both; or a random digest
+    representation: Representation = "lags"
+    lookback: int | None = Field(None, ge=1)  # sessions that it sees; at most those of the study, which is the default
 
 
 class Conformal(Settings):
@@ -228,6 +231,16 @@ class Study(BarsSettings):
                 raise ValueError(f"variant {name!r}: the name cannot be written as UTF-8; choose another")
             if name in BENCHMARKS:
                 raise ValueError(f"variant {name!r}: the name stands for the benchmark in a contrast; choose another")
+        return self
+
+    @model_validator(mode="after")
+    def _windows_hold_the_lookbacks(self) -> Self:
+        for name, variant in self.variants.items():
+            if (variant.lookback or 0) > self.lookback:
+                raise ValueError(
+                    f"variants.{name}.lookback: {variant.lookback} sessions are more than the {self.lookback} of "
+                    "lookback, the window that all variants share; raise that"
+                )
         return self
 
     @model_validator(mode="after")

@@ -1,4 +1,4 @@
-"""Write counts and names of stages: the one place that knows singular and plural."""
+"""Write counts and names of stages: the one place that knows singular and plural, and units of time."""
 
 
 def plural(number: int, noun: str, more: str = "") -> str:
@@ -10,6 +10,20 @@ def plural(number: int, noun: str, more: str = "") -> str:
     ('1 pair', '1,200 days', '2 frequencies')
     """
     return f"{number:,} {noun if number == 1 else more or f'{noun}s'}"
+
+
+def duration(seconds: float) -> str:
+    """Write a time in its largest unit.
+
+    Examples
+    --------
+    >>> duration(0.2), duration(200), duration(7_000)
+    ('1 s', '3 min', '1.9 h')
+    """
+    minutes = seconds / 60
+    if minutes < 1:
+        return f"{max(seconds, 1):.0f} s"
+    return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"
 
 
 def stage_label(name: str) -> str:

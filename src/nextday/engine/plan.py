@@ -19,10 +19,10 @@ from nextday.features.groups import refuse_useless
 from nextday.features.sets import refuse_doubles
 from nextday.models import Device, Fitted, Forecaster, Key, make_model
 from nextday.names import known
-from nextday.samples import Fold, Pool, Samples, Windows, fit_scaler, make_folds
+from nextday.samples import Fold, Pool, Samples, Windows, make_folds, represent
 from nextday.samples.folds import note_gaps
 from nextday.samples.windows import cut_windows
-from nextday.study import LOSSES, Study
+from nextday.study import LOSSES, Study, Variant
 from nextday.words import plural
 
 POOL = "*"
@@ -129,21 +129,22 @@ class Plan:
     def job(self, unit: Unit) -> Job:
         """Slice and scale the inputs of a unit. The targets of its test set are not included."""
         model = self.models[unit.variant]
-        names = self.feature_sets[self.study.variants[unit.variant].features]
-        cuts = [self._cut(fold, names, scaled=model.scaled) for fold in self.folds_of(unit)]
+        key = Key(unit.seed or 0, unit.ticker, unit.fold)
+        cuts = [self._cut(fold, self.study.variants[unit.variant], model, key) for fold in self.folds_of(unit)]
         train, valid, test = cuts[0] if not model.pooled else _pool(cuts)
-        return Job(model, train, valid, test, Key(unit.seed or 0, unit.ticker, unit.fold))
+        return Job(model, train, valid, test, key)
 
-    def _cut(self, fold: Fold, names: tuple[str, ...], *, scaled: bool) -> tuple[Samples, Samples, Windows]:
-        """Cut the samples of a ticker, scaled by what its training range shows."""
-        values, split = self.features.of(fold.ticker, names), fold.split
-        train, valid, test = (
-            cut_windows(values, fold.origins, part, lookback=self.study.lookback, names=names, skipped=fold.skipped)
+    def _cut(self, fold: Fold, variant: Variant, model: Forecaster, key: Key) -> tuple[Samples, Samples, Windows]:
+        """Cut the samples of a ticker, represented as the variant wants, scaled by what its training range shows."""
+        names, split = self.feature_sets[variant.features], fold.split
+        values, lookback = self.features.of(fold.ticker, names), variant.lookback or self.study.lookback
+        parts = [
+            cut_windows(values, fold.origins, part, lookback=lookback, names=names, skipped=fold.skipped)
             for part in (split.train, split.valid, split.test)
+        ]
+        train, valid, test = represent(
+            parts, variant.representation, scaled=model.scaled, seed=key.stream("directions")
         )
-        if scaled:
-            scaler = fit_scaler(train)
-            train, valid, test = scaler.apply(train), scaler.apply(valid), scaler.apply(test)
         y = fold.y.astype(np.float32).astype(np.float64)  # as precise as the features: rounding of prices must not show
         return Samples(train, y[split.train]), Samples(valid, y[split.valid]), test
 
@@ -235,10 +236,15 @@ def _model_of(
     try:
         model = make_model(
             variant.model, variant.options, training=study.training, device=device, levels=study.levels,
-            lookback=study.lookback, catalog=catalogs.models,
+            lookback=variant.lookback or study.lookback, catalog=catalogs.models,
         )  # fmt: skip
     except StudyError as error:
         raise StudyError(f"variants.{name}: {error}") from None
+    if model.needs and variant.representation != "lags":
+        raise StudyError(
+            f"variants.{name}: model {variant.model} reads the series of {model.needs[0]} itself; "
+            f"representation {variant.representation} is for models of features"
+        )
     lacking = [feature for feature in model.needs if feature not in sets[variant.features]]
     if lacking:
         raise StudyError(

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 
 from nextday.evaluate.ask import Subject
 from nextday.evaluate.contrasts import Comparison, Contrast, finding_of
@@ -87,9 +86,11 @@ def headline_of(answers: Sequence[Answer], comparison: Comparison) -> str:
     if all(one.finding == "withheld" for one in answers):
         reasons = dict.fromkeys(one.withheld for one in comparison.asked)
         return f"withheld: {'; '.join(reasons)}"
-    parts = []
-    for model, group in groupby(sorted(answers, key=lambda one: one.model != ""), lambda one: one.model):
-        found = list(group)
+    parts, by_model = [], dict.fromkeys(("", *(one.model for one in answers)))
+    for model in by_model:
+        found = [one for one in answers if one.model == model]
+        if not found:
+            continue
         said = _of_benchmark(found, comparison) if not model else []
         rest = [one for one in found if model or one.second != comparison.losses.benchmark]
         said += _spelled(rest)
@@ -133,8 +134,8 @@ def _withheld(answers: Sequence[Answer]) -> list[str]:
 
 
 def _kind(answers: Sequence[Answer]) -> str:
-    """Name what is counted: the groups of an ablation, or contrasts."""
-    return "contrast" if any(one.second for one in answers) else "group"
+    """Name what is counted: what an ablation varies, or contrasts."""
+    return "contrast" if any(one.second for one in answers) else "input"
 
 
 def _counted(number: int, word: str, answers: Sequence[Answer], more: str = "") -> list[str]:
@@ -143,8 +144,11 @@ def _counted(number: int, word: str, answers: Sequence[Answer], more: str = "") 
         return []
     kind, be = _kind(answers), "is" if number == 1 else "are"
     s = "s" if number == 1 else ""
-    verbs = {"better": f"help{s}", "worse": f"hurt{s}", "equal": f"make{s} no difference"} if kind == "group" else {}
-    return [f"{plural(number, f'{more}{kind}')} {verbs.get(word, f'{be} {word}')}"]
+    if kind == "contrast":
+        return [f"{plural(number, f'{more}{kind}')} {be} {word}"]
+    verbs = {"better": f"help{s}", "worse": f"hurt{s}", "equal": f"make{s} no difference"}
+    counted = f"{number} {more.strip()}" if more else plural(number, kind)
+    return [f"{counted} {verbs.get(word, f'{be} {word}')}"]
 
 
 def _of_benchmark(answers: Sequence[Answer], comparison: Comparison) -> list[str]:

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 
-from nextday.ablation import Effect, effects_of
+from nextday.effects import Effect, effects_of
 from nextday.questions import BENCHMARKS, Pair, parse_question
 from nextday.study import Question, Study
 

@@ -21,7 +21,7 @@ from nextday.evaluate.table import measure
 from nextday.evaluate.verdict import Verdict, judge
 from nextday.evaluate.wording import figures
 from nextday.study import Question, Study
-from nextday.words import plural
+from nextday.words import duration, plural
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +90,12 @@ class Judged:
 
 def answer(
     folder: Path, study: Study, feature_sets: Mapping[str, Sequence[str]], forecasts: pl.DataFrame,
-    folds: pl.DataFrame, pooled: Sequence[str] = (),
+    folds: pl.DataFrame, pooled: Sequence[str] = (), costs: Mapping[str, Mapping[str, float]] | None = None,
 ) -> Judged:  # fmt: skip
-    """Answer the question of a study from its tables; ``folder`` is its folder, next to those of other studies."""
+    """Answer the question of a study from its tables; ``folder`` is its folder, next to those of other studies.
+
+    ``costs`` are the ``units`` and ``seconds`` of each variant.
+    """
     asked, terms = gather(folder, study, feature_sets, forecasts, pooled), study.verdict
     losses = measure(
         asked.forecasts, loss=terms.loss, benchmark=terms.benchmark or None, folds=folds, pooled=asked.pooled,
@@ -106,7 +109,7 @@ def answer(
     aside = beside(asked.forecasts, comparison, folds, asked=asked.asks)
     read = {name: feature_sets.get(variant.features, ()) for name, variant in study.variants.items()}
     simple = simpler(folder.parent / study.baselines, comparison, forecasts) if study.baselines else ""
-    notes = (*too_good(forecasts, read), *losses.notes, *_of_design(study, comparison))
+    notes = (*too_good(forecasts, read), *losses.notes, *_of_design(study, comparison, costs or {}))
     if terms.scale == "predicted":
         notes += (_by_training_scale(asked, comparison, folds),)
     verdict = judge(
@@ -121,14 +124,21 @@ def alike_of(study: Study) -> tuple[tuple[str, ...], ...]:
     return () if study.ablation is None else tuple(map(tuple, variants_of(study.ablation)))
 
 
-def _of_design(study: Study, comparison: Comparison) -> list[str]:
-    """Say what an effect is, and where its seed variance comes from."""
+def _of_design(study: Study, comparison: Comparison, costs: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """Say what an effect is, what it cost, and where its seed variance comes from."""
     ablation = study.ablation
     if ablation is None:
         return []
     runs = plural(len(variants_of(ablation)[0]), "run")
     meaning = DESIGNS[ablation.design[0]].meaning
-    said = [f"The effect of a group is {meaning}; {runs}, design {', '.join(ablation.design)}."]
+    said = [f"The effect of a group is {meaning}; {runs}, design {', '.join(ablation.design)}{_cost(costs)}."]
+    if len(ablation.views) > 1:
+        said.append("Each effect is averaged over all other representations and lookbacks.")
+    if "random" in ablation.representation:
+        said.append(
+            "Random digests (projections of each window on random directions) have as many columns as the digest, so "
+            "that fewer inputs are not mistaken for a better form; no other effect is averaged over them."
+        )
     seeds = seed_counts(comparison.losses)
     if max(seeds[name] for group in comparison.alike for name in group) == 1:
         said.append(
@@ -136,6 +146,12 @@ def _of_design(study: Study, comparison: Comparison) -> list[str]:
             "interactions of groups as seed variance."
         )
     return said
+
+
+def _cost(costs: Mapping[str, Mapping[str, float]]) -> str:
+    """Write how many trainings there were, and how long they took."""
+    units, seconds = (int(sum(one[key] for one in costs.values())) for key in ("units", "seconds"))
+    return f"; {plural(units, 'training')}, {duration(seconds)} of one core" if costs else ""
 
 
 def _others(study: Study) -> dict[str, list[Ask]] | None:

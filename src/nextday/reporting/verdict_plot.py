@@ -80,7 +80,7 @@ def draw_effects(comparison: Comparison, effects: Sequence[Contrast], beside: Se
     lines = [line for group in groups for line in lines if line.group == group]
     lines += lines_of_effects(beside)[: max(MOST - len(lines), 0)]
     limits = _limits(lines)
-    above = _wrap("Effects of groups of features on skill", TITLE, 1, "bold")
+    above = _wrap("Effects on skill", TITLE, 1, "bold")
     return _draw(lines, comparison, limits, above, _wrap(_details(comparison, lines, limits), FOOT, 4))
 
 
