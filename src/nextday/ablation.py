@@ -19,7 +19,7 @@ Lookbacks = Annotated[tuple[int, ...], BeforeValidator(split_at_commas), AfterVa
 SEEDS = (42, 43)  # seed variance is known from all runs together, so two seeds suffice
 MOST_RUNS = 400  # of all models
 ALL = "all groups"
-DEFAULTS: Mapping[str, Any] = {"representation": "lags", "lookback": None}  # of a variant
+DEFAULTS: dict[str, Any] = {"representation": "lags", "lookback": None}  # of a variant
 SET_GROUPS = {  # of built-in feature sets that have several
     "ohlcv": ("returns", "range", "volume"), "engineered": ("returns", "volatility", "volume", "market"),
     "lags": ("returns", "volatility", "volume", "market"), "gkx_price": ("momentum", "risk", "liquidity"),

@@ -22,6 +22,7 @@ from nextday.evaluate import (
     prepare,
     too_good,
 )
+from nextday.evaluate.cross_section import compare_across, line_of
 from nextday.evaluate.export import as_dict
 from nextday.evaluate.signals import any_signal, signal, timing
 from nextday.expectations import Outcome, hold, join_questions, read_expectations, read_questions, status_of
@@ -134,7 +135,9 @@ def verdict(
     benchmark
         The variant against which skill is measured; default: the zero forecast.
     loss
-        ``squared``, ``absolute``, ``miss``, ``pinball``, or a numeric column that holds a loss.
+        ``squared``, ``absolute``, ``miss``, ``pinball``; across tickers ``ic``, ``rank_ic``, ``spread`` (the return of
+        the highest fifth less that of the lowest; ``spread/10`` of tenths, ``spread@10bp`` after costs); or a numeric
+        column that holds a loss.
     margin
         Margin of equivalence: smaller differences of skill are negligible; 0.01 is 1 %.
     alpha
@@ -183,7 +186,9 @@ def verdict(
         rows = table.rows.collect()
         found = signal(any_signal(rows, names, block=block), timing(rows, names, block=block), alpha=alpha)
         notes = (*too_good(table.rows), *losses.notes, *_other_scale(losses))
-        judged = judge(comparison, signal=found, notes=notes)
+        across = compare_across(rows, comparison)
+        beside = (line_of(across),) if across else ()
+        judged = judge(comparison, signal=found, beside=beside, notes=notes)
     return Judgement(comparison, judged, tuple(hold(one, comparison) for one in expected))
 
 

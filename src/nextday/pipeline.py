@@ -214,7 +214,7 @@ def report(folder: Path | str) -> Results:
         sets, costs = resolve_sets(study.feature_sets), manifest.get("costs")
         judged = answer(folder, study, sets, forecasts, folds, manifest["pooled"], costs)
     comparison, verdict = judged.comparison, judged.verdict
-    shown = base.show(ANALYSES, base.Finished(folder, study, tables, scores, comparison))
+    shown = base.show(ANALYSES, base.Finished(folder, study, tables, scores, comparison, judged.across))
     write_csv(folder, study.name, forecasts=forecasts, scores=scores)
     for name, content in shown.files.items():
         place.put(f"{study.name}_{name}", content)

@@ -24,7 +24,10 @@ WORDS = ("sample", "yahoo")  # as data: no paths
 STAGE = re.compile(r"stage\d+")  # names of the presets that build on one another
 LAST = "stage7"  # compares the other stages, and so is no study
 SCHEMES = ("holdout", "walk_forward", "rolling", "purged")
-LOSSES = ("squared", "absolute", "miss", "pinball")
+LOSSES = ("squared", "absolute", "miss", "pinball", "ic", "rank_ic", "spread")
+SPREAD = re.compile(
+    r"spread(?:/(?P<parts>[1-9]\d*))?(?:@(?P<cost>\d+(?:\.\d+)?)bp)?"
+)  # of fifths, else parts; with costs
 Kind = Literal["models", "networks", "pretrained"]
 
 
@@ -91,7 +94,9 @@ class VerdictSettings(Settings):
     """
 
     ask: tuple[Question, ...] = ()  # answered first; unless given, every pair that differs in its inputs alone
-    loss: str = "squared"  # one of squared, absolute, miss, pinball, or of a plugin
+    # squared, absolute, miss, pinball; across tickers ic, rank_ic, spread (spread/10 of tenths, spread@10bp after
+    # costs); or of a plugin
+    loss: str = "squared"
     scale: Literal["training", "predicted"] = "training"  # the variance that squared errors are divided by
     benchmark: str = ""  # the variant that skill is measured against; the zero forecast unless given
     margin: float | None = Field(None, gt=0, allow_inf_nan=False)  # smaller differences do not matter; 0.0025 is 0.25 %
@@ -218,7 +223,7 @@ class Study(BarsSettings):
             ("split.scheme", self.split.scheme, SCHEMES),
             ("verdict.loss", self.verdict.loss, LOSSES),
         ):
-            if name not in names:
+            if name not in names and not (key == "verdict.loss" and SPREAD.fullmatch(name)):
                 raise ValueError(f"{key}: unknown {name!r}; {known(name, names)}, or name a file under plugins")
         return self
 

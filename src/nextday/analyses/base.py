@@ -52,13 +52,17 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A finished study, read from its folder; ``tables`` are its own and those of all analyses."""
+    """A finished study, read from its folder; ``tables`` are its own and those of all analyses.
+
+    ``across`` has the contrasts of ``comparison`` by rank coefficient, where a day has enough tickers.
+    """
 
     folder: Path
     study: Study
     tables: Tables
     scores: pl.DataFrame
     comparison: Comparison | None = None
+    across: Comparison | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ def show_study(results: "Results", outcomes: Sequence["Outcome"] = (), *, quiet:
 
     study, screen = results.study, console()
     screen.print(summary_table(results.scores, f"{study.name}: {study.question}" if study.question else study.name))
-    for exhibit in results.exhibits:
+    for exhibit in [one for one in results.exhibits if one.printed]:
         screen.print(exhibit_table(exhibit))
     show_verdict(results.comparison, results.verdict, outcomes, quiet=quiet)
     hidden = len(results.notes) - 3

@@ -39,7 +39,10 @@ def verdict(
         str | None, typer.Option(help="Variant against which skill is measured; default: the zero forecast.")
     ] = None,
     loss: Annotated[
-        str, typer.Option(help="squared, absolute, miss (directional error), pinball, or a column with a loss.")
+        str,
+        typer.Option(
+            help="squared, absolute, miss (directional error), pinball; ic, rank_ic, spread; or a column with a loss."
+        ),
     ] = "squared",
     scale: Annotated[
         ScaleName, typer.Option(help="predicted: divide squared errors by the predicted variance of the day.")

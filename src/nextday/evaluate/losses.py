@@ -2,9 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache, partial
 
 import numpy as np
 
+from nextday.evaluate.across import FIFTHS, information, spread
+from nextday.study import SPREAD
 from nextday.words import plural
 
 KEYS = ("variant", "ticker", "origin", "actual", "predicted")
@@ -28,8 +31,12 @@ class Loss:
         Column of the folds table by which a ticker's losses are divided, so that no volatile ticker dominates.
     margin
         Default margin of equivalence, in units of skill.
-    unit
-        Unit of a skill of 0.01.
+    unit, sign
+        Unit of a skill of 0.01, and as figures have it.
+    skewed
+        Whether the loss of a seed is skewed like a chi-square, see ``seeds``.
+    across
+        Whether a loss is of all tickers of a date together, so that their seed errors are shared.
     """
 
     of: Callable[[np.ndarray, np.ndarray], np.ndarray] | None
@@ -38,6 +45,9 @@ class Loss:
     scale: str | None
     margin: float
     unit: str
+    sign: str = "%"
+    skewed: bool = True
+    across: bool = False
 
 
 def _miss(actual: np.ndarray, predicted: np.ndarray) -> np.ndarray:
@@ -68,12 +78,53 @@ LOSSES: dict[str, Loss] = {
     ),
     "miss": Loss(
         _miss, lambda loss, base: base - loss, lambda loss, base: -np.ones_like(loss + base),
-        None, 0.01, "pp of directional accuracy",
+        None, 0.01, "pp of directional accuracy", "pp",
     ),
     "pinball": Loss(None, ratio, ratio_slope, "train_deviation", 0.005, "% of the benchmark's pinball loss"),
 }  # fmt: skip
 OF_COLUMN = Loss(None, ratio, ratio_slope, None, 0.0025, "% of the benchmark's loss")
+BASIS_POINT = 1e-4
+NO_COLUMN = (*(name for name, loss in LOSSES.items() if loss.of), "ic", "rank_ic", "spread")  # of a table
 POINT_LOSSES = tuple(name for name, loss in LOSSES.items() if loss.of)
+
+
+def _across(
+    score: Callable[[np.ndarray, np.ndarray], np.ndarray], factor: float, margin: float, unit: str, sign: str
+) -> Loss:
+    """Make a loss of a score that is 0 for a forecast that orders nothing: 1 minus the score."""
+
+    def of(actual: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+        shape, cells = predicted.shape, actual.shape[-2:]
+        same = np.where(np.isnan(actual), np.nan, predicted)  # the zero forecast is given everywhere
+        return (1 - score(actual.reshape(cells), same.reshape(-1, *cells))).reshape(shape)
+
+    return Loss(
+        of, lambda loss, base: factor * (base - loss), lambda loss, base: -factor * np.ones_like(loss + base),
+        None, margin, unit, sign, skewed=False, across=True,
+    )  # fmt: skip
+
+
+COEFFICIENTS = {
+    "ic": _across(partial(information, ranks=False), 1, 0.005, "IC in %", "% IC"),
+    "rank_ic": _across(partial(information, ranks=True), 1, 0.005, "rank IC in %", "% rank IC"),
+}
+
+
+@cache
+def loss_across(name: str) -> Loss | None:
+    """Return a loss of the cross-section: ``ic``, ``rank_ic``, ``spread``, ``spread/10`` (tenths), ``spread@10bp``.
+
+    Margins: 0.005 of an information coefficient is a tenth of what Grinold and Kahn call a good one; one basis point a
+    day is 2.5 % a year, about what trading the most liquid stocks costs.
+    """
+    if name in COEFFICIENTS:
+        return COEFFICIENTS[name]
+    found = SPREAD.fullmatch(name)
+    if found is None:
+        return None
+    parts, cost = int(found["parts"] or FIFTHS), float(found["cost"] or 0)
+    score = partial(spread, parts=parts, cost=cost * BASIS_POINT)
+    return _across(score, 1 / (100 * BASIS_POINT), 0.01, "basis points a day", "bp")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +149,15 @@ class Cells:
     daily_by_seed: np.ndarray
 
 
-def cells_of(losses: np.ndarray, seeds: tuple[int, ...] = ()) -> Cells:
-    """Average losses [seed, ticker, date] over seeds, over dates and over tickers."""
-    return Cells(losses.mean(axis=0), seeds, average(losses, axis=2), average(losses, axis=1))
+def cells_of(losses: np.ndarray, seeds: tuple[int, ...] = (), *, across: bool = False) -> Cells:
+    """Average losses [seed, ticker, date] over seeds, over dates and over tickers.
+
+    Losses ``across`` tickers have one mean by seed, that over all dates.
+    """
+    daily = average(losses, axis=1)
+    return Cells(
+        losses.mean(axis=0), seeds, average(daily, axis=1)[:, None] if across else average(losses, axis=2), daily
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +223,7 @@ class Losses:
 
 def loss_named(name: str) -> Loss:
     """Return a loss by its name; one that is a column of the table is measured in its own units."""
-    return LOSSES.get(name, OF_COLUMN)
+    return LOSSES.get(name) or loss_across(name) or OF_COLUMN
 
 
 def seed_counts(losses: Losses) -> dict[str, int]:

@@ -12,6 +12,7 @@ from nextday.errors import StudyError
 from nextday.evaluate.ask import Ask, Subject, asked_by, effects_asked, read_question, subjects_of
 from nextday.evaluate.baselines import Neighbour, load_neighbour
 from nextday.evaluate.contrasts import Comparison, relation
+from nextday.evaluate.cross_section import compare_across, line_of
 from nextday.evaluate.guards import too_good
 from nextday.evaluate.inference import compare
 from nextday.evaluate.losses import ZERO, seed_counts
@@ -80,12 +81,16 @@ def gather(
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """The answers to a study's question; ``note`` states why some contrast cannot be answered."""
+    """The answers to a study's question; ``note`` states why some contrast cannot be answered.
+
+    ``across`` has the same contrasts by rank coefficient, where a day has enough tickers.
+    """
 
     comparison: Comparison
     verdict: Verdict
     aside: Beside
     note: str
+    across: Comparison | None = None
 
 
 def answer(
@@ -109,14 +114,15 @@ def answer(
     aside = beside(asked.forecasts, comparison, folds, asked=asked.asks)
     read = {name: feature_sets.get(variant.features, ()) for name, variant in study.variants.items()}
     simple = simpler(folder.parent / study.baselines, comparison, forecasts) if study.baselines else ""
+    across = compare_across(asked.forecasts, comparison)
     notes = (*too_good(forecasts, read), *losses.notes, *_of_design(study, comparison, costs or {}))
     if terms.scale == "predicted":
         notes += (_by_training_scale(asked, comparison, folds),)
     verdict = judge(
         comparison, subjects=asked.subjects, signal=signal(aside.clark_west, aside.timing, alpha=terms.alpha),
-        beside=tuple(filter(None, (simple,))), notes=notes,
+        beside=tuple(filter(None, (simple, line_of(across) if across else ""))), notes=notes,
     )  # fmt: skip
-    return Judged(comparison, verdict, aside, asked.note)
+    return Judged(comparison, verdict, aside, asked.note, across)
 
 
 def alike_of(study: Study) -> tuple[tuple[str, ...], ...]:

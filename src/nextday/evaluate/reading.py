@@ -14,7 +14,7 @@ import polars as pl
 
 from nextday.errors import VerdictError, first_line
 from nextday.evaluate.dates import read_days
-from nextday.evaluate.losses import KEYS, POINT_LOSSES
+from nextday.evaluate.losses import KEYS, NO_COLUMN, loss_named
 from nextday.evaluate.quantiles import columns_of
 
 if TYPE_CHECKING:
@@ -102,12 +102,12 @@ def prepare(frame: "pl.DataFrame | pl.LazyFrame | pd.DataFrame | Prepared") -> P
 def select_columns(rows: pl.LazyFrame, loss: str) -> pl.LazyFrame:
     """Select the columns that a loss needs, after checking that they exist."""
     kinds = rows.collect_schema()
-    wanted = list(KEYS) if loss in POINT_LOSSES else list(dict.fromkeys((*KEYS, loss)))
+    wanted = list(KEYS) if loss_named(loss).of else list(dict.fromkeys((*KEYS, loss)))
     missing = [name for name in wanted if name not in kinds]
     if missing:
         raise VerdictError(
             f"the forecasts table has no column {missing[0]!r}; it has {', '.join(kinds)}; "
-            f"losses that need no column: {', '.join(POINT_LOSSES)}"
+            f"losses that need no column: {', '.join(NO_COLUMN)}"
         )
     if loss in kinds and not kinds[loss].is_numeric():
         raise VerdictError(f"column {loss!r} holds {kinds[loss]}; a loss must be numeric")

@@ -13,7 +13,7 @@ import numpy as np
 from scipy.linalg import null_space
 from scipy.special import ndtr, stdtrit
 
-from nextday.evaluate.losses import Losses, average, cells_of
+from nextday.evaluate.losses import Losses, average, cells_of, loss_named
 from nextday.words import plural
 
 MIN_SEEDS = 3
@@ -41,6 +41,8 @@ class Columns:
         Loss of each seed of a column by ticker, [seed, ticker], and by date, [seed, date].
     pooled
         Whether one network forecasts all tickers, by column.
+    skewed
+        Whether the loss of a seed is skewed.
     """
 
     daily: np.ndarray
@@ -48,12 +50,13 @@ class Columns:
     by_seed: tuple[np.ndarray, ...]
     daily_by_seed: tuple[np.ndarray, ...]
     pooled: tuple[bool, ...]
+    skewed: bool = True
 
     def take(self, order: Sequence[int]) -> "Columns":
         """Return the columns in another order."""
         return Columns(
             self.daily[list(order)], tuple(self.seeds[at] for at in order), tuple(self.by_seed[at] for at in order),
-            tuple(self.daily_by_seed[at] for at in order), tuple(self.pooled[at] for at in order),
+            tuple(self.daily_by_seed[at] for at in order), tuple(self.pooled[at] for at in order), self.skewed,
         )  # fmt: skip
 
     def minus(self, other: "Columns") -> "Columns":
@@ -62,6 +65,7 @@ class Columns:
             self.daily - other.daily, self.seeds,
             tuple(a - b for a, b in zip(self.by_seed, other.by_seed, strict=True)),
             tuple(a - b for a, b in zip(self.daily_by_seed, other.daily_by_seed, strict=True)), self.pooled,
+            self.skewed,
         )  # fmt: skip
 
 
@@ -89,7 +93,7 @@ def columns_of(losses: Losses) -> Columns:
     return Columns(
         np.stack(daily), (*losses.seeds, base.seeds), (*losses.by_seed, base.by_seed),
         tuple(one[:, used] for one in (*losses.daily_by_seed, base.daily_by_seed)),
-        (*losses.pooled, losses.base_pooled),
+        (*losses.pooled, losses.base_pooled), loss_named(losses.loss).skewed,
     )  # fmt: skip
 
 
@@ -231,7 +235,7 @@ def _pivot(columns: Columns, row: np.ndarray, random: list[int], alike: Sequence
     pooled = any(columns.pooled[at] for at in random)
     counts = [1.0 if pooled else worth(part.var(axis=0, ddof=1), len(part)) for part in parts]
     seeds, tickers = min(len(part) for part in parts), 1 if pooled else parts[0].shape[1]
-    skew = int(np.sign(row[random[0]])) if len(random) == 1 else 0
+    skew = int(np.sign(row[random[0]])) if len(random) == 1 and columns.skewed else 0
     return Pivot(seeds, max(round(min(counts)), 1), skew, (seeds - 1) * tickers)
 
 

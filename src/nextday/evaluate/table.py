@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from nextday.errors import VerdictError
+from nextday.evaluate.across import LEAST_NAMES
 from nextday.evaluate.guards import (
     agreement,
     check_actual,
@@ -43,7 +44,7 @@ def measure(
     forecasts
         Columns ``variant, ticker, origin, actual, predicted``, optional ``seed``, ``fold``; in any order.
     loss
-        A name of ``LOSSES``, or a numeric column of the table that holds a loss per row.
+        A name of ``LOSSES``, one of ``loss_across``, or a numeric column of the table that holds a loss per row.
     benchmark
         The variant against which skill is measured; default: the zero forecast.
     folds
@@ -72,19 +73,23 @@ def measure(
     if not names:
         raise VerdictError(f"the table has no variant other than the benchmark {benchmark!r}")
     divisor, divided = _divisor(table, folds, scale)
+    across = loss_named(loss).across
     scored = {name: table.score(name, divisor, parts=parts) for name in table.variants}
     table.say(check_units(table.sizes, typical_size(table.actual), refuse=folds is None))
-    base = _Scored(cells_of((table.zero / divisor)[None]), cells_of(0 * table.actual[None]))
+    base = _Scored(cells_of((table.zero / divisor)[None], across=across), cells_of(0 * table.actual[None]))
     base = scored[benchmark] if benchmark else base
     if not np.nanmax(base.loss.mean) > 0:
         raise VerdictError(f"the {benchmark or ZERO} has zero loss; skill against it is undefined")
+
+    def shared(name: str | None) -> bool:
+        return across or name in together
 
     def lay_out(label: str, own: list[Cells], of_base: Cells, penalty: Losses | None) -> Losses:
         return Losses(
             label, benchmark or ZERO, names, table.tickers, table.dates, np.stack([cells.mean for cells in own]),
             of_base.mean, tuple(cells.seeds for cells in own), tuple(cells.by_seed for cells in own),
-            tuple(cells.daily_by_seed for cells in own), table.index_hash(), tuple(name in together for name in names),
-            of_base, benchmark in together, divided, penalty, tuple(table.notes),
+            tuple(cells.daily_by_seed for cells in own), table.index_hash(), tuple(map(shared, names)),
+            of_base, shared(benchmark), divided, penalty, tuple(table.notes),
         )  # fmt: skip
 
     of_variants = [scored[name] for name in names]
@@ -132,6 +137,7 @@ class _Table:
         self.say(crossing)
         self.say(check_actual(self.actual, self.tickers))
         self.zero = self._zero(benchmark)
+        self.say(self._few_names() if loss_named(loss).across else "")
 
     def say(self, note: str) -> None:
         """Keep a sentence about the table."""
@@ -156,6 +162,17 @@ class _Table:
             raise VerdictError(
                 f"a variant is named {ZERO!r}, as is the default benchmark; rename it, or select it as the benchmark"
             )
+
+    def _few_names(self) -> str:
+        """Count the days with too few tickers to compare, and refuse a table of nothing else."""
+        names = (~np.isnan(self.actual)).sum(axis=0)
+        few = int((names < LEAST_NAMES).sum())
+        if few == len(names):
+            raise VerdictError(
+                f"loss {self.loss} compares the tickers of a day and needs {LEAST_NAMES} of them; the table has at "
+                f"most {names.max()}"
+            )
+        return f"{plural(few, 'day')} with fewer than {LEAST_NAMES} tickers left out" if few else ""
 
     def _zero(self, benchmark: str | None) -> np.ndarray:
         """Return the loss of the zero forecast, [ticker, date]; a column of losses is scaled by absolute values."""
@@ -192,7 +209,8 @@ class _Table:
         self.say(repeated)
         known = tuple(seeds[one] for one in kept if seeds[one] is not None)
         return _Scored(
-            cells_of(losses[kept] / divisor, known), cells_of(predicted[kept] ** 2 / divisor, known) if parts else None
+            cells_of(losses[kept] / divisor, known, across=loss_named(self.loss).across),
+            cells_of(predicted[kept] ** 2 / divisor, known) if parts else None,
         )
 
     def _losses(self, rows: pl.DataFrame, at: np.ndarray, predicted: np.ndarray, diverged: str) -> np.ndarray:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nextday.evaluate.contrasts import Contrast
-from nextday.evaluate.losses import Losses
+from nextday.evaluate.losses import Losses, loss_named
 from nextday.evaluate.losses import the as the
 
 YES, NO, UNKNOWN, WITHHELD = "yes", "no", "inconclusive", "withheld"
@@ -57,8 +57,8 @@ def join(names: Sequence[str], word: str = "and") -> str:
 
 
 def sign_of(losses: Losses) -> str:
-    """Return the unit of skill: percent of the benchmark's loss, or percentage points of directional accuracy."""
-    return "pp" if losses.loss == "miss" else "%"
+    """Return the unit of a skill of 0.01: percent of the benchmark's loss, or what the loss has instead."""
+    return loss_named(losses.loss).sign
 
 
 def begin(text: str, losses: Losses) -> str:

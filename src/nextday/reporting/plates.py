@@ -98,12 +98,15 @@ class Exhibit:
         A short explanation for the terminal.
     table
         Its values.
+    printed
+        Whether the terminal shows it, too.
     """
 
     heading: str
     reading: str
     note: str
     table: Table
+    printed: bool = True
 
 
 def exhibit_table(exhibit: Exhibit) -> rich.Table:
