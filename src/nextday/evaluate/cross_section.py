@@ -55,7 +55,7 @@ def most_names(forecasts: pl.DataFrame) -> int:
 
 
 def line_of(ranked: Comparison) -> str:
-    """Say in a line whether any variant orders the returns of a day."""
+    """Return a line on whether any variant orders the returns of a day."""
     bench = ranked.losses.benchmark
     beyond = "" if bench == ZERO else f" beyond that of {bench}"
     known = [one for one in ranked.against_benchmark if not one.withheld]
