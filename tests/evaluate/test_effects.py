@@ -37,7 +37,7 @@ def world(seed, *, design="orthogonal", seeds=2, tickers=4, days=250, scatter=0.
     ])  # fmt: skip
 
 
-def effects(runs, rows, design="orthogonal", **options):
+def effects(runs, rows, design="orthogonal", *, explore=()):
     weights = DESIGNS[design].effects(runs)
     names = [f"r{number:02d}" for number in range(len(runs))]
     asks = [
@@ -46,8 +46,8 @@ def effects(runs, rows, design="orthogonal", **options):
     ]
     alike = [names]
     return compare(
-        measure(rows, parts=True), ask=asks, alike=alike, explore=(), others={}, other_blocks=(), replicates=500, **options
-    )  # fmt: skip
+        measure(rows, parts=True), ask=asks, alike=alike, explore=explore, others={}, other_blocks=(), replicates=500
+    )
 
 
 def test_an_effect_is_the_weighted_sum_of_skills():
@@ -100,11 +100,18 @@ def test_one_seed_is_enough_where_the_design_has_a_residual_and_withheld_where_i
     assert all(one.withheld.endswith("has 1 seed, 2 are needed") for one in bare.asked)
 
 
+def test_against_the_benchmark_a_run_of_one_seed_is_withheld():
+    runs, rows = world(5, seeds=1)
+    found = effects(runs, rows, explore=None)
+    assert found.against_benchmark
+    assert all("1 seed" in one.withheld for one in found.against_benchmark)
+
+
 def test_the_answer_names_groups_and_counts_them():
     runs, rows = world(6, gain=0.4)
     verdict = judge(effects(runs, rows), subjects={"r00": Subject("lstm", "raw", "raw")})
     assert verdict.sentence.startswith("LSTM: g0 helps, +")
-    assert "groups" in verdict.sentence or "inconclusive whether g" in verdict.sentence
+    assert "inputs" in verdict.sentence or "inconclusive whether g" in verdict.sentence
 
 
 @pytest.mark.slow

@@ -225,7 +225,7 @@ def _pivot(columns: Columns, row: np.ndarray, random: list[int], alike: Sequence
     """Count the trainings behind one contrast: of the difference by seed where the columns share theirs."""
     if not random:
         return Pivot(2, 1000, 0)
-    if together := next((runs for runs in alike if len(random) > 1 and {*random} <= {*runs.at}), None):
+    if together := next((one for one in alike if (len(random) > 1 or one.residual) and {*random} <= {*one.at}), None):
         return _of_design(columns, together)
     paired = len(random) > 1 and len({columns.seeds[at] for at in random}) == 1
     if paired:
