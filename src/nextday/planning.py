@@ -226,7 +226,7 @@ def _design(forecasts: pl.DataFrame, seeds: Sequence[int]) -> Design:
 
 
 def _design_of(planned: Plan) -> Design:
-    days = {day for fold in planned.folds.values() for day in fold.origins[fold.split.test].tolist()}
+    days = {day for fold in planned.folds.values() for day in fold.at[fold.split.test].tolist()}
     seeds = {unit.seed for unit in planned.units} - {None}
     return Design(len({ticker for ticker, _ in planned.folds}), len(days), len(seeds))
 

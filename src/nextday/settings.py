@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 NO_MARKET = "none"
 COLUMNS = ("date", "ticker", "open", "high", "low", "close", "adj_close", "volume")
 VALUES = COLUMNS[2:]  # what a bar holds
+Balance = Literal["common", "each"]
 LONGEST = 10_000  # numbers of a range such as 42-46
 
 
@@ -126,6 +127,8 @@ class BarsSettings(Form):
     accept: tuple[str, ...] = ()  # tickers whose jumps are real; * accepts all
     drop_bad: bool = False  # leave out tickers with bad bars, instead of refusing them
     also: tuple[Also, ...] = ()  # further files, joined to the bars
+    # common: the sessions that all tickers share; each: every ticker's own, so that they may come and go
+    balance: Balance = "common"
 
     @field_validator("also", mode="before")
     @classmethod

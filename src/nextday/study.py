@@ -47,6 +47,9 @@ class SplitSettings(Settings):
     # number of test ranges
     folds: int = Field(default_factory=lambda given: 1 if given.get("scheme") == "holdout" else 5, ge=1)
     gap: int = Field(0, ge=0)  # samples left out between training and validation, and before the test range
+    history: int = Field(
+        250, ge=1
+    )  # training samples that a ticker needs to take part in a fold, with ``balance: each``
 
     @model_validator(mode="after")
     def _leaves_a_test_range(self) -> Self:

@@ -28,7 +28,7 @@ def keep(done: Done) -> Tables:
     if ablation is None or done.unit != plan.units[0]:
         return {}
     folds = [one for one in plan.folds.values() if one.split.fold == done.unit.fold]
-    rows = [(one.ticker, one.origins[one.split.train]) for one in folds]
+    rows = [(one.ticker, one.at[one.split.train]) for one in folds]
     found = overlaps(plan.groups, plan.features, rows)
     return {"overlap": pl.DataFrame(found, schema=list(TABLES["overlap"]), orient="row")}
 

@@ -1,4 +1,4 @@
-"""A complete panel: every ticker has a bar on every session, so all are forecast on the same days."""
+"""The bars of some tickers on common sessions, or on each ticker's own sessions within those of the market."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,26 +12,28 @@ from nextday.data.costs import find_costs
 from nextday.data.gaps import Gap, find_gaps
 from nextday.errors import DataError
 from nextday.names import known, listed, meant
-from nextday.settings import COLUMNS, Also
+from nextday.settings import COLUMNS, Also, Balance
 from nextday.words import plural
+
+MEMBER = "member"  # a column of bars: whether a ticker belongs to the universe on this day, as was known then
 
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """Bars of some tickers and the market, if there is one, on their common sessions.
+    """Bars of some tickers and the market, if there is one, on their common sessions or on each one's own.
 
     Attributes
     ----------
     frame
-        The bars, in the order of ticker and date; every ticker has all of ``dates``.
+        The bars, in the order of ticker and date; every ticker has all of ``dates`` unless ``balance`` is ``each``.
     tickers
         What is forecast, in alphabetical order. The market is in ``frame`` but is forecast only if named.
     market
         The ticker whose return is the market factor; empty if there is none.
     dates
-        The common sessions, ``datetime64[D]``, shape [date].
+        The common sessions, or those of the market, ``datetime64[D]``, shape [date].
     dropped
-        Sessions of each ticker that not all others have, and which were left out.
+        Sessions of each ticker that are not among these, and which were left out.
     source
         Where the bars come from.
     notes
@@ -42,6 +44,8 @@ class Panel:
         Who costs the others much of their history, in sentences.
     gaps
         Steps from one common session to the next that skip sessions.
+    balance
+        ``common`` or ``each``.
     """
 
     frame: pl.DataFrame
@@ -54,6 +58,27 @@ class Panel:
     joined: Mapping[str, Also] = field(default_factory=lambda: MappingProxyType({}))
     costs: tuple[str, ...] = ()
     gaps: tuple[Gap, ...] = ()
+    balance: Balance = "common"
+
+    def sessions(self, ticker: str) -> np.ndarray:
+        """Return the positions of a ticker's sessions in ``dates``, shape [session]."""
+        if self.balance == "common":
+            return np.arange(len(self.dates))
+        return np.searchsorted(self.dates, self.of(ticker)["date"].to_numpy())
+
+    def member(self, ticker: str) -> np.ndarray:
+        """Return on which of its sessions a ticker belongs to the universe, bool, shape [session]: all unless said."""
+        own = self.of(ticker)
+        if self.balance == "common" or MEMBER not in own.columns:
+            return np.ones(len(own), bool)
+        return own[MEMBER].cast(pl.Boolean).to_numpy()
+
+    def skipped_by(self, ticker: str) -> np.ndarray:
+        """Return the sessions skipped before each of a ticker's own, shape [session]; 0 nearly always."""
+        if self.balance == "common":
+            return self.skipped
+        own = self.sessions(ticker)
+        return np.diff(own, prepend=own[:1] - 1) - 1
 
     @property
     def skipped(self) -> np.ndarray:
@@ -65,7 +90,8 @@ class Panel:
         return counts
 
     def __repr__(self) -> str:
-        days = f"{plural(len(self.dates), 'common session')}, {self.dates[0]} to {self.dates[-1]}"
+        kind = "common session" if self.balance == "common" else "session"
+        days = f"{plural(len(self.dates), kind)}, {self.dates[0]} to {self.dates[-1]}"
         return f"Panel of {listed(self.tickers)}, market {self.market or 'none'}: {days}; from {self.source}"
 
     def of(self, ticker: str) -> pl.DataFrame:
@@ -78,8 +104,10 @@ class Panel:
         return replace(self, frame=frame, tickers=tickers)
 
 
-def align(bars: Bars, *, tickers: Sequence[str] = (), market: str = "SPY") -> Panel:
-    """Cut bars to the sessions that all chosen tickers and the market have in common.
+def align(
+    bars: Bars, *, tickers: Sequence[str] = (), market: str = "SPY", balance: Balance = "common"
+) -> Panel:  # fmt: skip
+    """Cut bars to the sessions that all chosen tickers and the market have in common, or to those of the market.
 
     Parameters
     ----------
@@ -89,6 +117,9 @@ def align(bars: Bars, *, tickers: Sequence[str] = (), market: str = "SPY") -> Pa
         What to forecast; none means every ticker but the market.
     market
         The ticker of the market factor; an empty text is none.
+    balance
+        ``common``, or ``each``: every ticker keeps its own sessions among those of the market; without a market, among
+        the days on which at least half of the tickers trade that have begun and not yet ended.
 
     Raises
     ------
@@ -110,13 +141,15 @@ def align(bars: Bars, *, tickers: Sequence[str] = (), market: str = "SPY") -> Pa
         raise DataError(f"{bars.source}: there is no ticker to forecast beside the market {market}")
     everyone = sorted({*chosen, *([market] if market else [])})
     frame = bars.frame.filter(pl.col("ticker").is_in(everyone))
-    common = pl.len().over("date") == len(everyone)
-    panel = frame.filter(common)
-    costs = find_costs(frame, everyone, market)
+    shared = pl.len().over("date") == len(everyone)
+    panel = frame.filter(shared if balance == "common" else pl.col("date").is_in(_calendar(frame, market).implode()))
+    costs = find_costs(frame, everyone, market) if balance == "common" else ()
     if panel.is_empty():
         said = "".join(f"; {cost}" for cost in costs)
         raise DataError(f"{bars.source}: {listed(everyone)} have no session in common{said}")
     _refuse_holes(panel, chosen, bars.source)
+    if balance == "each":
+        _check_member(panel, bars.source)
     _check_moves(panel, bars.source)
     dropped = dict(
         frame.group_by("ticker")
@@ -125,10 +158,22 @@ def align(bars: Bars, *, tickers: Sequence[str] = (), market: str = "SPY") -> Pa
         .iter_rows()
     )
     dates = panel["date"].unique().sort().to_numpy()
-    gaps = find_gaps(frame, dates, everyone) if any(dropped.values()) else ()
+    gaps = find_gaps(frame, dates, everyone) if any(dropped.values()) and balance == "common" else ()
     return Panel(
-        panel, chosen, market, dates, dropped, bars.source, bars.notes, joined=bars.joined, costs=costs, gaps=gaps
-    )
+        panel, chosen, market, dates, dropped, bars.source, bars.notes, joined=bars.joined, costs=costs, gaps=gaps,
+        balance=balance,
+    )  # fmt: skip
+
+
+def _calendar(frame: pl.DataFrame, market: str) -> pl.Series:
+    """Return the sessions of the market; without one, the days on which at least half of the living tickers trade."""
+    if market:
+        return frame.filter(pl.col("ticker") == market)["date"]
+    lives = frame.group_by("ticker").agg(first=pl.col("date").min(), last=pl.col("date").max())
+    days = frame.group_by("date").agg(trading=pl.len()).sort("date")
+    living = np.searchsorted(lives["first"].sort().to_numpy(), days["date"].to_numpy(), "right")
+    gone = np.searchsorted(lives["last"].sort().to_numpy(), days["date"].to_numpy())
+    return days.filter(2 * pl.col("trading") >= pl.Series(living - gone))["date"]
 
 
 def _refuse_holes(panel: pl.DataFrame, chosen: Sequence[str], source: str) -> None:
@@ -140,6 +185,19 @@ def _refuse_holes(panel: pl.DataFrame, chosen: Sequence[str], source: str) -> No
         ticker, day = lacking["ticker"][0], lacking["date"][0]
         raise DataError(
             f"{source}: {ticker} lacks prices or volume, such as on {day}; it can be the market, but not forecast"
+        )
+
+
+def _check_member(panel: pl.DataFrame, source: str) -> None:
+    """Refuse a column of membership that does not say true or false on every bar."""
+    if MEMBER not in panel.columns:
+        return
+    wrong = panel.filter(~pl.col(MEMBER).cast(pl.Float64, strict=False).is_in([0.0, 1.0]).fill_null(False))
+    if len(wrong):
+        ticker, day, value = wrong.select("ticker", "date", MEMBER).row(0)
+        raise DataError(
+            f"{source}: {MEMBER} of {ticker} on {day} is {'missing' if value is None else value}; expected true or "
+            f"false on every bar ({plural(len(wrong), 'such bar')})"
         )
 
 

@@ -20,7 +20,7 @@ from nextday.features.sets import refuse_doubles
 from nextday.models import Device, Fitted, Forecaster, Key, make_model
 from nextday.names import known
 from nextday.samples import Fold, Pool, Samples, Windows, make_folds, represent
-from nextday.samples.folds import note_gaps
+from nextday.samples.folds import note_absent, note_gaps
 from nextday.samples.windows import cut_windows
 from nextday.study import LOSSES, SPREAD, Study, Variant
 from nextday.words import plural
@@ -137,7 +137,7 @@ class Plan:
     def _cut(self, fold: Fold, variant: Variant, model: Forecaster, key: Key) -> tuple[Samples, Samples, Windows]:
         """Cut the samples of a ticker, represented as the variant wants, scaled by what its training range shows."""
         names, split = self.feature_sets[variant.features], fold.split
-        values, lookback = self.features.of(fold.ticker, names), variant.lookback or self.study.lookback
+        values, lookback = self.features.of(fold.ticker, names)[fold.sessions], variant.lookback or self.study.lookback
         parts = [
             cut_windows(values, fold.origins, part, lookback=lookback, names=names, skipped=fold.skipped)
             for part in (split.train, split.valid, split.test)
@@ -179,17 +179,18 @@ def make_plan(study: Study, panel: Panel, *, device: Device = "cpu", catalogs: C
     rests = {"lookback": study.lookback, "warmup": features.warmup, "anew": study.warmup}
     folds = make_folds(panel, study.split, **rests, schemes=catalogs.splits)
     _check_loss(study, catalogs)
+    firsts = {fold.split.fold: fold.ticker for fold in reversed(folds)}
     units = tuple(
         Unit(variant, POOL if model.pooled else fold.ticker, fold.split.fold, seed if model.seeded else None)
         for at, seed in enumerate(study.seeds)
         for fold in folds
         for variant, model in models.items()
-        if (model.seeded or at == 0) and (not model.pooled or fold.ticker == folds[0].ticker)
+        if (model.seeded or at == 0) and (not model.pooled or fold.ticker == firsts[fold.split.fold])
     )
     by_place = {(fold.ticker, fold.split.fold): fold for fold in folds}
-    notes = (*note_gaps(panel, **rests), *_still(features, folds))
+    notes = (*note_gaps(panel, **rests), *note_absent(panel, study.split, folds), *_still(features, folds))
     plan = Plan(units, study, features, by_place, models, sets, notes)
-    refuse_useless(plan.groups, features, [(one.ticker, one.origins[one.split.train]) for one in folds])
+    refuse_useless(plan.groups, features, [(one.ticker, one.at[one.split.train]) for one in folds])
     return plan
 
 
@@ -218,7 +219,7 @@ def _still(features: Features, folds: list[Fold]) -> tuple[str, ...]:
     """Name the features that never move in the training range of a ticker, beside what is known of columns."""
     found = []
     for fold in folds:
-        values = features.of(fold.ticker, features.names)[fold.origins[fold.split.train]]
+        values = features.of(fold.ticker, features.names)[fold.at[fold.split.train]]
         names = [name for name, still in zip(features.names, values.min(0) == values.max(0), strict=True) if still]
         place = f"{fold.ticker} fold {fold.split.fold}" if fold.split.fold else fold.ticker
         found += [

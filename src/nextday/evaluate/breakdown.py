@@ -55,7 +55,7 @@ def break_down(comparison: Comparison) -> Breakdown:
     contrasts = comparison.asked + comparison.unasked
     gaps = _of_contrasts(contrasts, losses, by_ticker)
     signs = np.array([[np.sign(contrast.estimate)] for contrast in contrasts])
-    seed_base = np.nan_to_num(average(losses.base, axis=1)).mean()
+    seed_base = np.nan_to_num(losses.base_by_ticker).mean()
     return Breakdown(
         by_ticker, tuple(years), tuple(int(days.sum()) for days in in_year),
         np.stack([_skill(losses, average(daily[:, days], axis=1), base[days].mean()) for days in in_year], axis=1),

@@ -149,15 +149,22 @@ class Cells:
     daily_by_seed: np.ndarray
 
 
-def cells_of(losses: np.ndarray, seeds: tuple[int, ...] = (), *, across: bool = False) -> Cells:
+def cells_of(
+    losses: np.ndarray, seeds: tuple[int, ...] = (), *, across: bool = False, shares: np.ndarray | None = None
+) -> Cells:  # fmt: skip
     """Average losses [seed, ticker, date] over seeds, over dates and over tickers.
 
-    Losses ``across`` tickers have one mean by seed, that over all dates.
+    Losses ``across`` tickers have one mean by seed, that over all dates. Where tickers come and go, ``shares`` of cells
+    in the mean over dates, [ticker, date], make the mean by seed over tickers that mean.
     """
     daily = average(losses, axis=1)
-    return Cells(
-        losses.mean(axis=0), seeds, average(daily, axis=1)[:, None] if across else average(losses, axis=2), daily
-    )
+    if across:
+        by_seed = average(daily, axis=1)[:, None]
+    elif shares is None:
+        by_seed = average(losses, axis=2)
+    else:
+        by_seed = len(shares) * np.nansum(losses * shares, axis=2)
+    return Cells(losses.mean(axis=0), seeds, by_seed, daily)
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +223,11 @@ class Losses:
     scale: str = "training"
     penalty: "Losses | None" = None
     notes: tuple[str, ...] = ()
+
+    @property
+    def base_by_ticker(self) -> np.ndarray:
+        """Loss of the benchmark by ticker, of the weight that ``by_seed`` has, shape [ticker]."""
+        return average(self.base, axis=1) if self.base_cells is None else self.base_cells.by_seed.mean(axis=0)
 
     def __repr__(self) -> str:
         return f"Losses of {size_of(self)}"

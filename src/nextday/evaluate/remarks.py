@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from nextday.evaluate.contrasts import Comparison, Contrast, Needs, relation
-from nextday.evaluate.losses import average, loss_named, seed_counts
+from nextday.evaluate.losses import loss_named, seed_counts
 from nextday.evaluate.parts import Parts
 from nextday.evaluate.wording import begin, join, sign_of, the
 from nextday.words import plural
@@ -174,7 +174,7 @@ def _goes_astray(by_seed: np.ndarray) -> bool:
 def _by_median(comparison: Comparison, name: str) -> str:
     losses = comparison.losses
     middle = np.median(losses.by_seed[losses.variants.index(name)], axis=0).mean()
-    base = np.nanmean(average(losses.base, axis=1))
+    base = np.nanmean(losses.base_by_ticker)
     skill = loss_named(losses.loss).skill(np.array([middle]), np.array([base]))
     return f"{100 * float(skill[0]):+.2f} {sign_of(losses)}"
 

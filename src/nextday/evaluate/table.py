@@ -76,7 +76,10 @@ def measure(
     across = loss_named(loss).across
     scored = {name: table.score(name, divisor, parts=parts) for name in table.variants}
     table.say(check_units(table.sizes, typical_size(table.actual), refuse=folds is None))
-    base = _Scored(cells_of((table.zero / divisor)[None], across=across), cells_of(0 * table.actual[None]))
+    base = _Scored(
+        cells_of((table.zero / divisor)[None], across=across, shares=table.shares),
+        cells_of(0 * table.actual[None], shares=table.shares),
+    )
     base = scored[benchmark] if benchmark else base
     if not np.nanmax(base.loss.mean) > 0:
         raise VerdictError(f"the {benchmark or ZERO} has zero loss; skill against it is undefined")
@@ -136,6 +139,7 @@ class _Table:
         self.reference, self.actual = self._finest_actual()
         self.say(crossing)
         self.say(check_actual(self.actual, self.tickers))
+        self.shares = _shares(~np.isnan(self.actual))
         self.zero = self._zero(benchmark)
         self.say(self._few_names() if loss_named(loss).across else "")
 
@@ -208,9 +212,10 @@ class _Table:
         kept, repeated = distinct_seeds(variant, seeds, predicted, losses)
         self.say(repeated)
         known = tuple(seeds[one] for one in kept if seeds[one] is not None)
+        across = loss_named(self.loss).across
         return _Scored(
-            cells_of(losses[kept] / divisor, known, across=loss_named(self.loss).across),
-            cells_of(predicted[kept] ** 2 / divisor, known) if parts else None,
+            cells_of(losses[kept] / divisor, known, across=across, shares=self.shares),
+            cells_of(predicted[kept] ** 2 / divisor, known, shares=self.shares) if parts else None,
         )
 
     def _losses(self, rows: pl.DataFrame, at: np.ndarray, predicted: np.ndarray, diverged: str) -> np.ndarray:
@@ -293,6 +298,15 @@ class _Table:
             f"actual values differ: {self.tickers[ticker]} at {day(self.dates[date])} is {self.actual[ticker, date]} "
             f"in {self.reference} and {actual[ticker, date]} in {label}"
         )
+
+
+def _shares(present: np.ndarray) -> np.ndarray | None:
+    """Return the share of each cell in the mean over dates of the mean over tickers; None if all tickers have all."""
+    counts = present.sum(axis=0)
+    used = counts > 0
+    if present[:, used].all():
+        return None
+    return present / np.where(used, counts, 1) / used.sum()
 
 
 def _spread(values: pl.Series, at: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

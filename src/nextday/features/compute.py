@@ -31,10 +31,10 @@ class Features:
     tickers
         Names along the first axis.
     values
-        Float32, shape [ticker, date, feature]; not finite before ``warmup``.
+        Float32, shape [ticker, date, feature]; not finite before ``warmup``, and where a ticker has no bar.
     warmup
-        Rows dropped at the start, the same for every variant: those of the study, or more if a user's column begins
-        later.
+        Rows of each ticker dropped at its start, the same for every variant: those of the study, or more if a user's
+        column begins later.
     own
         Names that are columns of the bars or of further files, and which.
     notes
@@ -93,11 +93,12 @@ def compute_features(
     _check_company(used, panel)
     values = compute_values(panel, {name: used.get(name) for name in chosen})
     at = [chosen.index(name) for name in own]
-    gap = _leading_gap(values[..., at])
-    notes = _late_columns(values, own, at, warmup) if gap > warmup else ()
+    sessions = [panel.sessions(ticker) for ticker in panel.tickers]
+    gap = _leading_gap(values[..., at], sessions)
+    notes = _late_columns(values, sessions, own, at, warmup) if gap > warmup else ()
     origins = {name: f"a column of {panel.joined.get(name, 'the bars')}" for name in own}
     features = Features(chosen, panel.tickers, values, max(warmup, gap), origins, notes)
-    _check_finite(features, panel, used)
+    _check_finite(features, panel, used, sessions)
     return features
 
 
@@ -162,9 +163,11 @@ def _check_company(used: Mapping[str, Feature], panel: Panel) -> None:
         )
 
 
-def _late_columns(values: np.ndarray, own: Sequence[str], at: Sequence[int], warmup: int) -> tuple[str, ...]:
+def _late_columns(
+    values: np.ndarray, sessions: Sequence[np.ndarray], own: Sequence[str], at: Sequence[int], warmup: int
+) -> tuple[str, ...]:
     """Name the columns of the user's own that begin after the warm-up, with the sessions they cost."""
-    gaps = {name: _leading_gap(values[..., [index]]) for name, index in zip(own, at, strict=True)}
+    gaps = {name: _leading_gap(values[..., [index]], sessions) for name, index in zip(own, at, strict=True)}
     return tuple(
         f"column {name} has its first value after {plural(gap, 'session')}; every variant loses "
         f"{plural(gap - warmup, 'session')}"
@@ -200,24 +203,31 @@ def check_causality(
     return f"{plural(count, 'feature')} up to {last} unchanged without the later bars{unseen}"
 
 
-def _leading_gap(values: np.ndarray) -> int:
-    """Count the rows before every ticker has a finite value; shape [ticker, date, feature]."""
+def _leading_gap(values: np.ndarray, sessions: Sequence[np.ndarray]) -> int:
+    """Count the sessions before every ticker has a finite value; shape [ticker, date, feature]."""
     if not values.size:
         return 0
-    started = np.isfinite(values).any(axis=1)
-    first = np.isfinite(values).argmax(axis=1)
-    return int(np.where(started, first, 0).max())
+    firsts = [0]
+    for own, at in zip(values, sessions, strict=True):
+        finite = np.isfinite(own[at])
+        firsts += finite.argmax(axis=0)[finite.any(axis=0)].tolist() if len(at) else []
+    return max(firsts)
 
 
-def _check_finite(features: Features, panel: Panel, used: Mapping[str, Feature]) -> None:
-    bad = np.argwhere(~np.isfinite(features.values[:, features.warmup :]))
+def _check_finite(
+    features: Features, panel: Panel, used: Mapping[str, Feature], sessions: Sequence[np.ndarray]
+) -> None:
+    due = np.zeros(features.values.shape[:2], bool)
+    for own, at in zip(due, sessions, strict=True):
+        own[at[features.warmup :]] = True
+    bad = np.argwhere(~np.isfinite(features.values) & due[..., None])
     if len(bad):
         ticker, date, feature = bad[0]
-        name, day = features.names[feature], panel.dates[features.warmup + date]
+        name, day = features.names[feature], panel.dates[date]
         where = (used[name].source if name in used else "") or panel.source
         values = features.values[ticker, :, feature]
         raise DataError(
-            f"{where}: feature {name} of {panel.tickers[ticker]} on {day} is {values[features.warmup + date]} "
+            f"{where}: feature {name} of {panel.tickers[ticker]} on {day} is {values[date]} "
             f"({plural(len(bad), 'such value')}); {_way_out(panel, name, panel.tickers[ticker], values)}"
         )
 

@@ -22,11 +22,18 @@ def compute_values(panel: Panel, features: Mapping[str, Feature | None]) -> np.n
 
     Returns
     -------
-    Float32, shape [ticker, date, feature].
+    Float32, shape [ticker, date, feature]; not a number where a ticker has no bar.
     """
     used = {name: feature for name, feature in features.items() if feature}
     table = _with_market(panel, used).filter(pl.col("ticker").is_in(panel.tickers))
-    return compute_rows(table, features).reshape(len(panel.tickers), len(panel.dates), len(features))
+    shape = (len(panel.tickers), len(panel.dates), len(features))
+    rows = compute_rows(table, features)
+    if panel.balance == "common":
+        return rows.reshape(shape)
+    values = np.full(shape, np.nan, np.float32)
+    ticker = table["ticker"].cast(pl.String).cast(pl.Enum(panel.tickers)).to_physical().to_numpy()
+    values[ticker, np.searchsorted(panel.dates, table["date"].to_numpy())] = rows
+    return values
 
 
 def compute_rows(table: pl.DataFrame, features: Mapping[str, Feature | None]) -> np.ndarray:

@@ -1,6 +1,6 @@
 """The folds of a panel: training, validation and test days of each ticker, the same for every variant."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -10,10 +10,13 @@ import polars as pl
 from nextday.data import Panel
 from nextday.data.gaps import describe_gaps, worst
 from nextday.errors import StudyError
+from nextday.names import listed
 from nextday.samples.split import SPLITS, MakeSplits, Split, make_splits
 from nextday.samples.windows import across_gaps, make_origins, make_targets
 from nextday.study import SplitSettings
 from nextday.words import plural
+
+TENTH = 10  # of the training samples that a ticker needs, it needs for validation
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +28,13 @@ class Fold:
     ticker, split
         Ticker of the samples, and their split.
     origins
-        Positions of the origins in the panel's dates, shape [sample].
+        Positions of the origins in the ticker's sessions, shape [sample].
     y
         Targets, shape [sample]; those of the test set stay in the pipeline.
     skipped
-        Sessions skipped before each of the panel's dates, shape [date].
+        Sessions skipped before each of the ticker's own, shape [session].
+    sessions
+        Positions of the ticker's sessions in the panel's dates, shape [session].
     """
 
     ticker: str
@@ -37,18 +42,25 @@ class Fold:
     origins: np.ndarray
     y: np.ndarray
     skipped: np.ndarray
+    sessions: np.ndarray
+
+    @property
+    def at(self) -> np.ndarray:
+        """Positions of the origins in the panel's dates, shape [sample]."""
+        return self.sessions[self.origins]
 
     def truth(self, dates: np.ndarray, part: slice) -> pl.DataFrame:
         """Return origin, target date and realised return of each sample of a part."""
-        at = self.origins[part]
-        return pl.DataFrame({"origin": dates[at], "date": dates[at + 1], "actual": self.y[part]})
+        origins = self.origins[part]
+        at, ahead = self.sessions[origins], self.sessions[origins + 1]
+        return pl.DataFrame({"origin": dates[at], "date": dates[ahead], "actual": self.y[part]})
 
     def describe(self, dates: np.ndarray) -> dict[str, object]:
         """Return the ranges by origin, and the moments of the targets that benchmarks and loss scales need."""
         train = self.y[self.split.train]
         fitted = np.concatenate([train, self.y[self.split.valid]])
         ranges = {
-            f"{name}_{end}": dates[self.origins[part][at]].item()
+            f"{name}_{end}": dates[self.at[part][at]].item()
             for name, part in (("train", self.split.train), ("valid", self.split.valid), ("test", self.split.test))
             for end, at in (("from", 0), ("to", -1))
         }
@@ -65,21 +77,24 @@ def make_folds(
     panel: Panel, settings: SplitSettings, *, lookback: int, warmup: int, anew: int | None = None,
     schemes: Mapping[str, MakeSplits] = MappingProxyType(SPLITS),
 ) -> list[Fold]:  # fmt: skip
-    """Split every ticker of a panel; all have the same origins, none of them across a gap.
+    """Split every ticker of a panel at the same dates; no sample is across a gap.
 
-    ``warmup`` sessions warm the features up at the start, and ``anew`` of them (all unless given) after a long gap.
+    ``warmup`` sessions warm the features up at the start, and ``anew`` of them (all unless given) after a long gap. On
+    common sessions all tickers have the same origins. With ``balance: each`` a ticker has those of its own sessions,
+    and takes part in a fold where it has enough training samples; it is tested on the days on which it is a ``member``.
 
     Raises
     ------
     StudyError
         If the history is too short for the lookback and the split, or a ticker's training returns are all equal.
     """
-    skipped, anew = panel.skipped, warmup if anew is None else anew
+    anew = warmup if anew is None else anew
     origins, lost = _origins(panel, lookback=lookback, warmup=warmup, anew=anew)
     if len(origins) < 10:
         left = "1 sample remains" if len(origins) == 1 else f"{len(origins)} samples remain"
+        shared = "common " if panel.balance == "common" else ""
         raise StudyError(
-            f"{panel.source}: {len(panel.dates)} common sessions are too few: {warmup} warm up the features, "
+            f"{panel.source}: {len(panel.dates)} {shared}sessions are too few: {warmup} warm up the features, "
             f"{lookback} fill the first window, and {left} to be split; at least 10 are needed"
             + "".join(f"; {cost}" for cost in panel.costs)
             + (f". {lost}; {_way_out(panel)}" if lost else "")
@@ -92,13 +107,63 @@ def make_folds(
         raise
     folds = []
     for ticker in panel.tickers:
-        y = make_targets(panel.of(ticker)["adj_close"].to_numpy(), origins)
-        if y[splits[0].train].std() == 0:
-            raise StudyError(
-                f"{panel.source}: the training returns of {ticker} are all {y[0]}; there is nothing to learn"
-            )
-        folds += [Fold(ticker, split, origins, y, skipped) for split in splits]
+        every = _of_ticker(panel, ticker, splits, origins, lookback=lookback, warmup=warmup, anew=anew)
+        folds += every if panel.balance == "common" else [one for one in every if _takes_part(one, settings)]
+    flat = [one for one in folds if one.y[one.split.train].std() == 0]
+    if flat:
+        raise StudyError(
+            f"{panel.source}: the training returns of {flat[0].ticker} are all {flat[0].y[0]}; there is nothing to "
+            "learn"
+        )
+    if not folds:
+        raise StudyError(
+            f"{panel.source}: no ticker has {settings.history} training samples and a test sample; set split.history "
+            "lower, or take a longer history"
+        )
     return folds
+
+
+def _of_ticker(
+    panel: Panel, ticker: str, splits: Sequence[Split], calendar: np.ndarray, *, lookback: int, warmup: int, anew: int
+) -> list[Fold]:  # fmt: skip
+    """Cut the samples of a ticker where the origins of all, ``calendar``, are cut."""
+    sessions, skipped = panel.sessions(ticker), panel.skipped_by(ticker)
+    if len(sessions) < warmup + lookback + 1:
+        return []
+    own = make_origins(len(sessions), warmup=warmup, lookback=lookback)
+    own = own[~np.logical_or(*across_gaps(skipped, own, reach=lookback + anew))]
+    y, member = make_targets(panel.of(ticker)["adj_close"].to_numpy(), own), panel.member(ticker)[own]
+    folds = []
+    for one in splits:
+        kept = member | (sessions[own] < calendar[one.test.start])  # what came before membership may be learned from
+        at = sessions[own[kept]]
+        train, valid, test = (
+            slice(*np.searchsorted(at, [calendar[part.start], calendar[part.stop - 1] + 1]).tolist())
+            for part in (one.train, one.valid, one.test)
+        )
+        folds.append(Fold(ticker, Split(one.fold, train, valid, test), own[kept], y[kept], skipped, sessions))
+    return folds
+
+
+def _takes_part(fold: Fold, settings: SplitSettings) -> bool:
+    """Whether a ticker has enough samples of its own to be trained and tested in a fold."""
+    train, valid, test = (len(fold.y[part]) for part in (fold.split.train, fold.split.valid, fold.split.test))
+    return train >= settings.history and valid >= max(settings.history // TENTH, 1) and test > 0
+
+
+def note_absent(panel: Panel, settings: SplitSettings, folds: Sequence[Fold]) -> tuple[str, ...]:
+    """Name the tickers that take no part in a fold."""
+    found = []
+    for number in sorted({one.split.fold for one in folds}):
+        there = {one.ticker for one in folds if one.split.fold == number}
+        absent = [ticker for ticker in panel.tickers if ticker not in there]
+        if absent:
+            where = f"fold {number}" if len({one.split.fold for one in folds}) > 1 else "the study"
+            found.append(
+                f"{plural(len(absent), 'ticker')} without {plural(settings.history, 'training sample')} and a test "
+                f"sample take no part in {where}: {listed(absent)}"
+            )
+    return tuple(found)
 
 
 def note_gaps(panel: Panel, *, lookback: int, warmup: int, anew: int) -> tuple[str, ...]:
@@ -110,7 +175,7 @@ def note_gaps(panel: Panel, *, lookback: int, warmup: int, anew: int) -> tuple[s
 def _origins(panel: Panel, *, lookback: int, warmup: int, anew: int) -> tuple[np.ndarray, str]:
     """Return the origins that are samples, and what gaps cost; empty if nothing."""
     origins = make_origins(len(panel.dates), warmup=warmup, lookback=lookback)
-    targets, windows = across_gaps(panel.skipped, origins, reach=lookback + anew)
+    targets, windows = across_gaps(panel.skipped, origins, reach=lookback + anew)  # no gaps where each has its own
     lost = targets | windows
     if not lost.any():
         return origins, ""

@@ -82,7 +82,7 @@ class Group:
         if isinstance(arrays, str):
             raise OutputError(f"{store.folder}: the probes of {self.unit} cannot be read back; run again")
         subjects = [(one.unit.variant, one.unit.seed) for one in self.found]
-        origins = dates[self.fold.origins[self.fold.split.test]]
+        origins = dates[self.fold.at[self.fold.split.test]]
         inputs = [one.inputs for one in self.found]
         return Result(self.fold.ticker, self.fold.split.fold, subjects, inputs, TARGETS, origins, arrays)
 
@@ -187,7 +187,7 @@ def _check_alike(first: Plan, second: Plan) -> None:
     shared = first.models.keys() & second.models.keys()
     if shared:
         raise StudyError(f"probes: {names} both have a variant {min(shared)}; rename one")
-    cuts = [[(at, fold.split, fold.origins[0]) for at, fold in plan.folds.items()] for plan in (first, second)]
+    cuts = [[(at, fold.split, fold.at[0]) for at, fold in plan.folds.items()] for plan in (first, second)]
     if first.study.lookback != second.study.lookback or cuts[0] != cuts[1]:
         raise OutputError(f"probes: {names} differ in lookback or split; run them with the same, to be compared")
 
@@ -216,7 +216,7 @@ def _groups(neighbours: Sequence[tuple[Plan, Path]], store: Store, panel: Panel)
     features, groups = compute_features(panel, TARGETS), []
     for (ticker, number), networks in found.items():
         fold = networks[0].plan.folds[ticker, number]
-        targets = features.of(ticker, TARGETS)[fold.origins].astype(np.float64)
+        targets = features.of(ticker, TARGETS)[fold.at].astype(np.float64)
         groups.append(Group(f"{ticker} fold {number}" if number else ticker, fold, tuple(networks), targets))
     return groups
 

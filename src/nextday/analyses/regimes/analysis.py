@@ -67,10 +67,10 @@ def _places(done: Done, latent: np.ndarray) -> Iterator[pl.DataFrame]:
 def _profile(done: Done, fold: Fold) -> pl.DataFrame:
     """Return the features of a variant at every origin of a ticker, in deviations of its training range."""
     names = done.plan.feature_sets[done.plan.study.variants[done.unit.variant].features]
-    values = done.plan.features.of(fold.ticker, names)[fold.origins].astype(np.float64)
+    values = done.plan.features.of(fold.ticker, names)[fold.at].astype(np.float64)
     train = values[fold.split.train]
     values = (values - train.mean(axis=0)) / np.where(train.std(axis=0) > 0, train.std(axis=0), 1)
-    columns = {"ticker": fold.ticker, "origin": np.repeat(done.dates[fold.origins], len(names))}
+    columns = {"ticker": fold.ticker, "origin": np.repeat(done.dates[fold.at], len(names))}
     return pl.DataFrame(columns | {"feature": list(names) * len(values), "value": values.ravel()})
 
 
