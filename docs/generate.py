@@ -127,7 +127,7 @@ def formulas() -> str:
 def matched() -> str:
     """Say what information and what its form are worth, for each family of models."""
     found = json.loads((SAMPLE / "matched_verdict.json").read_text())["verdict"]
-    return "\n>\n".join(f"> {line}" for line in (f"**{found['sentence']}**", *found["context"][:1]))
+    return f"> {found['sentence']}"
 
 
 BLOCKS = {
