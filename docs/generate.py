@@ -24,11 +24,14 @@ DOCS = Path(__file__).parent
 SAMPLE = DOCS / "sample"
 ROOT = DOCS.parent
 FILES = {  # of results, and their names in the sample
-    **{f"stage2/{name}": name for name in ("stage2_results.csv", "manifest.json", "verdict.json", "stage2_verdict.png")},
-    **{f"stage7/{name}": name for name in ("final_comparison.csv", "lessons.json")},
+    "stage2/stage2_results.csv": "stage2_results.csv",
+    "stage2/manifest.json": "manifest.json",
+    "stage2/verdict.json": "verdict.json",
+    "stage2/stage2_verdict.png": "stage2_verdict.png",
+    "stage7/final_comparison.csv": "final_comparison.csv",
+    "stage7/lessons.json": "lessons.json",
     "matched/verdict.json": "matched_verdict.json",
 }
-
 
 
 def table() -> str:

@@ -176,7 +176,7 @@ def test_a_young_ticker_is_named_in_place_of_those_it_costs(tmp_path):
     frame.filter((pl.col("ticker") != "NEWCO") | (row >= 220)).write_parquet(tmp_path / "bars.parquet")
     seen = look(BarsSettings(data=str(tmp_path / "bars.parquet")))
     assert seen.used[1:] == [
-        "NEWCO begins 2000-11-06 and costs the others 220 of 300 sessions; exclude it with --tickers"
+        "NEWCO begins 2000-11-06 and costs the others 220 of 300 sessions; exclude it with --tickers, or set balance: each"
     ]
 
 

@@ -22,7 +22,7 @@ def without(rows, *tickers, frame=FRAME):
 def test_a_young_ticker_is_named_with_what_it_costs():
     frame = without(ROW < 220, "NEWCO")
     assert find_costs(frame, NAMES, "SPY") == (
-        "NEWCO begins 2000-11-06 and costs the others 220 of 300 sessions; exclude it with --tickers",
+        "NEWCO begins 2000-11-06 and costs the others 220 of 300 sessions; exclude it with --tickers, or set balance: each",
     )
     assert align(load_bars(frame, accept=("*",))).costs == find_costs(frame, NAMES, "SPY")
     assert align(load_bars(frame, accept=("*",)), tickers=("KO", "PEP")).costs == ()
@@ -48,7 +48,7 @@ def test_several_young_tickers_are_named_together():
     names = tuple(f"T{at:02d}" for at in range(12))
     frame = without(ROW < 200, "T03", "T07", frame=random_walk(tickers=names, sessions=300, seed=1).frame)
     assert find_costs(frame, names) == (
-        "T03, T07 begin on 2000-10-09 or later and cost the others 200 of 300 sessions; exclude them with --tickers",
+        "T03, T07 begin on 2000-10-09 or later and cost the others 200 of 300 sessions; exclude them with --tickers, or set balance: each",
     )
     half = without(ROW < 200, *names[:6], frame=random_walk(tickers=names, sessions=300, seed=1).frame)
     assert find_costs(half, names) == ()

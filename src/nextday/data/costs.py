@@ -68,7 +68,7 @@ def _sentence(there: Presence, at: int, days: np.ndarray, common: int, market: s
     """Describe what one ticker costs: ``days`` marks those that it alone lacks."""
     ticker, lost = there.tickers[at], there.dates[days]
     others = "the other" if len(there.tickers) == 2 else "the others"
-    way = "take another market with --market" if ticker == market else "exclude it with --tickers"
+    way = "take another market with --market" if ticker == market else "exclude it with --tickers, or set balance: each"
     why = f"lacks sessions from {lost[0]} to {lost[-1]}"
     if 2 * (lost < there.first[at]).sum() >= len(lost):
         why = f"begins {there.first[at]}"
@@ -90,5 +90,6 @@ def _youngest(there: Presence, common: int, market: str) -> tuple[str, ...]:
             young = [there.tickers[at] for at in order[oldest:]]
             shown = ", ".join(sorted(young)[:10]) + (" ..." if count > 10 else "")
             cost = f"begin on {first[oldest]} or later and cost the others {lost} of {common + lost} sessions"
-            return (f"{shown} {cost}" + ("" if market in young else "; exclude them with --tickers"),)
+            way = "" if market in young else "; exclude them with --tickers, or set balance: each"
+            return (f"{shown} {cost}{way}",)
     return ()
