@@ -22,7 +22,7 @@ from nextday.evaluate import (
     prepare,
     too_good,
 )
-from nextday.evaluate.cross_section import compare_across, line_of
+from nextday.evaluate.cross_section import clause_of, compare_across, line_of
 from nextday.evaluate.export import as_dict
 from nextday.evaluate.signals import any_signal, signal, timing
 from nextday.expectations import Outcome, hold, join_questions, read_expectations, read_questions, status_of
@@ -188,7 +188,7 @@ def verdict(
         notes = (*too_good(table.rows), *losses.notes, *_other_scale(losses))
         across = compare_across(rows, comparison)
         beside = (line_of(across),) if across else ()
-        judged = judge(comparison, signal=found, beside=beside, notes=notes)
+        judged = judge(comparison, signal=found, beside=beside, notes=notes, across=clause_of(across))
     return Judgement(comparison, judged, tuple(hold(one, comparison) for one in expected))
 
 

@@ -138,6 +138,16 @@ def test_the_verdict_answers_in_coefficients_and_basis_points():
     assert 0 < gross - net < 4 * 5 * 0.01
 
 
+def test_no_gain_in_squared_error_is_not_the_last_word():
+    rows = table(days=400, strength=(0.3, 0.3)).with_columns(predicted=10 * pl.col("predicted"))
+    judged = nextday.verdict(rows)
+    assert judged.code == "inconclusive" or "lose" in judged.sentence or "no variant beats" in judged.sentence
+    assert "; across tickers " in judged.sentence
+    assert " has a rank IC of +0." in judged.sentence
+    noise = table(days=400, strength=(0.0, 0.0))
+    assert "across tickers" not in nextday.verdict(noise).sentence
+
+
 def test_days_with_few_tickers_are_left_out_and_counted():
     rows = table(tickers=12, days=60)
     thin = rows.filter(~((pl.col("origin") < pl.date(2020, 1, 6)) & (pl.col("ticker") > "T05")))

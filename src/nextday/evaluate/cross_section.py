@@ -74,6 +74,17 @@ def line_of(ranked: Comparison) -> str:
     )
 
 
+def clause_of(ranked: Comparison | None) -> str:
+    """Return the best variant with a rank IC above zero, for a headline; empty where there is none."""
+    if ranked is None or ranked.losses.benchmark != ZERO:
+        return ""
+    better = [one for one in ranked.against_benchmark if not one.withheld and relation(one) == ">"]
+    if not better:
+        return ""
+    top = max(better, key=lambda one: one.estimate)
+    return f"across tickers {top.first} has a rank IC of {coefficient(top)}"
+
+
 def coefficient(contrast: Contrast) -> str:
     """Write a coefficient and its interval.
 

@@ -12,7 +12,7 @@ from nextday.errors import StudyError
 from nextday.evaluate.ask import Ask, Subject, asked_by, effects_asked, read_question, subjects_of
 from nextday.evaluate.baselines import Neighbour, load_neighbour
 from nextday.evaluate.contrasts import Comparison, relation
-from nextday.evaluate.cross_section import compare_across, line_of
+from nextday.evaluate.cross_section import clause_of, compare_across, line_of
 from nextday.evaluate.guards import too_good
 from nextday.evaluate.inference import compare
 from nextday.evaluate.losses import ZERO, seed_counts
@@ -120,7 +120,7 @@ def answer(
         notes += (_by_training_scale(asked, comparison, folds),)
     verdict = judge(
         comparison, subjects=asked.subjects, signal=signal(aside.clark_west, aside.timing, alpha=terms.alpha),
-        beside=tuple(filter(None, (simple, line_of(across) if across else ""))), notes=notes,
+        beside=tuple(filter(None, (simple, line_of(across) if across else ""))), notes=notes, across=clause_of(across),
     )  # fmt: skip
     return Judged(comparison, verdict, aside, asked.note, across)
 

@@ -101,7 +101,7 @@ class Verdict:
 
 def judge(
     comparison: Comparison, *, subjects: Mapping[str, Subject] | None = None, signal: Signal | None = None,
-    beside: Sequence[str] = (), notes: Sequence[str] = (),
+    beside: Sequence[str] = (), notes: Sequence[str] = (), across: str = "",
 ) -> Verdict:  # fmt: skip
     """Describe a comparison in words.
 
@@ -117,6 +117,9 @@ def judge(
         Further lines of context, such as the success of a simpler model.
     notes
         Remarks on the forecasts table.
+    across
+        What the best variant is worth across tickers, if it is worth anything: it qualifies that none beats the
+        benchmark.
     """
     subjects = subjects or {}
     answers = tuple(answer_of(one, comparison, subjects) for one in comparison.asked)
@@ -126,6 +129,8 @@ def judge(
     sentence = headline_of(answers, comparison)
     if of_pairs and clause and code != "withheld":
         sentence += f"; {clause}"
+    if across and not any(relation(one) == ">" for one in comparison.against_benchmark):
+        sentence += f"; {across}"
     parts = split(comparison)
     found = [_reconciled(signal, comparison)] if signal else []
     context = (*((line,) if line and of_pairs else ()), *found, *beside)
