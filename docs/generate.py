@@ -12,10 +12,12 @@ import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 from reference import MADE, cli_page, study_page
 
+from nextday.evaluate.answers import MODELS
 from nextday.features import SETS, find_feature
 from nextday.features.alpha158 import DAY, OVER_WINDOWS
 from nextday.reporting.glossary import glossary
@@ -30,7 +32,7 @@ FILES = {  # of results, and their names in the sample
     "stage2/stage2_verdict.png": "stage2_verdict.png",
     "stage7/final_comparison.csv": "final_comparison.csv",
     "stage7/lessons.json": "lessons.json",
-    "matched/verdict.json": "matched_verdict.json",
+    "matched/matched_effects.csv": "matched_effects.csv",
 }
 
 
@@ -128,9 +130,20 @@ def formulas() -> str:
 
 
 def matched() -> str:
-    """Say what information and what its form are worth, for each family of models."""
-    found = json.loads((SAMPLE / "matched_verdict.json").read_text())["verdict"]
-    return f"> {found['sentence']}"
+    """Lay out what information and what its form are worth, for each family of models."""
+    effects = pl.read_csv(SAMPLE / "matched_effects.csv").filter(kind="effect")
+    models = effects["model"].unique(maintain_order=True).to_list()
+    lines = [f"| effect, % of RMSE | {' | '.join(MODELS[name] for name in models)} |"]
+    lines.append(f"| --- |{' ---: |' * len(models)}")
+    for group in effects["group"].unique(maintain_order=True):
+        rows = {row["model"]: row for row in effects.filter(group=group).iter_rows(named=True)}
+        lines.append(f"| {group} | {' | '.join(_effect(rows[name]) for name in models)} |")
+    return "\n".join(lines)
+
+
+def _effect(row: dict[str, Any]) -> str:
+    estimate, low, high = (f"{round(100 * row[name], 2) + 0.0:+.2f}" for name in ("effect", "low", "high"))
+    return f"{estimate} ({low} to {high})".replace(" ", "\N{NO-BREAK SPACE}")
 
 
 BLOCKS = {
