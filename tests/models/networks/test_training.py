@@ -168,3 +168,28 @@ def test_a_loss_that_is_not_finite_is_an_error(job):
     broken = Samples(job.train.windows, np.where(np.arange(len(job.train.y)) == 3, np.nan, job.train.y))
     with pytest.raises(TrainingError, match="the loss is not finite in epoch 1"):
         training.train(network(), broken, job.valid, settings=Training(), key=KEY, device="cpu")
+
+
+@pytest.fixture(scope="module")
+def pooled(bars, quick):
+    plan = make_plan(Study.from_values(quick), align(bars, market="MKT"))
+    return plan.job(next(unit for unit in plan.units if unit.variant == "LSTM-Pooled"))
+
+
+def test_windows_of_a_pool_are_gathered_from_its_rows_and_are_the_same(pooled):
+    windows = pooled.train.windows
+    found, whole = training.inputs_of(windows, "cpu"), training.as_tensor(windows)
+    assert isinstance(found, training.Gathered)
+    assert found.rows.data_ptr() == torch.from_numpy(windows.rows).data_ptr()  # nothing is copied
+    assert len(found) == len(whole)
+    some = torch.tensor([5, 0, len(whole) - 1])
+    assert torch.equal(found[some], whole[some])
+    assert torch.equal(found[3:9], whole[3:9])
+
+
+def test_a_network_applied_in_pieces_forecasts_the_same(pooled, monkeypatch):
+    made = network(pooled.test.rows.shape[1])
+    points, _ = training.predict(made, pooled.test, device="cpu")
+    monkeypatch.setattr(training, "MOST_AT_ONCE", 7)
+    pieces, _ = training.predict(made, pooled.test, device="cpu")
+    np.testing.assert_allclose(pieces, points, rtol=1e-5, atol=1e-7)

@@ -14,6 +14,8 @@ from nextday.models.networks.heads import Headed
 from nextday.samples import Pool, Samples, Windows
 from nextday.study import Training
 
+MOST_AT_ONCE = 8_192  # windows that a network is applied to at once, so that memory does not grow with the panel
+
 
 @dataclass(frozen=True, slots=True)
 class Trained:
@@ -78,8 +80,8 @@ def train(network: Headed, train: Samples, valid: Samples, *, settings: Training
     TrainingError
         If a loss is not finite.
     """
-    x, y = as_tensor(train.windows).to(device), torch.from_numpy(train.y).float().to(device)
-    valid_x, valid_y = as_tensor(valid.windows).to(device), torch.from_numpy(valid.y).float().to(device)
+    x, y = inputs_of(train.windows, device), torch.from_numpy(train.y).float().to(device)
+    valid_x, valid_y = inputs_of(valid.windows, device), torch.from_numpy(valid.y).float().to(device)
     optimizer = torch.optim.Adam(network.parameters(), lr=settings.learning_rate, fused=True)
     shuffle = torch.Generator().manual_seed(key.stream("shuffle"))
     progress, best = Progress(settings), _copy(network)
@@ -99,7 +101,7 @@ def predict(network: Headed, windows: Windows, *, device: str) -> tuple[np.ndarr
     """Forecast windows without dropout: points [sample] and quantiles [sample, level]."""
     network.eval()
     with torch.inference_mode():
-        points, quantiles = network.head.forecast(network(as_tensor(windows).to(device)))
+        points, quantiles = network.head.forecast(_outputs(network, inputs_of(windows, device)))
         return points.cpu().numpy(), quantiles.cpu().numpy()
 
 
@@ -148,8 +150,37 @@ def as_tensor(windows: Windows) -> torch.Tensor:
     return every if windows.breaks is None else every[torch.tensor(windows.breaks.starts)].contiguous()
 
 
+class Gathered:
+    """Windows of a pool, gathered from its rows when they are asked for, so that overlapping ones take no memory."""
+
+    def __init__(self, windows: Windows, device: str) -> None:
+        self.rows = torch.from_numpy(windows.rows).to(device)
+        self.starts = torch.from_numpy(windows.starts).to(device)
+        self.offsets = torch.arange(windows.lookback, device=device)
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    def __getitem__(self, samples: torch.Tensor | slice) -> torch.Tensor:
+        return self.rows[self.starts[samples][:, None] + self.offsets]
+
+
+Inputs = torch.Tensor | Gathered
+
+
+def inputs_of(windows: Windows, device: str) -> Inputs:
+    """Return windows by sample: a view, or gathered from the rows of a pool."""
+    return Gathered(windows, device) if isinstance(windows, Pool) else as_tensor(windows).to(device)
+
+
+def _outputs(network: Headed, x: Inputs) -> torch.Tensor:
+    """Apply a network to windows, in pieces where there are very many."""
+    pieces = [network(x[start : start + MOST_AT_ONCE]) for start in range(0, len(x), MOST_AT_ONCE)]
+    return pieces[0] if len(pieces) == 1 else torch.cat(pieces)
+
+
 def _one_epoch(
-    network: Headed, optimizer: torch.optim.Optimizer, x: torch.Tensor, y: torch.Tensor,
+    network: Headed, optimizer: torch.optim.Optimizer, x: Inputs, y: torch.Tensor,
     batches: tuple[torch.Tensor, ...], clip: float,
 ) -> float:  # fmt: skip
     """Take one step per batch; return the mean training loss."""
@@ -165,10 +196,10 @@ def _one_epoch(
     return float(total) / len(y)
 
 
-def _loss(network: Headed, x: torch.Tensor, y: torch.Tensor) -> float:
+def _loss(network: Headed, x: Inputs, y: torch.Tensor) -> float:
     network.eval()
     with torch.inference_mode():
-        return float(network.head.loss(network(x), y))
+        return float(network.head.loss(_outputs(network, x), y))
 
 
 def _copy(network: nn.Module) -> dict[str, torch.Tensor]:
