@@ -22,6 +22,7 @@ def numbers(out):
     return found
 
 
+@pytest.mark.timeout(900)  # a busy machine
 def test_the_small_study_gives_the_committed_numbers(tmp_path):
     """Tolerance: kernels differ between processors in the last bits, which training carries to about the fifth digit."""
     expected = json.loads(GOLDEN.read_text())

@@ -187,8 +187,8 @@ def verdict(
         found = signal(any_signal(rows, names, block=block), timing(rows, names, block=block), alpha=alpha)
         notes = (*too_good(table.rows), *losses.notes, *_other_scale(losses))
         across = compare_across(rows, comparison)
-        beside = (line_of(across),) if across else ()
-        judged = judge(comparison, signal=found, beside=beside, notes=notes, across=clause_of(across))
+        beside = tuple(filter(None, (line_of(across, comparison),)))
+        judged = judge(comparison, signal=found, beside=beside, notes=notes, across=clause_of(across, comparison))
     return Judgement(comparison, judged, tuple(hold(one, comparison) for one in expected))
 
 

@@ -91,5 +91,6 @@ def test_a_forecast_of_the_returns_has_a_coefficient_of_one(found):
     perfect = found.forecasts.filter(variant="A").with_columns(predicted=2 * pl.col("actual"))
     judged = nd.verdict(perfect.with_columns(predicted=pl.col("predicted")), loss="rank_ic")
     assert judged.contrasts[0].estimate == pytest.approx(1)
-    line = line_of(judged.comparison)
+    line = line_of(judged.comparison, found.comparison)
+    assert line_of(judged.comparison, judged.comparison) == ""
     assert line.startswith("Across tickers: rank IC of A +1.000")

@@ -10,7 +10,7 @@ from nextday.evaluate.across import LEAST_NAMES, information, spread, turnover_o
 from nextday.evaluate.ask import Ask
 from nextday.evaluate.contrasts import Comparison, Contrast, relation
 from nextday.evaluate.inference import ask_of, compare
-from nextday.evaluate.losses import ZERO
+from nextday.evaluate.losses import ZERO, loss_named
 from nextday.evaluate.table import measure
 from nextday.evaluate.wording import join
 
@@ -31,9 +31,10 @@ def compare_across(forecasts: pl.DataFrame, comparison: Comparison, loss: str = 
     -------
     None where no day has ten tickers, or the comparison is by a loss that has no such counterpart.
     """
-    if comparison.losses.loss not in BESIDE or most_names(forecasts) < LEAST_NAMES:
-        return None
     named = comparison.losses
+    fits = named.loss in BESIDE or loss_named(named.loss).across
+    if not fits or most_names(forecasts) < LEAST_NAMES:
+        return None
     asks: list[Ask] = [ask_of(one, comparison) for one in comparison.asked]
     benchmark = None if named.benchmark == ZERO else named.benchmark
     return compare(
@@ -54,8 +55,10 @@ def most_names(forecasts: pl.DataFrame) -> int:
     return days.select(pl.col("ticker").max()).collect().item() or 0
 
 
-def line_of(ranked: Comparison) -> str:
-    """Return a line on whether any variant orders the returns of a day."""
+def line_of(ranked: Comparison | None, comparison: Comparison) -> str:
+    """Return a line on whether any variant orders the returns of a day; empty where the verdict is about that."""
+    if ranked is None or loss_named(comparison.losses.loss).across:
+        return ""
     bench = ranked.losses.benchmark
     beyond = "" if bench == ZERO else f" beyond that of {bench}"
     known = [one for one in ranked.against_benchmark if not one.withheld]
@@ -74,9 +77,9 @@ def line_of(ranked: Comparison) -> str:
     )
 
 
-def clause_of(ranked: Comparison | None) -> str:
-    """Return the best variant with a rank IC above zero, for a headline; empty where there is none."""
-    if ranked is None or ranked.losses.benchmark != ZERO:
+def clause_of(ranked: Comparison | None, comparison: Comparison) -> str:
+    """Return the best variant with a rank IC above zero, for a headline; empty where there is none or it is said."""
+    if ranked is None or ranked.losses.benchmark != ZERO or loss_named(comparison.losses.loss).across:
         return ""
     better = [one for one in ranked.against_benchmark if not one.withheld and relation(one) == ">"]
     if not better:

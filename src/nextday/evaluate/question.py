@@ -120,7 +120,8 @@ def answer(
         notes += (_by_training_scale(asked, comparison, folds),)
     verdict = judge(
         comparison, subjects=asked.subjects, signal=signal(aside.clark_west, aside.timing, alpha=terms.alpha),
-        beside=tuple(filter(None, (simple, line_of(across) if across else ""))), notes=notes, across=clause_of(across),
+        beside=tuple(filter(None, (simple, line_of(across, comparison)))), notes=notes,
+        across=clause_of(across, comparison),
     )  # fmt: skip
     return Judged(comparison, verdict, aside, asked.note, across)
 
