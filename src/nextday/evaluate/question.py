@@ -121,7 +121,7 @@ def answer(
     verdict = judge(
         comparison, subjects=asked.subjects, signal=signal(aside.clark_west, aside.timing, alpha=terms.alpha),
         beside=tuple(filter(None, (simple, line_of(across, comparison)))), notes=notes,
-        across=clause_of(across, comparison),
+        across="" if study.ablation else clause_of(across, comparison),  # a run is no answer to what is asked
     )  # fmt: skip
     return Judged(comparison, verdict, aside, asked.note, across)
 
