@@ -142,6 +142,8 @@ def test_the_scaler_knows_the_training_windows_alone(plan):
 def test_a_study_without_gaps_is_stored_under_the_same_numbers_as_ever(bars, quick):
     plan = make_plan(Study.from_values(quick), align(bars, market="MKT"))
     for unit in plan.units:
+        if plan.study.variants[unit.variant].representation == "both":
+            continue  # its windows share no rows
         job = plan.job(unit)
         assert [part.breaks for part in (job.train.windows, job.valid.windows, job.test)] == [None] * 3
         assert len(job.arrays()) == 5
