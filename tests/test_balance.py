@@ -10,6 +10,7 @@ from nextday.engine import make_plan
 from nextday.errors import DataError, StudyError
 from nextday.evaluate import compare, measure
 from nextday.study import Study
+from test_cli import nextday
 
 NAMES = ("AAA", "BBB", "CCC", "DDD", "EEE")
 VARIANTS = {
@@ -232,3 +233,15 @@ def test_plans_count_the_units_of_who_takes_part():
     plan = make_plan(study(), panel)
     assert len(plan.units) == 2 * 5
     assert {unit.ticker for unit in plan.units} == {*NAMES}
+
+
+def test_the_command_line_takes_each_tickers_own_sessions(tmp_path):
+    frame, _ = uneven()
+    frame.write_parquet(tmp_path / "bars.parquet")
+    said = nextday(
+        "data", "check", "bars.parquet", "--market", "MKT", "--balance", "each", "--accept", "*", folder=tmp_path
+    )
+    assert "5 tickers and the market MKT on 600 sessions" in said.stdout
+    assert "each ticker on its own; they can be used" in said.stdout
+    wrong = nextday("data", "check", "bars.parquet", "--balance", "all", folder=tmp_path, status=2)
+    assert "balance" in wrong.stderr

@@ -19,6 +19,10 @@ OPTIONS: dict[str, Any] = {
         str | None, typer.Option(help="Tickers to forecast, such as AAPL,KO; default: all except the market.")
     ],
     "accept": Annotated[str | None, typer.Option(help="Tickers whose jumps are real, such as AIG,C; * for all.")],
+    "balance": Annotated[
+        str | None,
+        typer.Option(metavar="common|each", help="each: tickers come and go; default: the sessions that all share."),
+    ],
     "drop_bad": Annotated[bool, typer.Option("--drop-bad", help="Exclude tickers with bad bars.")],
     "columns": Annotated[
         str | None, typer.Option(metavar="NAME=COLUMN,...", help="Columns of the bars, such as date=day,volume=shares.")

@@ -133,13 +133,16 @@ def describe(panel: Panel, source: str) -> list[str]:
     count = len(panel.tickers)
     who = plural(count, "ticker")
     market = f"and the market {panel.market}" if panel.market else "without a market"
-    common = "common sessions" if count > 1 or panel.market else "sessions"
+    each = panel.balance == "each"
+    common = "common sessions" if (count > 1 or panel.market) and not each else "sessions"
+    own = ", each ticker on its own" if each else ""
+    why = "no sessions of the market" if each else "not common to all tickers"
     return [
-        f"{source}: {who} {market} on {len(panel.dates)} {common}, {panel.dates[0]} to {panel.dates[-1]}; "
+        f"{source}: {who} {market} on {len(panel.dates)} {common}, {panel.dates[0]} to {panel.dates[-1]}{own}; "
         f"{'they' if count > 1 or panel.market else 'it'} can be used",
         *panel.costs,
         *(
-            f"{ticker}: {plural(count, 'session')} would be excluded: not common to all tickers"
+            f"{ticker}: {plural(count, 'session')} would be excluded: {why}"
             for ticker, count in panel.dropped.items()
             if count and not panel.costs
         ),

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from nextday.errors import DataError
+from nextday.words import plural
 
 RARE = 0.05  # share of the weeks; a ticker with bars on fewer Saturdays does not trade on Saturdays
 Found = tuple[str, str, date, int, str]  # ticker, rule, first date, number of days, evidence
@@ -70,7 +71,9 @@ def compare_with_sessions(frame: pl.DataFrame, calendar: Calendar | None) -> Ite
                 where = "on which most tickers trade" if len(spans) > 2 else "on which the other ticker trades"
             yield from ((ticker, *found) for found in _differences(days, due, where, closed=bool(exchange)))
         if len(after):
-            yield ticker, "ends early", last, len(after), f"its last bar; {len(after)} sessions follow until {end}"
+            count = len(after)
+            follow = f"{plural(count, 'session')} follow{'s' if count == 1 else ''}"
+            yield ticker, "ends early", last, count, f"its last bar; {follow} until {end}"
 
 
 def _differences(
