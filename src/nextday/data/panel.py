@@ -68,10 +68,9 @@ class Panel:
 
     def member(self, ticker: str) -> np.ndarray:
         """Return on which of its sessions a ticker belongs to the universe, bool, shape [session]: all unless said."""
-        own = self.of(ticker)
-        if self.balance == "common" or MEMBER not in own.columns:
-            return np.ones(len(own), bool)
-        return own[MEMBER].cast(pl.Boolean).to_numpy()
+        if self.balance == "common" or MEMBER not in self.frame.columns:
+            return np.ones(len(self.sessions(ticker)), bool)
+        return self.of(ticker)[MEMBER].cast(pl.Boolean).to_numpy()
 
     def skipped_by(self, ticker: str) -> np.ndarray:
         """Return the sessions skipped before each of a ticker's own, shape [session]; 0 nearly always."""
@@ -96,7 +95,8 @@ class Panel:
 
     def of(self, ticker: str) -> pl.DataFrame:
         """Bars of one ticker, shape [date, column]."""
-        return self.frame.filter(pl.col("ticker") == ticker)
+        start, stop = (self.frame["ticker"].search_sorted(ticker, side) for side in ("left", "right"))
+        return self.frame.slice(start, stop - start)
 
     def only(self, tickers: tuple[str, ...]) -> "Panel":
         """Return some of the tickers and the market, on the same sessions and with the same gaps."""
