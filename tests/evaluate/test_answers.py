@@ -5,7 +5,7 @@ import pytest
 
 import worlds
 from nextday.evaluate import Ask, Subject, compare
-from nextday.evaluate.answers import FINDINGS, answer_of, headline_of
+from nextday.evaluate.answers import FINDINGS, Answer, _open, answer_of, headline_of
 from nextday.evaluate.contrasts import finding_of
 
 SUBJECTS = {
@@ -118,3 +118,16 @@ def test_many_answers_of_one_kind_are_counted(comparison):
 def test_twins_are_called_twins(comparison):
     twin = replace(comparison.asked[2], estimate=0.0, low=0.0, high=0.0, identical=True, withheld="")
     assert answer_of(twin, comparison, SUBJECTS).clause == "d and a make identical forecasts"
+
+
+def test_inconclusive_differences_are_asked_once_and_pairs_are_named():
+    def answer(clause):
+        return Answer("a", "b", "cannot tell", f"{clause} (+0.1 %, -0.2 to +0.4 %)", "", clause)
+
+    two = [answer(f"it is inconclusive whether inputs do more for {name} than for ridge") for name in ("LSTM", "GRU")]
+    pairs = [answer(f"{name} against X is inconclusive") for name in ("A", "B")]
+    assert _open(two) == [
+        "it is inconclusive whether inputs do more for LSTM than for ridge or inputs do more for GRU than for ridge"
+    ]
+    assert _open([*two, *pairs])[1] == "A against X and B against X are inconclusive"
+    assert _open([two[0], pairs[0]]) == [two[0].sentence, pairs[0].sentence]

@@ -14,6 +14,7 @@ MODELS = {
     "garch": "GARCH", "ewma": "EWMA",
 }  # fmt: skip
 INPUTS = {"raw": "raw returns", "ohlcv": "OHLCV inputs", "engineered": "engineered features", "lags": "lagged features"}
+WHETHER = "it is inconclusive whether "
 MOST_NAMED = 3  # answers of one kind that a headline spells out
 MOST_BESIDE = 6  # variants that a headline names in one breath
 
@@ -108,19 +109,27 @@ def _spelled(answers: Sequence[Answer]) -> list[str]:
         said += _counted(len(mine) - MOST_NAMED, word, answers, "more ")
     equal = [one for one in answers if one.finding == "equal"]
     said += [one.sentence for one in equal] if len(equal) <= MOST_NAMED else _counted(len(equal), "equal", answers)
-    return said + _open(answers, of_features=of_features) + _withheld(answers)
+    return said + _open(answers) + _withheld(answers)
 
 
-def _open(answers: Sequence[Answer], *, of_features: bool) -> list[str]:
-    """Join the inconclusive answers; one alone keeps its figures."""
+def _open(answers: Sequence[Answer]) -> list[str]:
+    """Join the inconclusive answers, those of each form on their own; one alone keeps its figures."""
     mine = [one for one in answers if one.finding == "cannot tell"]
-    if len(mine) < 2:
-        return [one.sentence for one in mine]
-    start, end = ("it is inconclusive whether ", "") if of_features else ("", " is inconclusive")
-    helps = " helps" if all(one.clause.endswith(" helps") for one in mine) else ""  # groups, of one verb
-    names = [one.clause.removeprefix(start).removesuffix(end or helps) for one in mine[:MOST_NAMED]]
-    more = _counted(len(mine) - MOST_NAMED, "inconclusive", answers, "more ")
-    return [f"{start}{join(names, 'or')}{helps}" if of_features else f"{join(names)} are inconclusive", *more]
+    asks = [one for one in mine if one.clause.startswith(WHETHER)]
+    others = [one for one in mine if one not in asks]
+    said = [one.sentence for part in (asks, others) if len(part) == 1 for one in part]
+    if len(asks) > 1:
+        helps = " helps" if all(one.clause.endswith(" helps") for one in asks) else ""  # groups, of one verb
+        names = [one.clause.removeprefix(WHETHER).removesuffix(helps) for one in asks[:MOST_NAMED]]
+        said += [f"{WHETHER}{join(names, 'or')}{helps}", *_more(asks, answers)]
+    if len(others) > 1:
+        names = [one.clause.removesuffix(" is inconclusive") for one in others[:MOST_NAMED]]
+        said += [f"{join(names)} are inconclusive", *_more(others, answers)]
+    return said
+
+
+def _more(mine: Sequence[Answer], answers: Sequence[Answer]) -> list[str]:
+    return _counted(len(mine) - MOST_NAMED, "inconclusive", answers, "more ")
 
 
 def _withheld(answers: Sequence[Answer]) -> list[str]:
