@@ -197,7 +197,15 @@ def _joined(own: Mapping[str, Any], given: object, key: str) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - plain values of any kind
-    return DEFAULTS | {"options": {}, **value} if isinstance(value, Mapping) else list(value)
+    """Return a variant or a feature set with its defaults and all values as text, as a file has them."""
+    whole = {"options": {}, **DEFAULTS, **value} if isinstance(value, Mapping) else value
+    return _texts(whole)
+
+
+def _texts(value: Any) -> Any:  # noqa: ANN401 - plain values of any kind
+    if isinstance(value, Mapping):
+        return {key: _texts(one) for key, one in value.items()}
+    return [_texts(one) for one in value] if isinstance(value, list | tuple) else str(value)
 
 
 def variants_of(ablation: Ablation) -> list[list[str]]:
