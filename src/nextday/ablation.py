@@ -19,7 +19,7 @@ Lookbacks = Annotated[tuple[int, ...], BeforeValidator(split_at_commas), AfterVa
 SEEDS = (42, 43)  # seed variance is known from all runs together, so two seeds suffice
 MOST_RUNS = 400  # of all models
 ALL = "all groups"
-DEFAULTS: dict[str, Any] = {"representation": "lags", "lookback": None}  # of a variant
+DEFAULTS: dict[str, Any] = {"representation": "lags", "lookback": 0}  # of a variant
 SET_GROUPS = {  # of built-in feature sets that have several
     "ohlcv": ("returns", "range", "volume"), "engineered": ("returns", "volatility", "volume", "market"),
     "lags": ("returns", "volatility", "volume", "market"), "gkx_price": ("momentum", "risk", "liquidity"),
@@ -102,7 +102,7 @@ class Ablation(Settings):
     @property
     def views(self) -> list["View"]:
         """All combinations of a representation and a lookback."""
-        return list(product(self.representation, self.lookback or (None,)))
+        return list(product(self.representation, self.lookback or (0,)))
 
     def name(self, model: str, features: str, view: "View | None" = None) -> str:
         """Name a variant: by its feature set, and by its model, representation and lookback if there are several."""
@@ -120,7 +120,7 @@ class Ablation(Settings):
         return {"model": model, "features": features, "options": self.options.get(model, {})} | own
 
 
-View = tuple[Representation, int | None]
+View = tuple[Representation, int]  # a lookback of 0 is that of the study
 
 
 def layout(ablation: Ablation) -> np.ndarray:

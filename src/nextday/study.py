@@ -125,7 +125,7 @@ class Variant(Settings):
     options: dict[str, Any] = {}  # settings of the model
     # what the model reads of the window: lags, its rows; digest, means and deviations of them; both; or a random digest
     representation: Representation = "lags"
-    lookback: int | None = Field(None, ge=1)  # sessions that it sees; at most those of the study, which is the default
+    lookback: int = Field(0, ge=0)  # sessions that it sees, at most those of the study, which 0 stands for
 
 
 class Conformal(Settings):
@@ -244,7 +244,7 @@ class Study(BarsSettings):
     @model_validator(mode="after")
     def _windows_hold_the_lookbacks(self) -> Self:
         for name, variant in self.variants.items():
-            if (variant.lookback or 0) > self.lookback:
+            if variant.lookback > self.lookback:
                 raise ValueError(
                     f"variants.{name}.lookback: {variant.lookback} sessions are more than the {self.lookback} of "
                     "lookback, the window that all variants share; raise that"

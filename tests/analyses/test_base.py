@@ -111,7 +111,7 @@ def test_a_diagnostic_that_a_study_does_not_ask_for_shows_nothing(bars, quick, t
     [
         (
             {"size": {}},
-            "unknown analysis 'size'; did you mean sizes\\? known: effects, attention, contexts, uncertainty, regimes, probing, sizes",
+            "unknown analysis 'size'; did you mean sizes\\? known: effects, attention, contexts, uncertainty, regimes, probing, across, sizes",
         ),
         (
             {"sizes": {"facto": 1}},
