@@ -161,7 +161,9 @@ def test_a_ticker_with_too_little_history_is_left_out_and_named(tmp_path):
     results = nd.run(study(), bars=pl.concat([frame, young]), out=tmp_path, workers=0, watch=False)
     assert "NEW" not in set(results.forecasts["ticker"])
     assert any(
-        note.startswith("1 ticker without 100 training samples") and note.endswith("NEW") for note in results.notes
+        note.startswith("left out of the study, with fewer than 100 training samples")
+        and note.endswith("1 ticker, NEW")
+        for note in results.notes
     )
 
 

@@ -148,7 +148,8 @@ def _of_ticker(
 def _takes_part(fold: Fold, settings: SplitSettings) -> bool:
     """Whether a ticker has enough samples of its own to be trained and tested in a fold."""
     train, valid, test = (len(fold.y[part]) for part in (fold.split.train, fold.split.valid, fold.split.test))
-    return train >= settings.history and valid >= max(settings.history // TENTH, 1) and test > 0
+    enough = train >= settings.history and valid >= max(settings.history // TENTH, 1) and test > 0
+    return enough and bool(fold.y[fold.split.train].std() > 0)
 
 
 def note_absent(panel: Panel, settings: SplitSettings, folds: Sequence[Fold]) -> tuple[str, ...]:
@@ -160,8 +161,8 @@ def note_absent(panel: Panel, settings: SplitSettings, folds: Sequence[Fold]) ->
         if absent:
             where = f"fold {number}" if len({one.split.fold for one in folds}) > 1 else "the study"
             found.append(
-                f"{plural(len(absent), 'ticker')} without {plural(settings.history, 'training sample')} and a test "
-                f"sample take no part in {where}: {listed(absent)}"
+                f"left out of {where}, with fewer than {plural(settings.history, 'training sample')}, no test sample, "
+                f"or returns that never move: {plural(len(absent), 'ticker')}, {listed(absent)}"
             )
     return tuple(found)
 
