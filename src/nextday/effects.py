@@ -8,6 +8,7 @@ import numpy as np
 from nextday.ablation import Ablation, DesignName, View, layout, names_of, rows_of
 from nextday.designs import DESIGNS, pairs
 
+Named = Mapping[tuple[bool, ...], str]  # of runs, by the groups that they have
 INSTEAD = {  # how two representations are compared, in words
     ("digest", "lags"): "digest instead of lags",
     ("both", "lags"): "digest beside lags",
@@ -47,13 +48,14 @@ def effects_of(ablation: Ablation) -> list[Effect]:
     Those of the first design are of groups, representations and lookbacks, each averaged over the others; random
     digests are there to be compared with, and no other effect is averaged over them.
     """
-    first, views = ablation.design[0], _meant(ablation)
-    found = [effect for name in ablation.design for effect in _effects(ablation, name, views)]
+    every, first, views = layout(ablation), ablation.design[0], _meant(ablation)
+    named = dict(zip(map(tuple, every.tolist()), names_of(ablation, every), strict=True))
+    found = [effect for name in ablation.design for effect in _effects(ablation, name, views, named)]
     runs = rows_of(ablation, first)
     mean = np.full(len(runs), 1 / len(runs))
     for name, weights in [*_of_representations(ablation), *_of_lookbacks(ablation)]:
-        found += _each_model(ablation, name, "effect", "", (runs, mean), weights)
-    return sorted(found, key=lambda one: one.kind == "alternative") + _interactions(ablation, first, views)
+        found += _each_model(ablation, name, "effect", "", (runs, mean), weights, named)
+    return sorted(found, key=lambda one: one.kind == "alternative") + _interactions(ablation, first, views, named)
 
 
 def _meant(ablation: Ablation) -> dict[View, float]:
@@ -89,18 +91,18 @@ def _difference(views: list[View], part: int, one: object, other: object) -> dic
     return {view: 2 * sign / sum(map(abs, signs.values())) for view, sign in signs.items() if sign}
 
 
-def _effects(ablation: Ablation, name: DesignName, views: Mapping[View, float]) -> list[Effect]:
+def _effects(ablation: Ablation, name: DesignName, views: Mapping[View, float], named: Named) -> list[Effect]:
     runs, design = rows_of(ablation, name), DESIGNS[name]
     kind = "effect" if name == ablation.design[0] else "alternative"
     rows = zip(ablation.groups, design.effects(runs), strict=True)
     return [
         effect
         for group, weights in rows
-        for effect in _each_model(ablation, group, kind, design.company, (runs, weights), views)
+        for effect in _each_model(ablation, group, kind, design.company, (runs, weights), views, named)
     ]
 
 
-def _interactions(ablation: Ablation, name: DesignName, views: Mapping[View, float]) -> list[Effect]:
+def _interactions(ablation: Ablation, name: DesignName, views: Mapping[View, float], named: Named) -> list[Effect]:
     """Return the interactions of two groups, where the runs are balanced."""
     if name not in ("orthogonal", "full"):
         return []
@@ -108,17 +110,16 @@ def _interactions(ablation: Ablation, name: DesignName, views: Mapping[View, flo
     return [
         effect
         for (a, b), weights in pairs(runs).items()
-        for effect in _each_model(ablation, f"{groups[a]} x {groups[b]}", "interaction", "", (runs, weights), views)
+        for both in [f"{groups[a]} x {groups[b]}"]
+        for effect in _each_model(ablation, both, "interaction", "", (runs, weights), views, named)
     ]
 
 
 def _each_model(
     ablation: Ablation, group: str, kind: str, company: str, weighted: tuple[np.ndarray, np.ndarray],
-    views: Mapping[View, float],
+    views: Mapping[View, float], named: Named,
 ) -> list[Effect]:  # fmt: skip
     """Return an effect for each model, from weighted runs, each with weighted views; equal runs are summed."""
-    every = layout(ablation)
-    named = dict(zip(map(tuple, every.tolist()), names_of(ablation, every), strict=True))
     total: dict[str, float] = {}
     for row, weight in zip(*(one.tolist() for one in weighted), strict=True):
         total[named[tuple(row)]] = total.get(named[tuple(row)], 0.0) + weight

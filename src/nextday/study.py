@@ -25,9 +25,8 @@ STAGE = re.compile(r"stage\d+")  # names of the presets that build on one anothe
 LAST = "stage7"  # compares the other stages, and so is no study
 SCHEMES = ("holdout", "walk_forward", "rolling", "purged")
 LOSSES = ("squared", "absolute", "miss", "pinball", "ic", "rank_ic", "spread")
-SPREAD = re.compile(
-    r"spread(?:/(?P<parts>[1-9]\d*))?(?:@(?P<cost>\d+(?:\.\d+)?)bp)?"
-)  # of fifths, else parts; with costs
+# of fifths, or of tenths and other parts; before costs, or after
+SPREAD = re.compile(r"spread(?:/(?P<parts>[2-9]|[1-9]\d+))?(?:@(?P<cost>\d+(?:\.\d+)?)bp)?")
 Kind = Literal["models", "networks", "pretrained"]
 
 
@@ -47,9 +46,7 @@ class SplitSettings(Settings):
     # number of test ranges
     folds: int = Field(default_factory=lambda given: 1 if given.get("scheme") == "holdout" else 5, ge=1)
     gap: int = Field(0, ge=0)  # samples left out between training and validation, and before the test range
-    history: int = Field(
-        250, ge=1
-    )  # training samples that a ticker needs to take part in a fold, with ``balance: each``
+    history: int = Field(250, ge=1)  # training samples that a ticker needs for a fold, with ``balance: each``
 
     @model_validator(mode="after")
     def _leaves_a_test_range(self) -> Self:
@@ -222,11 +219,11 @@ class Study(BarsSettings):
     def _knows_what_it_names(self) -> Self:
         if self.plugins:
             return self  # they are asked when the study runs
-        for key, name, names in (
-            ("split.scheme", self.split.scheme, SCHEMES),
-            ("verdict.loss", self.verdict.loss, LOSSES),
+        for key, name, names, is_known in (
+            ("split.scheme", self.split.scheme, SCHEMES, self.split.scheme in SCHEMES),
+            ("verdict.loss", self.verdict.loss, LOSSES, is_loss(self.verdict.loss)),
         ):
-            if name not in names and not (key == "verdict.loss" and SPREAD.fullmatch(name)):
+            if not is_known:
                 raise ValueError(f"{key}: unknown {name!r}; {known(name, names)}, or name a file under plugins")
         return self
 
@@ -326,6 +323,17 @@ class Study(BarsSettings):
             return cls.model_validate(_of_today(values, where))
         except ValidationError as error:
             raise StudyError(f"{where}: {first_mistake(error, cls)}") from None
+
+
+def is_loss(name: str) -> bool:
+    """Whether a loss is one of nextday's own.
+
+    Examples
+    --------
+    >>> is_loss("squared"), is_loss("spread/10@5bp"), is_loss("mine")
+    (True, True, False)
+    """
+    return name in LOSSES or SPREAD.fullmatch(name) is not None
 
 
 def text_of(study: str | Path) -> str:

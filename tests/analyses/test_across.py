@@ -94,3 +94,11 @@ def test_a_forecast_of_the_returns_has_a_coefficient_of_one(found):
     line = line_of(judged.comparison, found.comparison)
     assert line_of(judged.comparison, judged.comparison) == ""
     assert line.startswith("Across tickers: rank IC of A +1.000")
+
+
+def test_three_days_have_no_decay_over_five(found):
+    few = found.forecasts.filter(pl.col("origin") < found.forecasts["origin"].unique().sort()[3])
+    ahead = decay(few.filter(variant="A"))
+    assert np.isfinite(ahead["3"].item())
+    assert np.isnan(ahead["4"].item())
+    assert np.isnan(ahead["5"].item())

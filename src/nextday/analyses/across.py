@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 HEADING = "Across tickers"
 COST = 10  # basis points, of the portfolio after costs
+NET = pl.col("spread") - COST * BASIS_POINT * pl.col("turnover")  # return of a day after costs
 YEAR = 252  # trading days
 LIMITS = "No capacity, no cost of selling short, no market impact: what a portfolio would earn on paper."
 
@@ -69,10 +70,9 @@ def summarise(days: pl.DataFrame) -> pl.DataFrame:
     One row per variant: ``variant, rank_ic, ir, ic, spread, net, turnover, names, days``, means over seeds and days;
     ``spread`` and ``net``, which is after 10 basis points of cost, are returns of a day.
     """
-    net = pl.col("spread") - COST * BASIS_POINT * pl.col("turnover")
     ratio = pl.col("rank_ic").mean() / pl.col("rank_ic").std() * np.sqrt(YEAR)
     by_seed = days.group_by("variant", "seed", maintain_order=True).agg(
-        pl.col("rank_ic").mean(), ratio.alias("ir"), pl.col("ic", "spread").mean(), net.mean().alias("net"),
+        pl.col("rank_ic").mean(), ratio.alias("ir"), pl.col("ic", "spread").mean(), NET.mean().alias("net"),
         pl.col("turnover", "names").mean(), pl.len().alias("days"),
     )  # fmt: skip
     return by_seed.drop("seed").group_by("variant", maintain_order=True).mean()
@@ -139,9 +139,8 @@ def _cell(value: float | None, digits: int) -> Cell:
 
 def _earned(days: pl.DataFrame) -> pl.DataFrame:
     """Add up the returns of the portfolio, mean over seeds, in percent: ``variant, origin, gross, net``."""
-    net = pl.col("spread") - COST * BASIS_POINT * pl.col("turnover")
     daily = days.group_by("variant", "origin", maintain_order=True).agg(
-        (100 * pl.col("spread")).mean().alias("gross"), (100 * net).mean().alias("net")
+        (100 * pl.col("spread")).mean().alias("gross"), (100 * NET).mean().alias("net")
     )
     return daily.sort("origin", maintain_order=True).with_columns(pl.col("gross", "net").cum_sum().over("variant"))
 

@@ -16,10 +16,8 @@ def panel_of(bars: Bars, settings: BarsSettings) -> Panel:
         As ``align`` does.
     """
     alone = len(bars.tickers) == 1 and "market" not in settings.model_fields_set
-    panel = align(
-        bars, tickers=settings.tickers, market="" if alone else settings.index,
-        balance=settings.balance,
-    )  # fmt: skip
+    market = "" if alone else settings.index
+    panel = align(bars, tickers=settings.tickers, market=market, balance=settings.balance)
     if not alone:
         return panel
     return replace(panel, notes=(*panel.notes, f"{bars.tickers[0]} is the only ticker: there is no market"))

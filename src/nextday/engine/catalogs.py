@@ -12,7 +12,7 @@ from nextday.features import FEATURES, Feature
 from nextday.models import MODELS
 from nextday.models.catalog import Model
 from nextday.samples import SPLITS, MakeSplits
-from nextday.study import LOSSES, SPREAD, Study
+from nextday.study import Study, is_loss
 
 RowLoss = Callable[[np.ndarray, np.ndarray], np.ndarray]  # of actual and predicted, one number a row
 
@@ -48,8 +48,7 @@ HOUSE = Catalogs()
 
 def own_losses(study: Study) -> tuple[str, ...]:
     """Return the name of a study's plugin loss; None for a built-in one."""
-    loss = study.verdict.loss
-    return () if loss in LOSSES or SPREAD.fullmatch(loss) else (loss,)
+    return () if is_loss(study.verdict.loss) else (study.verdict.loss,)
 
 
 def with_losses(forecasts: pl.DataFrame, catalogs: Catalogs, names: Sequence[str]) -> pl.DataFrame:

@@ -22,7 +22,7 @@ from nextday.names import known
 from nextday.samples import Fold, Pool, Samples, Windows, make_folds, represent
 from nextday.samples.folds import note_absent, note_gaps
 from nextday.samples.windows import cut_windows
-from nextday.study import LOSSES, SPREAD, Study, Variant
+from nextday.study import LOSSES, Study, Variant, is_loss
 from nextday.words import plural
 
 POOL = "*"
@@ -209,7 +209,7 @@ def inputs_of(plan: Plan, catalogs: Catalogs = HOUSE) -> dict[str, dict[str, str
 def _check_loss(study: Study, catalogs: Catalogs) -> None:
     """Refuse a loss that nobody has, or that has nothing to be measured against."""
     loss, own = study.verdict.loss, catalogs.losses
-    if loss not in own and loss not in LOSSES and not SPREAD.fullmatch(loss):
+    if loss not in own and not is_loss(loss):
         raise StudyError(f"verdict.loss: unknown {loss!r}; {known(loss, [*LOSSES, *own])}")
     if loss in own and not study.verdict.benchmark:
         raise StudyError(f"verdict.loss {loss} is a plugin loss: set verdict.benchmark to a variant")

@@ -6,18 +6,18 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from nextday.evaluate.across import LEAST_NAMES, information, spread, turnover_of, weights_of
+from nextday.evaluate.across import LEAST_NAMES, information, turnover_of, weights_of
+from nextday.evaluate.answers import MOST_NAMED
 from nextday.evaluate.ask import Ask
 from nextday.evaluate.contrasts import Comparison, Contrast, relation
 from nextday.evaluate.inference import ask_of, compare
-from nextday.evaluate.losses import ZERO, loss_named
+from nextday.evaluate.losses import ZERO, average, loss_named
 from nextday.evaluate.table import measure
 from nextday.evaluate.wording import join
 
 BESIDE = ("squared", "absolute", "miss")  # losses that are answered across tickers too
 DRAWS = 2000  # of dates, for what stands beside a verdict
 AHEAD = 5  # days over which the decay of a coefficient is followed
-MOST_NAMED = 3
 SCORES = {
     "origin": pl.Date, "variant": pl.String, "seed": pl.Int64, "ic": pl.Float64, "rank_ic": pl.Float64,
     "spread": pl.Float64, "turnover": pl.Float64, "names": pl.Int64,
@@ -114,11 +114,11 @@ def daily_scores(forecasts: pl.DataFrame) -> pl.DataFrame:
     for grid in grids(forecasts):
         actual, predicted = grid.actual, grid.predicted
         names = (~np.isnan(actual)).sum(axis=0)
-        days = np.flatnonzero(names >= LEAST_NAMES)
+        days, weights = np.flatnonzero(names >= LEAST_NAMES), weights_of(predicted)
         columns = {
-            "ic": _mean(information(actual, predicted, ranks=False)),
-            "rank_ic": _mean(information(actual, predicted, ranks=True)),
-            "spread": _mean(spread(actual, predicted)), "turnover": turnover_of(weights_of(predicted)),
+            "ic": average(information(actual, predicted, ranks=False), axis=1),
+            "rank_ic": average(information(actual, predicted, ranks=True), axis=1),
+            "spread": np.nansum(weights * actual, axis=1), "turnover": turnover_of(weights),
         }  # fmt: skip
         parts += [
             pl.DataFrame(
@@ -143,10 +143,11 @@ def decay(forecasts: pl.DataFrame, days: int = AHEAD) -> pl.DataFrame:
         found = []
         for ahead in range(days):
             later = np.full_like(grid.actual, np.nan)
-            later[:, : later.shape[1] - ahead] = grid.actual[:, ahead:]
+            later[:, : max(later.shape[1] - ahead, 0)] = grid.actual[:, ahead:]
             later = np.where(np.isnan(grid.actual), np.nan, later)
             known = np.where(np.isnan(later), np.nan, grid.predicted)
-            found.append(float(np.nanmean(_mean(information(later, known, ranks=True)))))
+            daily = average(information(later, known, ranks=True), axis=1)
+            found.append(float(average(daily.ravel(), axis=0)))
         rows.append({"variant": grid.variant} | {str(at): value for at, value in enumerate(found, 1)})
     return pl.DataFrame(rows)
 
@@ -176,9 +177,3 @@ def grids(forecasts: pl.DataFrame) -> Iterator[Grid]:
             day = np.asarray(origins.search_sorted(own["origin"]))
             actual[ticker, day], made[ticker, day] = own["actual"].to_numpy(), own["predicted"].to_numpy()
         yield Grid(str(variant), seeds, origins, actual, predicted)
-
-
-def _mean(contributions: np.ndarray) -> np.ndarray:
-    """Average contributions over tickers, [seed, date]; NaN where a day has none."""
-    count = (~np.isnan(contributions)).sum(axis=1)
-    return np.nansum(contributions, axis=1) / np.where(count > 0, count, np.nan)

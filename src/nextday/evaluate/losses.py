@@ -84,7 +84,6 @@ LOSSES: dict[str, Loss] = {
 }  # fmt: skip
 OF_COLUMN = Loss(None, ratio, ratio_slope, None, 0.0025, "% of the benchmark's loss")
 BASIS_POINT = 1e-4
-NO_COLUMN = (*(name for name, loss in LOSSES.items() if loss.of), "ic", "rank_ic", "spread")  # of a table
 POINT_LOSSES = tuple(name for name, loss in LOSSES.items() if loss.of)
 
 
@@ -108,6 +107,7 @@ COEFFICIENTS = {
     "ic": _across(partial(information, ranks=False), 1, 0.005, "IC in %", "% IC"),
     "rank_ic": _across(partial(information, ranks=True), 1, 0.005, "rank IC in %", "% rank IC"),
 }
+NO_COLUMN = (*POINT_LOSSES, *COEFFICIENTS, "spread")  # losses that need no column of a table
 
 
 @cache

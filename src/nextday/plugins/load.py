@@ -18,7 +18,7 @@ from nextday.errors import PluginError, first_line
 from nextday.features import Feature
 from nextday.models import Forecaster
 from nextday.plugins.marks import Mark, feature, mark_of, model
-from nextday.study import LOSSES
+from nextday.study import is_loss
 
 GROUP = "nextday.plugins"  # of entry points
 NEIGHBOURS = "__nextday_neighbours__"  # modules of its folder that a plugin imported
@@ -75,7 +75,7 @@ def _join(catalogs: Catalogs, marks: Sequence[Mark], origin: str) -> Catalogs:
     for mark in marks:
         room, where = ROOMS[mark.kind], f"{origin}: " if origin else ""
         known = getattr(catalogs, room)
-        if mark.name in known or (mark.kind == "loss" and mark.name in LOSSES):
+        if mark.name in known or (mark.kind == "loss" and is_loss(mark.name)):
             owner = catalogs.origins.get(f"{mark.kind} {mark.name}", "nextday itself")
             raise PluginError(f"{where}{mark.kind} {mark.name}: the name is already used by {owner}; choose another")
         value = replace(mark.value, source=origin) if isinstance(mark.value, Feature) else mark.value

@@ -3,7 +3,8 @@
 All are functions of one window, so that they hold the same information or less and differ in nothing but its form.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -40,11 +41,20 @@ def represent(
     -------
     The windows of each part, of as many samples.
     """
-    views = {"lags": [list(parts)], "digest": [[digest(one) for one in parts]]}
-    views["both"] = views["lags"] + views["digest"]
-    views["random"] = [] if representation != "random" else [[project(one, seed) for one in parts]]
-    found = [_scaled(view) if scaled else view for view in views[representation]]
-    return found[0] if len(found) == 1 else [beside(lags, last) for lags, last in zip(*found, strict=True)]
+
+    def view(of: Callable[[Windows], Windows]) -> list[Windows]:
+        made = [of(one) for one in parts]
+        if not scaled:
+            return made
+        scaler = fit_scaler(made[0])
+        return [scaler.apply(one) for one in made]
+
+    if representation == "both":
+        return [beside(lags, last) for lags, last in zip(view(lambda one: one), view(digest), strict=True)]
+    forms: dict[str, Callable[[Windows], Windows]] = {
+        "lags": lambda one: one, "digest": digest, "random": partial(project, seed=seed),
+    }  # fmt: skip
+    return view(forms[representation])
 
 
 def digest(windows: Windows) -> Windows:
@@ -55,8 +65,7 @@ def digest(windows: Windows) -> Windows:
     >>> digest(Windows(np.arange(6.0)[:, None], 5, ("x",))).names
     ('x mean 1', 'x mean 5')
     """
-    x, spans = windows.x.astype(np.float64), _spans(windows.lookback)
-    wide = [span for span in spans if span >= SPREAD]
+    x, (spans, wide) = windows.x.astype(np.float64), _spans(windows.lookback)
     columns = [x[:, -span:].mean(axis=1) for span in spans] + [x[:, -span:].std(axis=1) for span in wide]
     heads = [f"mean {span}" for span in spans] + [f"deviation {span}" for span in wide]
     return _rows(columns, heads, windows)
@@ -64,9 +73,8 @@ def digest(windows: Windows) -> Windows:
 
 def project(windows: Windows, seed: int) -> Windows:
     """Return one row for each window: each feature on as many random directions as its digest has columns."""
-    x, spans = windows.x.astype(np.float64), _spans(windows.lookback)
-    count, features = len(spans) + sum(span >= SPREAD for span in spans), x.shape[2]
-    directions = np.random.default_rng(seed).standard_normal((count, windows.lookback, features))
+    x, count = windows.x.astype(np.float64), sum(map(len, _spans(windows.lookback)))
+    directions = np.random.default_rng(seed).standard_normal((count, *x.shape[1:]))
     directions /= np.sqrt((directions**2).sum(axis=1, keepdims=True))
     columns = [np.einsum("slf,lf->sf", x, one) for one in directions]
     return _rows(columns, [f"projection {at}" for at in range(1, count + 1)], windows)
@@ -81,17 +89,13 @@ def beside(lags: Windows, last: Windows) -> Windows:
     return Windows(x.reshape(count * length, -1), length, lags.names + last.names, breaks)
 
 
-def _spans(lookback: int) -> list[int]:
-    """Return the spans that a window of this length holds, its whole length among them."""
-    return sorted({span for span in SPANS if span < lookback} | {lookback})
+def _spans(lookback: int) -> tuple[list[int], list[int]]:
+    """Return the spans of means and of deviations that a window of this length holds, its whole length among them."""
+    spans = sorted({span for span in SPANS if span < lookback} | {lookback})
+    return spans, [span for span in spans if span >= SPREAD]
 
 
 def _rows(columns: Sequence[np.ndarray], heads: Sequence[str], windows: Windows) -> Windows:
     """Make windows of one row of columns, [sample, feature] each."""
     names = tuple(f"{name} {head}" for head in heads for name in windows.names)
     return Windows(np.concatenate(columns, axis=1).astype(windows.rows.dtype), 1, names)
-
-
-def _scaled(view: list[Windows]) -> list[Windows]:
-    scaler = fit_scaler(view[0])
-    return [scaler.apply(one) for one in view]
