@@ -24,7 +24,9 @@ WORDS = ("sample", "yahoo")  # as data: no paths
 STAGE = re.compile(r"stage\d+")  # names of the presets that build on one another
 LAST = "stage7"  # compares the other stages, and so is no study
 SCHEMES = ("holdout", "walk_forward", "rolling", "purged")
-LOSSES = ("squared", "absolute", "miss", "pinball", "ic", "rank_ic", "spread")
+ACROSS = ("ic", "rank_ic", "spread")  # losses of the cross-section
+LEAST_NAMES = 10  # tickers of a day, below which nothing is scored across them
+LOSSES = ("squared", "absolute", "miss", "pinball", *ACROSS)
 # of fifths, or of tenths and other parts; before costs, or after
 SPREAD = re.compile(r"spread(?:/(?P<parts>[2-9]|[1-9]\d+))?(?:@(?P<cost>\d+(?:\.\d+)?)bp)?")
 Kind = Literal["models", "networks", "pretrained"]
@@ -333,7 +335,12 @@ def is_loss(name: str) -> bool:
     >>> is_loss("squared"), is_loss("spread/10@5bp"), is_loss("mine")
     (True, True, False)
     """
-    return name in LOSSES or SPREAD.fullmatch(name) is not None
+    return name in LOSSES or is_across(name)
+
+
+def is_across(name: str) -> bool:
+    """Whether a loss is of the cross-section, and needs ``LEAST_NAMES`` tickers a day."""
+    return name in ACROSS or SPREAD.fullmatch(name) is not None
 
 
 def text_of(study: str | Path) -> str:

@@ -7,6 +7,7 @@ import pytest
 import nextday as nd
 from nextday.analyses.across import summarise
 from nextday.data import random_walk
+from nextday.errors import StudyError
 from nextday.evaluate.cross_section import compare_across, daily_scores, decay, line_of
 
 
@@ -102,3 +103,16 @@ def test_three_days_have_no_decay_over_five(found):
     assert np.isfinite(ahead["3"].item())
     assert np.isnan(ahead["4"].item())
     assert np.isnan(ahead["5"].item())
+
+
+def test_too_few_tickers_for_the_loss_are_refused_before_anything_is_fitted(tmp_path):
+    bars = random_walk(tickers=("AAA", "BBB"), sessions=300, seed=0).frame
+    study = nd.Study.from_values({
+        "name": "few", "market": "none", "variants": {"A": {"model": "ridge", "features": "raw"}},
+        "verdict": {"loss": "spread@10bp"},
+    })  # fmt: skip
+    with pytest.raises(
+        StudyError, match="verdict.loss spread@10bp compares the tickers of a day and needs 10 of them; the study has 2"
+    ):
+        nd.run(study, bars=bars, out=tmp_path, workers=0, watch=False)
+    assert not list(tmp_path.rglob("*.safetensors"))

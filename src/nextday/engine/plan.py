@@ -22,7 +22,7 @@ from nextday.names import known
 from nextday.samples import Fold, Pool, Samples, Windows, make_folds, represent
 from nextday.samples.folds import note_absent, note_gaps
 from nextday.samples.windows import cut_windows
-from nextday.study import LOSSES, Study, Variant, is_loss
+from nextday.study import LEAST_NAMES, LOSSES, Study, Variant, is_across, is_loss
 from nextday.words import plural
 
 POOL = "*"
@@ -178,7 +178,7 @@ def make_plan(study: Study, panel: Panel, *, device: Device = "cpu", catalogs: C
     features = compute_features(panel, named, catalog=catalogs.features, warmup=study.warmup, meant=study.features_from)
     rests = {"lookback": study.lookback, "warmup": features.warmup, "anew": study.warmup}
     folds = make_folds(panel, study.split, **rests, schemes=catalogs.splits)
-    _check_loss(study, catalogs)
+    _check_loss(study, catalogs, len(panel.tickers))
     firsts = {fold.split.fold: fold.ticker for fold in reversed(folds)}
     units = tuple(
         Unit(variant, POOL if model.pooled else fold.ticker, fold.split.fold, seed if model.seeded else None)
@@ -206,11 +206,16 @@ def inputs_of(plan: Plan, catalogs: Catalogs = HOUSE) -> dict[str, dict[str, str
     return {name: {one: formula(one) for one in plan.feature_sets[name]} for name in used}
 
 
-def _check_loss(study: Study, catalogs: Catalogs) -> None:
-    """Refuse a loss that nobody has, or that has nothing to be measured against."""
+def _check_loss(study: Study, catalogs: Catalogs, tickers: int) -> None:
+    """Refuse a loss that nobody has, or that has nothing to be measured against or compared with."""
     loss, own = study.verdict.loss, catalogs.losses
     if loss not in own and not is_loss(loss):
         raise StudyError(f"verdict.loss: unknown {loss!r}; {known(loss, [*LOSSES, *own])}")
+    if is_across(loss) and tickers < LEAST_NAMES:
+        raise StudyError(
+            f"verdict.loss {loss} compares the tickers of a day and needs {LEAST_NAMES} of them; the study has "
+            f"{tickers}"
+        )
     if loss in own and not study.verdict.benchmark:
         raise StudyError(f"verdict.loss {loss} is a plugin loss: set verdict.benchmark to a variant")
 

@@ -7,7 +7,8 @@ or of market impact.
 
 import numpy as np
 
-LEAST_NAMES = 10  # tickers of a day, below which nothing is scored across them
+from nextday.study import LEAST_NAMES
+
 FIFTHS = 5  # tickers in each leg of a portfolio, as a part of all
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from nextday.evaluate.across import LEAST_NAMES, information, turnover_of, weights_of
+from nextday.evaluate.across import information, turnover_of, weights_of
 from nextday.evaluate.answers import MOST_NAMED
 from nextday.evaluate.ask import Ask
 from nextday.evaluate.contrasts import Comparison, Contrast, relation
@@ -14,6 +14,7 @@ from nextday.evaluate.inference import ask_of, compare
 from nextday.evaluate.losses import ZERO, average, loss_named
 from nextday.evaluate.table import measure
 from nextday.evaluate.wording import join
+from nextday.study import LEAST_NAMES
 
 BESIDE = ("squared", "absolute", "miss")  # losses that are answered across tickers too
 DRAWS = 2000  # of dates, for what stands beside a verdict

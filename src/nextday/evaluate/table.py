@@ -9,7 +9,6 @@ import numpy as np
 import polars as pl
 
 from nextday.errors import VerdictError
-from nextday.evaluate.across import LEAST_NAMES
 from nextday.evaluate.guards import (
     agreement,
     check_actual,
@@ -26,6 +25,7 @@ from nextday.evaluate.losses import LOSSES, ZERO, Cells, Losses, cells_of, loss_
 from nextday.evaluate.reading import Prepared, prepare, select_columns, with_pinball
 from nextday.evaluate.scales import ScaleName, predicted_scale, training_scale
 from nextday.names import known
+from nextday.study import LEAST_NAMES
 from nextday.words import plural
 
 if TYPE_CHECKING:
