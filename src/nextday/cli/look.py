@@ -136,7 +136,7 @@ def describe(panel: Panel, source: str) -> list[str]:
     each = panel.balance == "each"
     common = "common sessions" if (count > 1 or panel.market) and not each else "sessions"
     own = ", each ticker on its own" if each else ""
-    why = "no sessions of the market" if each else "not common to all tickers"
+    why = "not in the market's calendar" if each else "not common to all tickers"
     return [
         f"{source}: {who} {market} on {len(panel.dates)} {common}, {panel.dates[0]} to {panel.dates[-1]}{own}; "
         f"{'they' if count > 1 or panel.market else 'it'} can be used",

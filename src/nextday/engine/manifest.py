@@ -26,8 +26,11 @@ def describe_run(
     """Return the manifest as JSON, with notes for readers: dropped sessions, fits that did not converge."""
     dropped = {ticker: count for ticker, count in panel.dropped.items() if count}
     notes = [*remarks, *panel.costs, *panel.notes]
-    why = "not every ticker has them" if panel.balance == "common" else "they are no sessions of the market"
-    notes += [f"{ticker}: {plural(count, 'session')} dropped because {why}" for ticker, count in dropped.items()]
+    why = "not every ticker has" if panel.balance == "common" else "the market's calendar lacks"
+    notes += [
+        f"{ticker}: {plural(count, 'session')} dropped because {why} {'it' if count == 1 else 'them'}"
+        for ticker, count in dropped.items()
+    ]
     notes += sorted(
         f"{outcome.unit}: {note}" for outcome in outcomes if outcome.fitted for note in outcome.fitted.notes
     )
