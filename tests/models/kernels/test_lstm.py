@@ -10,7 +10,10 @@ from nextday.models.kernels import lstm as recurrence
 from nextday.models.kernels import tiles
 from nextday.models.networks.lstm import LstmLayer
 
-SHAPES = [(20, 64, 5, 64), (20, 64, 64, 64), (7, 37, 3, 50), (3, 1, 9, 33), (1, 5, 1, 2), (2, 9, 40, 16)]
+SHAPES = [
+    (20, 64, 5, 64), (20, 64, 64, 64), (7, 37, 3, 50), (3, 1, 9, 33), (1, 5, 1, 2), (2, 9, 40, 16),
+    (5, 150, 3, 20), (4, 129, 9, 16),  # several blocks of samples, the last of them small
+]  # fmt: skip
 
 
 def both(times, samples, features, units):

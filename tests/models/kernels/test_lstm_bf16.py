@@ -10,7 +10,10 @@ from nextday.errors import TrainingError
 from nextday.models.kernels import bfloat, tiles
 from nextday.models.networks.lstm import LstmLayer
 
-SHAPES = [(20, 64, 5, 64), (20, 64, 64, 64), (7, 37, 3, 50), (3, 1, 7, 33), (1, 5, 1, 2), (9, 9, 40, 15)]
+SHAPES = [
+    (20, 64, 5, 64), (20, 64, 64, 64), (7, 37, 3, 50), (3, 1, 7, 33), (1, 5, 1, 2), (9, 9, 40, 15),
+    (5, 150, 3, 20), (4, 129, 9, 16),  # several blocks of samples, the last of them small
+]  # fmt: skip
 
 
 class Rounding(torch.autograd.Function):

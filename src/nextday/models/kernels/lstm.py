@@ -1,10 +1,13 @@
 """A compiled LSTM layer, forward and backward: the dominant cost of training.
 
 It is equivalent to ``torch.nn.LSTM`` (float32, one layer, one direction, states that begin at zero). Arrays are
-time-major: x [time, sample, feature], h and c [time, sample, unit], gates [time, 4 * sample * unit], gate after gate in
-PyTorch's order: input, forget, cell, output. The inputs of a day's gates are one array, ``inputs`` [time, sample,
-unit + feature + 1]: the state of the day before, x, and a one for the bias. Each gate is therefore one product, its
-gradient two.
+time-major: x [time, sample, feature], h and c [time, sample, unit], gates [time, 4 * sample * unit], within a block of
+samples gate after gate in PyTorch's order: input, forget, cell, output. The inputs of a day's gates are one array,
+``inputs`` [time, sample, unit + feature + 1]: the state of the day before, x, and a one for the bias. Each gate is
+therefore one product, its gradient two.
+
+Samples pass in blocks, each through all times, so that what a step needs stays in the cache of a core however large the
+batch is; blocks have nothing in common but the gradients of the weights.
 """
 
 import numpy as np
@@ -12,6 +15,7 @@ import numpy as np
 from nextday.models.kernels.tiles import PANEL, compiled, product
 
 Array = np.ndarray
+BLOCK = 64  # samples that pass together: their gates and the weights of a layer fit into 512 KiB
 
 
 # What follows runs over flat arrays, a few at a time: LLVM then finds them apart and uses its vectors.
@@ -190,25 +194,29 @@ def forward(x: Array, w_x: Array, w_h: Array, bias: Array, keep: bool) -> tuple[
     """
     times, samples, features = x.shape
     units = w_h.shape[1]
-    size, width = samples * units, units + features + 1
-    kept = times if keep else 1
+    width, kept = units + features + 1, times if keep else 1
     h = np.empty((times, samples, units), np.float32)
     c = np.empty((kept, samples, units), np.float32)
-    gates = np.empty((kept, 4 * size), np.float32)
+    gates = np.empty((kept, 4 * samples * units), np.float32)
     inputs = np.empty((kept, samples, width), np.float32)
     inputs[:, :, width - 1] = 1
     weights = _transposed(w_x, w_h, bias)
-    before, squashed = np.zeros(size, np.float32), np.empty(size, np.float32)
-    for t in range(times):
-        at = t if keep else 0
-        now, state = gates[at], c[at].ravel()
-        _copy(h[t - 1] if t else before.reshape((samples, units)), inputs[at], 0)
-        _copy(x[t], inputs[at], units)
-        for gate in range(4):
-            matrix = weights[gate * width * units :]
-            product(inputs[at].ravel(), width, 1, matrix, now[gate * size :], samples, width, units, False)
-        _open(now, before, squashed, state, h[t].ravel())
-        before = state
+    squashed = np.empty(BLOCK * units, np.float32)
+    for first in range(0, samples, BLOCK):
+        last = min(first + BLOCK, samples)
+        size = (last - first) * units
+        before, state = np.zeros((last - first, units), np.float32), np.zeros(size, np.float32)
+        for t in range(times):
+            at = t if keep else 0
+            now = gates[at][4 * first * units : 4 * last * units]
+            cells, entering = c[at][first:last].ravel(), inputs[at][first:last]
+            _copy(h[t - 1][first:last] if t else before, entering, 0)
+            _copy(x[t][first:last], entering, units)
+            for gate in range(4):
+                matrix = weights[gate * width * units :]
+                product(entering.ravel(), width, 1, matrix, now[gate * size :], last - first, width, units, False)
+            _open(now, state, squashed[:size], cells, h[t][first:last].ravel())
+            state = cells
     return h, inputs, c, gates
 
 
@@ -222,23 +230,29 @@ def backward(
     """Return the gradients of x (none unless ``with_x``), w_x, w_h and the bias [4 * unit, 1], given that of h."""
     times, samples, width = inputs.shape
     units = w_h.shape[1]
-    size, back = samples * units, width - 1 if with_x else units  # how many of a day's inputs want their gradient
+    back = width - 1 if with_x else units  # how many of a day's inputs want their gradient
     weights = _beside(w_h, w_x, back)
     d_weights = np.zeros((4, width, units), np.float32)
     d_x = np.empty((times if with_x else 0, samples, back - units), np.float32)
-    d_inputs, d_state = np.zeros((samples, back), np.float32), np.empty((samples, units), np.float32)
-    d_c, zero, squashed = np.zeros(size, np.float32), np.zeros(size, np.float32), np.empty(size, np.float32)
-    d_gates = np.empty(4 * size + PANEL, np.float32)
-    for t in range(times - 1, -1, -1):
-        _add(d_h[t], d_inputs, d_state)
-        _tanhs(c[t].ravel(), squashed)
-        _shut(d_state.ravel(), d_c, gates[t], c[t - 1].ravel() if t else zero, squashed, d_gates)
-        for gate in range(4):
-            d_gate, matrix = d_gates[gate * size :], weights[gate * units * back :]
-            product(inputs[t].ravel(), 1, width, d_gate, d_weights[gate].ravel(), width, samples, units, True)
-            product(d_gate, units, 1, matrix, d_inputs.ravel(), samples, units, back, gate > 0)
-        if with_x:
-            _copy_end(d_inputs, units, d_x[t])
+    zero, squashed = np.zeros(BLOCK * units, np.float32), np.empty(BLOCK * units, np.float32)
+    d_gates = np.empty(4 * BLOCK * units + PANEL, np.float32)
+    for first in range(0, samples, BLOCK):
+        last = min(first + BLOCK, samples)
+        rows = last - first
+        size = rows * units
+        d_inputs, d_state = np.zeros((rows, back), np.float32), np.empty((rows, units), np.float32)
+        d_c, squash = np.zeros(size, np.float32), squashed[:size]
+        for t in range(times - 1, -1, -1):
+            before, entered = c[t - 1][first:last].ravel() if t else zero[:size], inputs[t][first:last].ravel()
+            _add(d_h[t][first:last], d_inputs, d_state)
+            _tanhs(c[t][first:last].ravel(), squash)
+            _shut(d_state.ravel(), d_c, gates[t][4 * first * units : 4 * last * units], before, squash, d_gates)
+            for gate in range(4):
+                d_gate, matrix = d_gates[gate * size :], weights[gate * units * back :]
+                product(entered, 1, width, d_gate, d_weights[gate].ravel(), width, rows, units, True)
+                product(d_gate, units, 1, matrix, d_inputs.ravel(), rows, units, back, gate > 0)
+            if with_x:
+                _copy_end(d_inputs, units, d_x[t][first:last])
     return (
         d_x,
         _stacked(d_weights, units, width - 1),

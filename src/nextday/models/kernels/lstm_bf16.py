@@ -12,7 +12,7 @@ gradients for the backward products. Only for the weights' gradients, where dept
 import numpy as np
 
 from nextday.models.kernels.bfloat import ONE, pair_rows, round_into
-from nextday.models.kernels.lstm import _add, _copy_end, _open, _shut, _tanhs, _turn
+from nextday.models.kernels.lstm import BLOCK, _add, _copy_end, _open, _shut, _tanhs, _turn
 from nextday.models.kernels.tiles import PANEL, compiled, product
 
 Array = np.ndarray
@@ -78,27 +78,31 @@ def forward(x: Array, w_x: Array, w_h: Array, bias: Array, keep: bool) -> tuple[
     """Run the layer like ``recurrence.forward``; ``inputs`` are rounded, [time, sample, wide], zeros at the end."""
     times, samples, features = x.shape
     units = w_h.shape[1]
-    size, width = samples * units, units + features + 1
+    width, kept = units + features + 1, times if keep else 1
     wide, half = (width + 7) // 8 * 8, (width + 1) // 2  # whole tiles for the gradients of the weights; whole pairs
-    kept = times if keep else 1
     h = np.empty((times, samples, units), np.float32)
     c = np.empty((kept, samples, units), np.float32)
-    gates = np.empty((kept, 4 * size), np.float32)
+    gates = np.empty((kept, 4 * samples * units), np.float32)
     inputs = np.zeros((kept, samples, wide), np.uint16)
     inputs[:, :, width - 1] = ONE
     weights = _forth(_rounded_weights(w_x, w_h, bias, wide))
-    before, squashed = np.zeros(size, np.float32), np.empty(size, np.float32)
-    for t in range(times):
-        at = t if keep else 0
-        now, state, entering = gates[at], c[at].ravel(), inputs[at]
-        round_into(h[t - 1] if t else before.reshape((samples, units)), entering, 0)
-        round_into(x[t], entering, units)
-        pairs = entering.ravel().view(np.uint32)
-        for gate in range(4):
-            matrix = weights[gate * wide // 2 * units :]
-            product(pairs, wide // 2, 1, matrix, now[gate * size :], samples, half, units, False)
-        _open(now, before, squashed, state, h[t].ravel())
-        before = state
+    squashed = np.empty(BLOCK * units, np.float32)
+    for first in range(0, samples, BLOCK):
+        last = min(first + BLOCK, samples)
+        size = (last - first) * units
+        before, state = np.zeros((last - first, units), np.float32), np.zeros(size, np.float32)
+        for t in range(times):
+            at = t if keep else 0
+            now = gates[at][4 * first * units : 4 * last * units]
+            cells, entering = c[at][first:last].ravel(), inputs[at][first:last]
+            round_into(h[t - 1][first:last] if t else before, entering, 0)
+            round_into(x[t][first:last], entering, units)
+            pairs = entering.ravel().view(np.uint32)
+            for gate in range(4):
+                matrix = weights[gate * wide // 2 * units :]
+                product(pairs, wide // 2, 1, matrix, now[gate * size :], last - first, half, units, False)
+            _open(now, state, squashed[:size], cells, h[t][first:last].ravel())
+            state = cells
     return h, inputs, c, gates
 
 
@@ -112,31 +116,36 @@ def backward(
     """Return the gradients of x (none unless ``with_x``), w_x, w_h and the bias [4 * unit, 1], given that of h."""
     times, samples, wide = inputs.shape
     units, features = w_h.shape[1], w_x.shape[1]
-    size, width = samples * units, units + features + 1
-    back = width - 1 if with_x else units
-    even, half = (units + 1) // 2 * 2, (samples + 1) // 2
-    row = 4 * even
+    width, even = units + features + 1, (units + 1) // 2 * 2
+    back, row = width - 1 if with_x else units, 4 * even
     weights = _back(w_x, w_h, back)
     d_weights = np.zeros((wide, row), np.float32)
     d_x = np.empty((times if with_x else 0, samples, back - units), np.float32)
-    d_inputs, d_state = np.zeros((samples, back), np.float32), np.empty((samples, units), np.float32)
-    d_c, zero, squashed = np.zeros(size, np.float32), np.zeros(size, np.float32), np.empty(size, np.float32)
-    d_gates, rounded = np.empty(4 * size + PANEL, np.float32), np.zeros((samples, row), np.uint16)
-    entered, leaving = np.empty((half, wide), np.uint32), np.empty(half * row + PANEL, np.uint32)
-    d_pairs = leaving[: half * row].reshape((half, row))
-    for t in range(times - 1, -1, -1):
-        _add(d_h[t], d_inputs, d_state)
-        _tanhs(c[t].ravel(), squashed)
-        _shut(d_state.ravel(), d_c, gates[t], c[t - 1].ravel() if t else zero, squashed, d_gates)
-        for gate in range(4):
-            round_into(d_gates[gate * size : (gate + 1) * size].reshape((samples, units)), rounded, gate * even)
-        pairs = rounded.ravel().view(np.uint32)
-        product(pairs, row // 2, 1, weights, d_inputs.ravel(), samples, row // 2, back, False)
-        if with_x:
-            _copy_end(d_inputs, units, d_x[t])
-        pair_rows(rounded, d_pairs)
-        pair_rows(inputs[t], entered)
-        product(entered.ravel(), 1, wide, leaving, d_weights.ravel(), wide, half, row, True)
+    zero, squashed = np.zeros(BLOCK * units, np.float32), np.empty(BLOCK * units, np.float32)
+    d_gates = np.empty(4 * BLOCK * units + PANEL, np.float32)
+    for first in range(0, samples, BLOCK):
+        last = min(first + BLOCK, samples)
+        rows = last - first
+        size, half = rows * units, (rows + 1) // 2
+        d_inputs, d_state = np.zeros((rows, back), np.float32), np.empty((rows, units), np.float32)
+        d_c, squash, rounded = np.zeros(size, np.float32), squashed[:size], np.zeros((rows, row), np.uint16)
+        entered, leaving = np.empty((half, wide), np.uint32), np.empty(half * row + PANEL, np.uint32)
+        d_pairs = leaving[: half * row].reshape((half, row))
+        for t in range(times - 1, -1, -1):
+            before = c[t - 1][first:last].ravel() if t else zero[:size]
+            _add(d_h[t][first:last], d_inputs, d_state)
+            _tanhs(c[t][first:last].ravel(), squash)
+            _shut(d_state.ravel(), d_c, gates[t][4 * first * units : 4 * last * units], before, squash, d_gates)
+            for gate in range(4):
+                d_gate = d_gates[gate * size : (gate + 1) * size].reshape((rows, units))
+                round_into(d_gate, rounded, gate * even)
+            pairs = rounded.ravel().view(np.uint32)
+            product(pairs, row // 2, 1, weights, d_inputs.ravel(), rows, row // 2, back, False)
+            if with_x:
+                _copy_end(d_inputs, units, d_x[t][first:last])
+            pair_rows(rounded, d_pairs)
+            pair_rows(inputs[t][first:last], entered)
+            product(entered.ravel(), 1, wide, leaving, d_weights.ravel(), wide, half, row, True)
     return (
         d_x,
         _stacked(d_weights, units, units, width - 1),
