@@ -7,7 +7,10 @@ import pytest
 
 import nextday
 from nextday import progress
-from nextday.progress import STOPPED, progress_of, show
+from nextday.data import align
+from nextday.engine import Workers, make_plan
+from nextday.progress import STOPPED, Epoch, progress_of, show
+from nextday.study import Study
 
 
 @pytest.fixture
@@ -139,3 +142,58 @@ STUDY = {
     "name": "tiny", "market": "MKT", "accept": ["*"], "lookback": 5,
     "variants": {"Mean": {"model": "historical_mean", "features": "raw"}},
 }  # fmt: skip
+
+
+def trained(clock, epochs):
+    """One unit whose epochs take so many seconds each, reported as by a worker."""
+    for number, each in enumerate(epochs, start=1):
+        clock.now += each
+        progress.report(Epoch(number, 100, "LSTM * seed 1"))
+    yield SimpleNamespace(unit="LSTM * seed 1", reused=False)
+
+
+def test_epochs_of_a_long_unit_are_counted(clock, capsys):
+    assert said(capsys, trained(clock, [4, 4, 4, 50]), 1, name="pooled") == [
+        "pooled: 0/1 units, 0:08, LSTM * seed 1: epoch 2 of at most 100",
+        "pooled: 0/1 units, 1:02, LSTM * seed 1: epoch 4 of at most 100",
+        "pooled: 1/1 units, 1:02",
+    ]
+
+
+def test_nobody_need_listen_to_epochs(capsys):
+    progress.report(Epoch(1, 100))
+    assert list(progress.silent([1], 1)) == [1]
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_epochs_come_from_workers_with_the_name_of_their_unit(count):
+    class Training:
+        """A job of a second and two epochs; local, so that it reaches the worker as a value."""
+
+        def run(self):
+            import time
+
+            from nextday.progress import Epoch, report
+
+            report(Epoch(1, 9))  # too early for a worker to pass on
+            time.sleep(1.1)
+            report(Epoch(2, 9))
+            return "trained"
+
+    heard = []
+    with Workers(count) as workers, progress.listening(heard.append):
+        found = [result for _, result, _ in workers.map(["LSTM * seed 1"], lambda _: Training())]
+    assert found == ["trained"]
+    assert heard == ([Epoch(2, 9, "LSTM * seed 1")] if count else [Epoch(1, 9), Epoch(2, 9)])
+
+
+def test_an_epoch_of_a_training_is_reported(bars, quick):
+    variants = {"LSTM-Raw": quick["variants"]["LSTM-Raw"]}
+    plan = make_plan(Study.from_values({**quick, "variants": variants, "conformal": {}}), align(bars, market="MKT"))
+    heard = []
+    with progress.listening(heard.append):
+        fitted = plan.job(plan.units[0]).run()
+    assert [str(epoch) for epoch in heard] == [
+        f"epoch {number} of at most 3" for number in range(1, len(fitted.valid_loss) + 1)
+    ]

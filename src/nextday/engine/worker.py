@@ -1,4 +1,4 @@
-"""The worker process: ``main`` reads jobs from standard input and writes results to standard output.
+"""The worker process: ``main`` reads jobs from standard input and writes epochs and results to standard output.
 
 It is its own program rather than a ``multiprocessing`` child, so that a user's script needs no ``__main__`` guard.
 """
@@ -19,6 +19,7 @@ import cloudpickle
 
 from nextday.engine.needs import find_torch
 from nextday.errors import NextdayError, first_line
+from nextday.progress import EPOCH, listening
 
 Result = TypeVar("Result", covariant=True)
 LENGTH = 8  # bytes that say how long a job is
@@ -114,10 +115,14 @@ def main(parent: int) -> None:
     warn_once()
     find_torch()  # now, while the parent reads the bars
 
+    def write(message: object) -> None:
+        pickle.dump(message, results)
+        results.flush()
+
     while length := jobs.read(LENGTH):
         content = jobs.read(int.from_bytes(length, "big"))
-        pickle.dump(attempt(Unpacked(content)), results)
-        results.flush()
+        with listening(write, every=EPOCH):
+            write(attempt(Unpacked(content)))
 
 
 def send(job: object, stream: IO[bytes]) -> None:

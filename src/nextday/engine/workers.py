@@ -8,12 +8,14 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
 
 from joblib import cpu_count
 
 from nextday.engine.worker import Task, attempt, send
+from nextday.progress import Epoch, report
 
 # glibc hands an LSTM's workspace back to the kernel at every step unless both thresholds are high: 67,000 page faults
 # an epoch, half of the time. Other C libraries ignore the variables.
@@ -93,7 +95,9 @@ class Workers:
         process = self._idle.get()
         try:
             send(job, process.stdin)  # type: ignore[arg-type]
-            result, seconds = pickle.load(process.stdout)  # type: ignore[arg-type]
+            while isinstance(message := pickle.load(process.stdout), Epoch):  # type: ignore[arg-type]
+                report(replace(message, unit=str(unit)))
+            result, seconds = message
         except (EOFError, OSError, pickle.UnpicklingError):
             status = process.wait()
             self._idle.put(process if self._closed else self._start())  # even a dead one: somebody may be waiting

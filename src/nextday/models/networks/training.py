@@ -11,6 +11,7 @@ from nextday.models.base import Key
 from nextday.models.networks.dropout import seed_dropout
 from nextday.models.networks.guest import seeded
 from nextday.models.networks.heads import Headed
+from nextday.progress import Epoch, report
 from nextday.samples import Pool, Samples, Windows
 from nextday.study import Training
 
@@ -93,6 +94,7 @@ def train(network: Headed, train: Samples, valid: Samples, *, settings: Training
             trained = _one_epoch(network, optimizer, x, y, batches, settings.clip)
             if progress.note(trained, _loss(network, valid_x, valid_y)):
                 best = _copy(network)
+            report(Epoch(len(progress.valid_loss), settings.max_epochs))
     network.load_state_dict(best)
     return progress.trained
 
