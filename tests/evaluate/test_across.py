@@ -74,6 +74,35 @@ def test_equal_forecasts_order_nothing_and_hold_nothing():
     assert not spread(actual, constant, cost=0.001).any()
 
 
+def test_scores_are_those_of_skfolio():
+    """Values of skfolio 1.12.2: ``cs_pearson_correlation``, ``cs_spearman_correlation``, and the quantile spread of its
+    alpha evaluation at 0.2, whose legs are ours where five divide the number of tickers and no forecasts are equal.
+    """
+    ticker, day = np.arange(15)[:, None], np.arange(4)
+    predicted = np.sin(1.7 * ticker + 0.9 * day + 0.3 * ticker * day)
+    actual = np.cos(2.3 * ticker - 0.4 * day) + 0.3 * predicted
+    tied = np.round(predicted, 1)
+    for found, expected in (
+        (
+            information(actual, predicted[None], ranks=False),
+            [0.08993953496523387, 0.0008150852738313615, 0.6893052451616294, 0.2797119779985262],
+        ),
+        (
+            information(actual, predicted[None], ranks=True),
+            [0.02857142857142857, 0.07142857142857142, 0.6392857142857142, 0.19642857142857142],
+        ),
+        (
+            information(actual, tied[None], ranks=True),
+            [0.051924985844114736, 0.08221629735166396, 0.6810079585960213, 0.19856919071775497],
+        ),
+        (
+            spread(actual, predicted[None]),
+            [0.05839840584556582, 0.385207526771428, 1.347200398297154, 0.37201980820811004],
+        ),
+    ):
+        np.testing.assert_allclose(found[0].mean(axis=0), expected, rtol=0, atol=1e-12)
+
+
 def test_weights_sum_to_one_in_each_leg_and_turnover_counts_both():
     _, predicted = panel(missing=0.3)
     weights = weights_of(predicted)
