@@ -239,4 +239,8 @@ def _read(place: StudyFolder) -> tuple[Study, dict[str, Any], dict[str, pl.DataF
     """Read the manifest and all tables; one that is not there has no rows."""
     manifest = place.manifest()
     study = Study.from_values(manifest["study"], where=str(place.path / MANIFEST))
-    return study, manifest, place.tables(schemas(study.levels, own_losses(study)) | base.tables_of(ANALYSES))
+    return (
+        study,
+        manifest,
+        place.tables(schemas(study.levels, own_losses(study), target=study.target) | base.tables_of(ANALYSES)),
+    )

@@ -187,7 +187,7 @@ def _read(folder: Path, name: str) -> _Basis:
     manifest = place.manifest()
     try:
         known = {key: manifest[key] for key in ("costs", "pooled", "device")}
-        kinds = schemas(manifest["study"].get("levels", ()))
+        kinds = schemas(manifest["study"].get("levels", ()), target=manifest["study"].get("target", "return"))
     except BROKEN as error:
         raise place.refusal(MANIFEST, error) from None
     return _Basis(name, known, *(place.table(table, kinds[table]) for table in ("forecasts", "folds")))

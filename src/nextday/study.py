@@ -30,6 +30,12 @@ LOSSES = ("squared", "absolute", "miss", "pinball", *ACROSS)
 # of fifths, or of tenths and other parts; before costs, or after
 SPREAD = re.compile(r"spread(?:/(?P<parts>[2-9]|[1-9]\d+))?(?:@(?P<cost>\d+(?:\.\d+)?)bp)?")
 Kind = Literal["models", "networks", "pretrained"]
+Target = Literal["return", "excess", "rank"]
+TARGETS: dict[Target, str] = {
+    "return": "the next day's log return",
+    "excess": "the next day's log return less the mean of all tickers",
+    "rank": "the rank of the next day's log return among all tickers, from -0.5 to 0.5",
+}
 
 
 class SplitSettings(Settings):
@@ -166,6 +172,9 @@ class Study(BarsSettings):
     below: str = ""  # a study whose variants a contrast may name too
     baselines: str = ""  # a study of simple models to show beside these
     lessons: tuple[Across, ...] = ()  # questions that take several studies, for ``nextday run stage7``
+    # what is forecast, of the next day: return, its log return; excess, that less the mean of all tickers; rank, its
+    # rank among them, from -0.5 to 0.5
+    target: Target = "return"
     lookback: int = Field(20, ge=1)  # sessions in the input window
     warmup: int = Field(20, ge=0)  # sessions left out at the start, as the longest feature needs
     plugins: tuple[str, ...] = ()  # files or installed modules with your own models, features, losses and splits

@@ -33,7 +33,7 @@ def collect(plan: Plan, outcomes: Sequence[Outcome], dates: np.ndarray) -> dict[
     TrainingError
         If a unit failed: tables on unequal samples are not comparable.
     """
-    kinds = schemas(plan.study.levels)
+    kinds = schemas(plan.study.levels, target=plan.study.target)
     tables = {name: [pl.DataFrame(schema=kind)] for name, kind in kinds.items()}
     for unit, fitted in in_order(plan, outcomes):
         for name, rows in _rows(plan, unit, fitted, dates):

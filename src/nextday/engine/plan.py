@@ -21,6 +21,7 @@ from nextday.models import Device, Fitted, Forecaster, Key, make_model
 from nextday.names import known
 from nextday.samples import Fold, Pool, Samples, Windows, make_folds, represent
 from nextday.samples.folds import note_absent, note_gaps
+from nextday.samples.targets import note_target
 from nextday.samples.windows import cut_windows
 from nextday.study import LEAST_NAMES, LOSSES, Study, Variant, is_across, is_loss
 from nextday.words import plural
@@ -177,7 +178,8 @@ def make_plan(study: Study, panel: Panel, *, device: Device = "cpu", catalogs: C
     named = dict.fromkeys([*used, *(feature for name in study.feature_sets for feature in sets[name])])
     features = compute_features(panel, named, catalog=catalogs.features, warmup=study.warmup, meant=study.features_from)
     rests = {"lookback": study.lookback, "warmup": features.warmup, "anew": study.warmup}
-    folds = make_folds(panel, study.split, **rests, schemes=catalogs.splits)
+    _check_target(study, len(panel.tickers))
+    folds = make_folds(panel, study.split, **rests, target=study.target, schemes=catalogs.splits)
     _check_loss(study, catalogs, len(panel.tickers))
     firsts = {fold.split.fold: fold.ticker for fold in reversed(folds)}
     units = tuple(
@@ -188,7 +190,10 @@ def make_plan(study: Study, panel: Panel, *, device: Device = "cpu", catalogs: C
         if (model.seeded or at == 0) and (not model.pooled or fold.ticker == firsts[fold.split.fold])
     )
     by_place = {(fold.ticker, fold.split.fold): fold for fold in folds}
-    notes = (*note_gaps(panel, **rests), *note_absent(panel, study.split, folds), *_still(features, folds))
+    notes = (
+        *note_target(panel, study.target), *note_gaps(panel, **rests), *note_absent(panel, study.split, folds),
+        *_still(features, folds),
+    )  # fmt: skip
     plan = Plan(units, study, features, by_place, models, sets, notes)
     refuse_useless(plan.groups, features, [(one.ticker, one.at[one.split.train]) for one in folds])
     return plan
@@ -218,6 +223,15 @@ def _check_loss(study: Study, catalogs: Catalogs, tickers: int) -> None:
         )
     if loss in own and not study.verdict.benchmark:
         raise StudyError(f"verdict.loss {loss} is a plugin loss: set verdict.benchmark to a variant")
+
+
+def _check_target(study: Study, tickers: int) -> None:
+    """Refuse a target that compares the tickers of a day where there are too few."""
+    if study.target != "return" and tickers < LEAST_NAMES:
+        raise StudyError(
+            f"target {study.target} compares the tickers of a day and needs {LEAST_NAMES} of them; the study has "
+            f"{tickers}"
+        )
 
 
 def _still(features: Features, folds: list[Fold]) -> tuple[str, ...]:
@@ -250,6 +264,11 @@ def _model_of(
         raise StudyError(
             f"variants.{name}: model {variant.model} reads the series of {model.needs[0]} itself; "
             f"representation {variant.representation} is for models of features"
+        )
+    if model.needs and study.target != "return":
+        raise StudyError(
+            f"variants.{name}: model {variant.model} continues the series of {model.needs[0]} and forecasts returns; "
+            f"target {study.target} is for models of features"
         )
     lacking = [feature for feature in model.needs if feature not in sets[variant.features]]
     if lacking:

@@ -165,9 +165,10 @@ class Grid:
 
 
 def grids(forecasts: pl.DataFrame) -> Iterator[Grid]:
-    """Yield the forecasts of each variant, on the tickers and origins of all."""
+    """Yield the forecasts of each variant beside returns, on the tickers and origins of all."""
     tickers = forecasts["ticker"].cast(pl.String).unique().sort()
     origins = forecasts["origin"].unique().sort()
+    realised = "realised_return" if "realised_return" in forecasts.columns else "actual"
     for (variant,), rows in forecasts.group_by("variant", maintain_order=True):
         seeds = rows["seed"].unique().sort().to_list() if "seed" in rows.columns else [None]
         actual = np.full((len(tickers), len(origins)), np.nan)
@@ -176,5 +177,5 @@ def grids(forecasts: pl.DataFrame) -> Iterator[Grid]:
             own = rows if len(seeds) == 1 else rows.filter(pl.col("seed") == seed)
             ticker = np.asarray(tickers.search_sorted(own["ticker"].cast(pl.String)))
             day = np.asarray(origins.search_sorted(own["origin"]))
-            actual[ticker, day], made[ticker, day] = own["actual"].to_numpy(), own["predicted"].to_numpy()
+            actual[ticker, day], made[ticker, day] = own[realised].to_numpy(), own["predicted"].to_numpy()
         yield Grid(str(variant), seeds, origins, actual, predicted)

@@ -14,6 +14,7 @@ from nextday.words import plural
 
 PRICE = 0.2  # no ticker's daily returns are all positive with this median
 PERCENT = 0.1  # nor is its typical daily return 10 %
+HALF = 0.5  # the largest rank; days of daily returns in percent go beyond
 SAME_FLOAT = 1e-6  # relative; float32 keeps 6e-8
 DECIMALS = range(4, 10)  # of printed returns; three decimals are too few to be the same return
 BEST_R2, BEST_HITS = 0.05, 0.6  # beyond what is known of daily returns
@@ -37,10 +38,15 @@ def check_actual(actual: np.ndarray, tickers: Sequence[str]) -> str:
             raise VerdictError(
                 f"actual values look like prices ({ticker}: median {np.median(values):.1f}); log returns are expected"
             )
-    typical = typical_size(actual)
-    if typical <= PERCENT:
+    if not in_percent(actual):
         return ""
+    typical = typical_size(actual)
     return f"actual values look like percent (median size {typical:.2g}); skill does not depend on the unit"
+
+
+def in_percent(actual: np.ndarray) -> bool:
+    """Whether returns are in percent, by their typical size; ranks stay within a half."""
+    return typical_size(actual) > PERCENT and float(np.nanmax(np.abs(actual))) > HALF
 
 
 def typical_size(values: np.ndarray) -> float:
@@ -55,7 +61,7 @@ def say_diverged(
 ) -> str:  # fmt: skip
     """Name the largest forecast [seed, ticker, date] if it is beyond 100 % a day; empty if none is."""
     sizes = np.abs(np.where(np.isnan(predicted), 0, predicted))
-    unit = 100 if typical_size(actual) > PERCENT else 1
+    unit = 100 if in_percent(actual) else 1
     if not sizes.max(initial=0) > unit:
         return ""
     seed, ticker, date = (int(at) for at in np.unravel_index(sizes.argmax(), sizes.shape))

@@ -20,7 +20,18 @@ from nextday.evaluate.quantiles import columns_of
 if TYPE_CHECKING:
     import pandas as pd
 
-KNOWN = ("variant", "ticker", "fold", "seed", "origin", "date", "actual", "predicted", "contaminated")
+KNOWN = (
+    "variant",
+    "ticker",
+    "fold",
+    "seed",
+    "origin",
+    "date",
+    "actual",
+    "predicted",
+    "realised_return",
+    "contaminated",
+)
 LEVEL = re.compile(r"q[\d.+-].*", re.IGNORECASE)
 AT_ONCE = 10_000_000  # rows that are held in memory
 SEPARATORS = ";\t|"  # a header with one of these and no comma
@@ -80,7 +91,7 @@ def prepare(frame: "pl.DataFrame | pl.LazyFrame | pd.DataFrame | Prepared") -> P
     rows = frame.lazy() if isinstance(frame, pl.DataFrame | pl.LazyFrame) else _from_pandas(frame).lazy()
     rows = rows.rename(_renamed(rows.collect_schema().names()))
     kinds = rows.collect_schema()
-    numbers = [name for name in kinds if name in ("actual", "predicted") or LEVEL.fullmatch(name)]
+    numbers = [name for name in kinds if name in ("actual", "predicted", "realised_return") or LEVEL.fullmatch(name)]
     rows = rows.with_columns(
         *(pl.col(name).cast(pl.Float64, strict=False) for name in numbers if kinds[name] != pl.Float64),
         *(pl.col(name).cast(pl.String) for name in ("variant", "ticker") if name in kinds and kinds[name] != pl.String),
@@ -100,8 +111,13 @@ def prepare(frame: "pl.DataFrame | pl.LazyFrame | pd.DataFrame | Prepared") -> P
 
 
 def select_columns(rows: pl.LazyFrame, loss: str) -> pl.LazyFrame:
-    """Select the columns that a loss needs, after checking that they exist."""
+    """Select the columns that a loss needs, after checking that they exist.
+
+    Losses across tickers are of returns, whatever the target was.
+    """
     kinds = rows.collect_schema()
+    if loss_named(loss).across and "realised_return" in kinds:
+        rows = rows.with_columns(actual=pl.col("realised_return"))
     wanted = list(KEYS) if loss_named(loss).of else list(dict.fromkeys((*KEYS, loss)))
     missing = [name for name in wanted if name not in kinds]
     if missing:

@@ -75,7 +75,8 @@ def measure(
     divisor, divided = _divisor(table, folds, scale)
     across = loss_named(loss).across
     scored = {name: table.score(name, divisor, parts=parts) for name in table.variants}
-    table.say(check_units(table.sizes, typical_size(table.actual), refuse=folds is None))
+    if not across:  # which compares no sizes
+        table.say(check_units(table.sizes, typical_size(table.actual), refuse=folds is None))
     base = _Scored(
         cells_of((table.zero / divisor)[None], across=across, shares=table.shares),
         cells_of(0 * table.actual[None], shares=table.shares),

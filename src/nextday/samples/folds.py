@@ -1,7 +1,7 @@
 """The folds of a panel: training, validation and test days of each ticker, the same for every variant."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 import numpy as np
@@ -12,8 +12,9 @@ from nextday.data.gaps import describe_gaps, worst
 from nextday.errors import StudyError
 from nextday.names import listed
 from nextday.samples.split import SPLITS, MakeSplits, Split, make_splits
-from nextday.samples.windows import across_gaps, make_origins, make_targets
-from nextday.study import SplitSettings
+from nextday.samples.targets import returns_of, targets_of
+from nextday.samples.windows import across_gaps, make_origins
+from nextday.study import SplitSettings, Target
 from nextday.words import plural
 
 TENTH = 10  # of the training samples that a ticker needs, it needs for validation
@@ -35,6 +36,8 @@ class Fold:
         Sessions skipped before each of the ticker's own, shape [session].
     sessions
         Positions of the ticker's sessions in the panel's dates, shape [session].
+    returns
+        Realised returns, shape [sample], where the targets are others.
     """
 
     ticker: str
@@ -43,6 +46,7 @@ class Fold:
     y: np.ndarray
     skipped: np.ndarray
     sessions: np.ndarray
+    returns: np.ndarray | None = None
 
     @property
     def at(self) -> np.ndarray:
@@ -50,10 +54,11 @@ class Fold:
         return self.sessions[self.origins]
 
     def truth(self, dates: np.ndarray, part: slice) -> pl.DataFrame:
-        """Return origin, target date and realised return of each sample of a part."""
+        """Return origin, target date and actual value of each sample of a part, and its return if that is another."""
         origins = self.origins[part]
         at, ahead = self.sessions[origins], self.sessions[origins + 1]
-        return pl.DataFrame({"origin": dates[at], "date": dates[ahead], "actual": self.y[part]})
+        found = pl.DataFrame({"origin": dates[at], "date": dates[ahead], "actual": self.y[part]})
+        return found if self.returns is None else found.with_columns(pl.Series("realised_return", self.returns[part]))
 
     def describe(self, dates: np.ndarray) -> dict[str, object]:
         """Return the ranges by origin, and the moments of the targets that benchmarks and loss scales need."""
@@ -75,7 +80,7 @@ class Fold:
 
 def make_folds(
     panel: Panel, settings: SplitSettings, *, lookback: int, warmup: int, anew: int | None = None,
-    schemes: Mapping[str, MakeSplits] = MappingProxyType(SPLITS),
+    target: Target = "return", schemes: Mapping[str, MakeSplits] = MappingProxyType(SPLITS),
 ) -> list[Fold]:  # fmt: skip
     """Split every ticker of a panel at the same dates; no sample is across a gap.
 
@@ -105,10 +110,12 @@ def make_folds(
         if lost:
             raise StudyError(f"{error}. {lost}; {_way_out(panel)}") from None
         raise
-    folds = []
+    folds, targets = [], targets_of(panel, target)
     for ticker in panel.tickers:
-        every = _of_ticker(panel, ticker, splits, origins, lookback=lookback, warmup=warmup, anew=anew)
+        every = _of_ticker(panel, ticker, targets[ticker], splits, origins, lookback=lookback, warmup=warmup, anew=anew)
         folds += every if panel.balance == "common" else [one for one in every if _takes_part(one, settings)]
+    if target != "return":
+        folds = [replace(one, returns=returns_of(panel, one.ticker)[one.origins]) for one in folds]
     flat = [one for one in folds if one.y[one.split.train].std() == 0]
     if flat:
         raise StudyError(
@@ -124,7 +131,8 @@ def make_folds(
 
 
 def _of_ticker(
-    panel: Panel, ticker: str, splits: Sequence[Split], calendar: np.ndarray, *, lookback: int, warmup: int, anew: int
+    panel: Panel, ticker: str, targets: np.ndarray, splits: Sequence[Split], calendar: np.ndarray, *, lookback: int,
+    warmup: int, anew: int,
 ) -> list[Fold]:  # fmt: skip
     """Cut the samples of a ticker where the origins of all, ``calendar``, are cut."""
     sessions, skipped = panel.sessions(ticker), panel.skipped_by(ticker)
@@ -132,10 +140,11 @@ def _of_ticker(
         return []
     own = make_origins(len(sessions), warmup=warmup, lookback=lookback)
     own = own[~np.logical_or(*across_gaps(skipped, own, reach=lookback + anew))]
-    y, member = make_targets(panel.of(ticker)["adj_close"].to_numpy(), own), panel.member(ticker)[own]
+    y, member = targets[own], panel.member(ticker)[own]
     folds = []
     for one in splits:
         kept = member | (sessions[own] < calendar[one.test.start])  # what came before membership may be learned from
+        kept &= ~np.isnan(y)
         at = sessions[own[kept]]
         train, valid, test = (
             slice(*np.searchsorted(at, [calendar[part.start], calendar[part.stop - 1] + 1]).tolist())

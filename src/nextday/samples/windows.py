@@ -1,7 +1,4 @@
-"""Lookback windows as views of one matrix, and the targets: the only place in nextday that uses the next day.
-
-It is also the one that knows of gaps: where sessions are missing between two rows, samples are left out.
-"""
+"""Lookback windows as views of one matrix; where sessions are missing between two rows, samples are left out."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -230,11 +227,6 @@ def across_gaps(skipped: np.ndarray, origins: np.ndarray, *, reach: int) -> tupl
     """
     long = np.concatenate([[0], np.cumsum(skipped > LONGEST_STEP)])  # before each date
     return skipped[origins + 1] > 0, long[origins + 1] > long[origins + 2 - reach]
-
-
-def make_targets(adj_close: np.ndarray, origins: np.ndarray) -> np.ndarray:
-    """Return the log return from the close of each origin to the next, ``ln(p[t+1] / p[t])``, shape [sample]."""
-    return np.log(adj_close[origins + 1] / adj_close[origins])
 
 
 def cut_windows(
