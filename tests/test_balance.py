@@ -167,6 +167,60 @@ def test_a_ticker_with_too_little_history_is_left_out_and_named(tmp_path):
     )
 
 
+LSTM = {"model": "lstm", "features": "ohlcv", "options": {"hidden": 4, "pooled": True}}
+QUICK = {"training": {"max_epochs": 1}, "seeds": [1]}
+
+
+def with_young_and_ended():
+    """Bars with NEW, of few training days, and OLD, which ended before the test set."""
+    frame, days = uneven()
+    whole = frame.filter(pl.col("ticker") == "AAA")
+    young = whole.filter(pl.col("date") >= days[400]).with_columns(ticker=pl.lit("NEW"))
+    ended = whole.filter(pl.col("date") < days[350]).with_columns(ticker=pl.lit("OLD"))
+    return pl.concat([frame, young, ended])
+
+
+def test_pooled_models_learn_from_tickers_that_are_not_tested(tmp_path):
+    frame, variants = with_young_and_ended(), {"Pooled": LSTM, "Ridge": VARIANTS["Ridge"]}
+    results = nd.run(study(variants=variants, **QUICK), bars=frame, out=tmp_path / "a", workers=0, watch=False)
+    assert set(results.forecasts["ticker"]) == {*NAMES}
+    assert any(
+        note
+        == "training sets of pooled models only in the study, with fewer than 100 training samples, no test sample, "
+        "or returns that never move: 2 tickers, NEW and OLD"
+        for note in results.notes
+    )
+    rewritten = pl.col("ticker") == "OLD"
+    prices = ("open", "high", "low", "close", "adj_close")
+    noise = pl.Series(np.random.default_rng(0).normal(1, 0.02, len(frame)).clip(0.9, 1.1))
+    other = frame.with_columns(
+        pl.when(rewritten).then(pl.col(name) * noise).otherwise(name).alias(name) for name in prices
+    )
+    other = other.with_columns(
+        high=pl.max_horizontal("open", "high", "low", "close"), low=pl.min_horizontal("open", "high", "low", "close")
+    )
+    again = nd.run(study(variants=variants, **QUICK), bars=other, out=tmp_path / "b", workers=0, watch=False)
+    for name, same in (("Pooled", False), ("Ridge", True)):
+        before, after = (one.forecasts.filter(variant=name)["predicted"] for one in (results, again))
+        assert before.equals(after) is same
+
+
+def test_where_all_models_are_pooled_a_ticker_needs_no_history(tmp_path):
+    made = forecasts(with_young_and_ended(), tmp_path, variants={"Pooled": LSTM}, split={}, **QUICK)
+    assert set(made["ticker"]) == {*NAMES, "NEW"}
+
+
+def test_a_ticker_that_learns_and_is_not_tested_is_in_no_table(tmp_path):
+    quantiles = {"Pooled": LSTM | {"options": {"hidden": 4, "pooled": True, "head": "quantiles"}}}
+    results = nd.run(
+        study(variants=quantiles, levels=(0.1, 0.5, 0.9), **QUICK), bars=with_young_and_ended(), out=tmp_path,
+        workers=0, watch=False,
+    )  # fmt: skip
+    for table in ("forecasts", "valid", "folds"):
+        assert set(pl.read_parquet(tmp_path / "uneven" / f"{table}.parquet")["ticker"]) == {*NAMES}, table
+    assert len(results.forecasts)
+
+
 def test_tickers_take_part_in_the_folds_for_which_they_have_a_history(tmp_path):
     frame, _ = uneven()
     walk = {"scheme": "walk_forward", "folds": 3, "history": 120}

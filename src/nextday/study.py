@@ -54,7 +54,8 @@ class SplitSettings(Settings):
     # number of test ranges
     folds: int = Field(default_factory=lambda given: 1 if given.get("scheme") == "holdout" else 5, ge=1)
     gap: int = Field(0, ge=0)  # samples left out between training and validation, and before the test range
-    history: int = Field(250, ge=1)  # training samples that a ticker needs for a fold, with ``balance: each``
+    # training samples that a ticker needs for a fold, with ``balance: each``; 250, or 2 where all models are pooled
+    history: int | None = Field(None, ge=1)
 
     @model_validator(mode="after")
     def _leaves_a_test_range(self) -> Self:

@@ -77,6 +77,8 @@ def _rows(plan: Plan, unit: Unit, fitted: Fitted, dates: np.ndarray) -> Iterator
         yield "forecasts", test.with_columns(*_quantiles(quantiles, levels), contaminated=seen)
     if levels and fitted.valid_quantiles.size:
         for fold, quantiles in zip(folds, *by_fold(folds, "valid", fitted.valid_quantiles), strict=True):
+            if fold.split.test.start == fold.split.test.stop:  # learned from, and never forecast
+                continue
             valid = fold.truth(dates, fold.split.valid).with_columns(ticker=pl.lit(fold.ticker))
             yield "valid", valid.with_columns(*_quantiles(quantiles, levels))
     epochs = {"epoch": np.arange(1, len(fitted.valid_loss) + 1), "train_loss": fitted.train_loss}

@@ -20,7 +20,7 @@ from nextday.features.sets import refuse_doubles
 from nextday.models import Device, Fitted, Forecaster, Key, make_model
 from nextday.names import known
 from nextday.samples import Fold, Pool, Samples, Windows, make_folds, represent
-from nextday.samples.folds import note_absent, note_gaps
+from nextday.samples.folds import LEAST, note_absent, note_gaps
 from nextday.samples.targets import note_target
 from nextday.samples.windows import cut_windows
 from nextday.study import LEAST_NAMES, LOSSES, Study, Variant, is_across, is_loss
@@ -109,7 +109,8 @@ class Plan:
     units: tuple[Unit, ...]
     study: Study
     features: Features
-    folds: dict[tuple[str, int], Fold]
+    folds: dict[tuple[str, int], Fold]  # that are tested
+    learners: tuple[Fold, ...]  # that pooled models learn from beside them
     models: dict[str, Forecaster]
     feature_sets: dict[str, tuple[str, ...]]
     notes: tuple[str, ...] = ()  # what a reader should know of the inputs
@@ -122,10 +123,9 @@ class Plan:
         return {name: tuple(one for own in group for one in sets.get(own, (own,))) for name, group in named.items()}
 
     def folds_of(self, unit: Unit) -> list[Fold]:
-        """Days of a unit, ticker by ticker."""
-        return [
-            one for (ticker, fold), one in self.folds.items() if fold == unit.fold and unit.ticker in (ticker, POOL)
-        ]
+        """Days of a unit, ticker by ticker; last, without test days, of those that a pooled model learns from only."""
+        every = [*self.folds.values(), *(self.learners if unit.ticker == POOL else ())]
+        return [one for one in every if one.split.fold == unit.fold and unit.ticker in (one.ticker, POOL)]
 
     def job(self, unit: Unit) -> Job:
         """Slice and scale the inputs of a unit. The targets of its test set are not included."""
@@ -179,7 +179,11 @@ def make_plan(study: Study, panel: Panel, *, device: Device = "cpu", catalogs: C
     features = compute_features(panel, named, catalog=catalogs.features, warmup=study.warmup, meant=study.features_from)
     rests = {"lookback": study.lookback, "warmup": features.warmup, "anew": study.warmup}
     _check_target(study, len(panel.tickers))
-    folds = make_folds(panel, study.split, **rests, target=study.target, schemes=catalogs.splits)
+    split, pooled = study.split, [model.pooled for model in models.values()]
+    if split.history is None and all(pooled):
+        split = split.model_copy(update={"history": LEAST})
+    every = make_folds(panel, split, **rests, target=study.target, learners=any(pooled), schemes=catalogs.splits)
+    folds, learners = ([one for one in every if bool(len(one.y[one.split.test])) is has] for has in (True, False))
     _check_loss(study, catalogs, len(panel.tickers))
     firsts = {fold.split.fold: fold.ticker for fold in reversed(folds)}
     units = tuple(
@@ -191,10 +195,10 @@ def make_plan(study: Study, panel: Panel, *, device: Device = "cpu", catalogs: C
     )
     by_place = {(fold.ticker, fold.split.fold): fold for fold in folds}
     notes = (
-        *note_target(panel, study.target), *note_gaps(panel, **rests), *note_absent(panel, study.split, folds),
+        *note_target(panel, study.target), *note_gaps(panel, **rests), *note_absent(panel, split, folds, learners),
         *_still(features, folds),
     )  # fmt: skip
-    plan = Plan(units, study, features, by_place, models, sets, notes)
+    plan = Plan(units, study, features, by_place, tuple(learners), models, sets, notes)
     refuse_useless(plan.groups, features, [(one.ticker, one.at[one.split.train]) for one in folds])
     return plan
 

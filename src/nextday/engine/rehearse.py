@@ -109,6 +109,7 @@ def rewritten(windows: Windows, known: int, seed: int = 0) -> Windows:
     """Replace everything after the first ``known`` samples of each ticker by noise of the same scale."""
     if isinstance(windows, Pool):
         return Pool.of([rewritten(part, known, seed + at) for at, part in enumerate(windows.parts)])
+    known = min(known, len(windows))  # tickers that come and go have test sets of their own length
     rows, after = windows.rows.copy(), (windows.starts[known - 1] + 1 if known else 0) + windows.lookback - 1
     noise = np.random.default_rng(seed).normal(size=rows[after:].shape)
     rows[after:] = 3 * noise * (rows.std(axis=0) + 1e-3) + rows.mean(axis=0)

@@ -18,6 +18,8 @@ from nextday.study import SplitSettings, Target
 from nextday.words import plural
 
 TENTH = 10  # of the training samples that a ticker needs, it needs for validation
+HISTORY = 250  # training samples that a model of one ticker needs, unless a study says otherwise
+LEAST = 2  # that a pooled model can scale
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +82,16 @@ class Fold:
 
 def make_folds(
     panel: Panel, settings: SplitSettings, *, lookback: int, warmup: int, anew: int | None = None,
-    target: Target = "return", schemes: Mapping[str, MakeSplits] = MappingProxyType(SPLITS),
+    target: Target = "return", learners: bool = False,
+    schemes: Mapping[str, MakeSplits] = MappingProxyType(SPLITS),
 ) -> list[Fold]:  # fmt: skip
     """Split every ticker of a panel at the same dates; no sample is across a gap.
 
     ``warmup`` sessions warm the features up at the start, and ``anew`` of them (all unless given) after a long gap. On
     common sessions all tickers have the same origins. With ``balance: each`` a ticker has those of its own sessions,
     and takes part in a fold where it has enough training samples; it is tested on the days on which it is a ``member``.
+    Where another has too few, or ended before the test set, pooled models learn from it all the same: with ``learners``
+    its fold comes, too, after the others and with an empty test set.
 
     Raises
     ------
@@ -110,10 +115,13 @@ def make_folds(
         if lost:
             raise StudyError(f"{error}. {lost}; {_way_out(panel)}") from None
         raise
-    folds, targets = [], targets_of(panel, target)
-    for ticker in panel.tickers:
-        every = _of_ticker(panel, ticker, targets[ticker], splits, origins, lookback=lookback, warmup=warmup, anew=anew)
-        folds += every if panel.balance == "common" else [one for one in every if _takes_part(one, settings)]
+    targets = targets_of(panel, target)
+    every = [
+        fold for ticker in panel.tickers for fold in
+        _of_ticker(panel, ticker, targets[ticker], splits, origins, lookback=lookback, warmup=warmup, anew=anew)
+    ]  # fmt: skip
+    history = settings.history or HISTORY
+    folds = every if panel.balance == "common" else [one for one in every if _takes_part(one, history)]
     if target != "return":
         folds = [replace(one, returns=returns_of(panel, one.ticker)[one.origins]) for one in folds]
     flat = [one for one in folds if one.y[one.split.train].std() == 0]
@@ -124,10 +132,10 @@ def make_folds(
         )
     if not folds:
         raise StudyError(
-            f"{panel.source}: no ticker has {settings.history} training samples and a test sample; set split.history "
+            f"{panel.source}: no ticker has {history} training samples and a test sample; set split.history "
             "lower, or take a longer history"
         )
-    return folds
+    return folds + (_learners(every, folds) if learners else [])
 
 
 def _of_ticker(
@@ -154,24 +162,46 @@ def _of_ticker(
     return folds
 
 
-def _takes_part(fold: Fold, settings: SplitSettings) -> bool:
+def _takes_part(fold: Fold, history: int) -> bool:
     """Whether a ticker has enough samples of its own to be trained and tested in a fold."""
     train, valid, test = (len(fold.y[part]) for part in (fold.split.train, fold.split.valid, fold.split.test))
-    enough = train >= settings.history and valid >= max(settings.history // TENTH, 1) and test > 0
-    return enough and bool(fold.y[fold.split.train].std() > 0)
+    enough = train >= history and valid >= max(history // TENTH, 1) and test > 0
+    return enough and _moves(fold)
 
 
-def note_absent(panel: Panel, settings: SplitSettings, folds: Sequence[Fold]) -> tuple[str, ...]:
-    """Name the tickers that take no part in a fold."""
+def _learners(every: Sequence[Fold], folds: Sequence[Fold]) -> list[Fold]:
+    """Return the folds that are not among ``folds`` but have samples to learn from, without their test sets."""
+    tested = {(one.ticker, one.split.fold) for one in folds}
     found = []
+    for one in every:
+        train, valid, number = one.split.train, one.split.valid, one.split.fold
+        if (one.ticker, number) not in tested and len(one.y[train]) >= LEAST and _moves(one):
+            found.append(replace(one, split=Split(number, train, valid, slice(valid.stop, valid.stop))))
+    return found
+
+
+def _moves(fold: Fold) -> bool:
+    return bool(fold.y[fold.split.train].std() > 0)
+
+
+def note_absent(
+    panel: Panel, settings: SplitSettings, folds: Sequence[Fold], learners: Sequence[Fold] = ()
+) -> tuple[str, ...]:  # fmt: skip
+    """Name the tickers that are not tested in a fold, and those of them that pooled models learn from."""
+    found, least = [], plural(settings.history or HISTORY, "training sample")
     for number in sorted({one.split.fold for one in folds}):
-        there = {one.ticker for one in folds if one.split.fold == number}
-        absent = [ticker for ticker in panel.tickers if ticker not in there]
+        there, learned = (
+            [one.ticker for one in some if one.split.fold == number] for some in (folds, learners)
+        )  # fmt: skip
+        absent = [ticker for ticker in panel.tickers if ticker not in {*there, *learned}]
+        where = f"fold {number}" if len({one.split.fold for one in folds}) > 1 else "the study"
+        why = f"with fewer than {least}, no test sample, or returns that never move"
         if absent:
-            where = f"fold {number}" if len({one.split.fold for one in folds}) > 1 else "the study"
+            found.append(f"left out of {where}, {why}: {plural(len(absent), 'ticker')}, {listed(absent)}")
+        if learned:
             found.append(
-                f"left out of {where}, with fewer than {plural(settings.history, 'training sample')}, no test sample, "
-                f"or returns that never move: {plural(len(absent), 'ticker')}, {listed(absent)}"
+                f"training sets of pooled models only in {where}, {why}: {plural(len(learned), 'ticker')}, "
+                f"{listed(learned)}"
             )
     return tuple(found)
 
