@@ -122,9 +122,9 @@ class Plan:
 
     def folds_of(self, unit: Unit) -> list[Fold]:
         """Days of a unit, ticker by ticker."""
-        return [
-            one for (ticker, fold), one in self.folds.items() if fold == unit.fold and unit.ticker in (ticker, POOL)
-        ]
+        if unit.ticker != POOL:
+            return [self.folds[unit.ticker, unit.fold]]
+        return [one for (_, fold), one in self.folds.items() if fold == unit.fold]
 
     def job(self, unit: Unit) -> Job:
         """Slice and scale the inputs of a unit. The targets of its test set are not included."""
