@@ -50,6 +50,40 @@ def test_check_can_accept_fail_on_any_finding_and_speak_json(bad):
     assert said["findings"][0].keys() == {"ticker", "rule", "on", "bars", "evidence", "fatal"}
 
 
+@pytest.fixture
+def many(tmp_path):
+    """Bars of 100 tickers, of which 80 end early."""
+    names = tuple(f"T{at:02}" for at in range(100))
+    frame = random_walk(tickers=("MKT", *names), sessions=120, seed=4).frame
+    ends = pl.when(pl.col("ticker").is_in(names[:80])).then(100).otherwise(120)
+    frame.filter(pl.int_range(pl.len()).over("ticker") < ends).write_parquet(tmp_path / "bars.parquet")
+    return tmp_path
+
+
+def test_of_many_tickers_check_prints_some_of_each_finding_and_json_has_all(many):
+    """A terminal is read by people, who do not read a thousand lines."""
+    check = ["data", "check", "bars.parquet", "--market", "MKT"]
+    done = nextday(*check, folder=many)
+    assert done.stdout.count("20 sessions follow until") == 6
+    assert re.search(r"74 more +│ ends early", done.stdout)
+    lines = done.stdout.splitlines()
+    assert len(lines) < 40
+    excluded = [line for line in lines if "sessions would be excluded" in line]
+    said = json.loads(nextday(*check, "--json", folder=many).stdout)
+    assert len(said["findings"]) == 80
+    every = [line for line in said["remarks"] if "sessions would be excluded" in line]
+    assert every[: len(excluded)] == excluded
+    assert lines[-1] == f"{len(every) - len(excluded)} more: --json shows all"
+
+
+def test_show_lists_some_of_many_tickers_and_those_that_are_named(many):
+    done = nextday("data", "show", "--data", "bars.parquet", folder=many)
+    assert len(re.findall(r"│ T\d\d", done.stdout)) == 39
+    assert "40 of 101 tickers; --tickers names others" in done.stdout
+    named = nextday("data", "show", "--data", "bars.parquet", "--tickers", "T98,T99", folder=many)
+    assert re.findall(r"│ (T\d\d)", named.stdout) == ["T98", "T99"]
+
+
 def test_a_run_refuses_bad_bars_unless_told_to_drop_or_accept_them(bad):
     run = ["run", "stage1", "--data", "bars.parquet", *QUICK, "--set", "variants.ARIMA.options.max_order=1"]
     assert "BBB on " in nextday(*run, folder=bad, status=1).stderr

@@ -30,7 +30,7 @@ def meant(name: str, names: Iterable[str]) -> str:
     return f"did you mean {' or '.join(near)}? " if near else ""
 
 
-def listed(names: Iterable[str], most: int = MANY) -> str:
+def listed(names: Iterable[str], most: int = MANY, *, between: str = ", ") -> str:
     """Write names one after the other; of more than ``most`` the first and the number of the others.
 
     Examples
@@ -40,7 +40,7 @@ def listed(names: Iterable[str], most: int = MANY) -> str:
     """
     every = [*names]
     more = f" and {len(every) - most:,} more" if len(every) > most else ""
-    return ", ".join(every[:most]) + more or "none"
+    return between.join(every[:most]) + more or "none"
 
 
 def known(name: str, names: Iterable[str], *, head: str = "known:") -> str:

@@ -215,6 +215,20 @@ def test_a_ribbon_is_the_regime_of_each_day_and_parts_are_marked(latents, regime
     assert f"between seeds {regimes.stability.filter(kind='seeds', part='test')['ari'].item():.2f}," in caption(figure)
 
 
+def test_of_many_tickers_the_share_in_each_regime_is_drawn():
+    latents = make_latents([f"T{at}" for at in range(60)], seeds=(42,), days=40)
+    found = make_regimes(latents)
+    left, _ = ribbons(found).axes
+    assert left.get_ylabel() == "share of 60 tickers (%)"
+    labels = found.labels.sort("origin")
+    heights = [area.get_paths()[0].vertices for area in left.collections]
+    last = date2num(labels["origin"].max())
+    on_last = labels.filter(origin=labels["origin"].max())["regime"]
+    tops = [vertices[vertices[:, 0] == last][:, 1].max() for vertices in heights]
+    assert tops == pytest.approx([100 * (on_last <= regime).mean() for regime in (1, 2, 3)])
+    assert {text.get_text() for text in left.texts} == {"train", "valid", "test"}
+
+
 def test_a_day_that_a_ticker_lacks_is_left_empty(latents):
     gone = make_regimes(latents.filter((pl.col("ticker") != "GS") | (pl.col("part") != "valid")))
     mesh = ribbons(gone).axes[0].collections[0]

@@ -60,14 +60,14 @@ def test_a_unit_with_fields_of_another_version_is_set_aside_and_not_misread(stor
 
 
 FACTS = {
-    "not json": b"{", "not text": b"\xff", "deep": b"[" * 100_000, "no key": b"{}", "a list": b"[1]",
+    "empty": b"", "not json": b"{", "not text": b"\xff", "deep": b"[" * 100_000, "no key": b"{}", "a list": b"[1]",
     "another epoch": (b'"best_epoch": 1', b'"best_epoch": 3'), "no number": (b'"best_epoch": 1', b'"best_epoch": "1"'),
     "infinite": (b'"best_epoch": 1', b'"best_epoch": Infinity'), "another note": (b"a note", b"a mote"),
     "notes of a text": (b'[\n  "a note"\n ]', b'"a note"'), "another name": (b'"unit"', b'"unif"'),
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("damage", ["flip", "truncate", "remove", *FACTS])
+@pytest.mark.parametrize("damage", ["flip", "truncate", "empty numbers", "remove", *FACTS])
 def test_a_damaged_unit_is_set_aside_and_not_used(store, damage):
     numbers, facts = store.folder / "key.safetensors", store.folder / "key.json"
     content = bytearray(numbers.read_bytes())
@@ -76,6 +76,8 @@ def test_a_damaged_unit_is_set_aside_and_not_used(store, damage):
         numbers.write_bytes(content)
     elif damage == "truncate":
         numbers.write_bytes(content[:-8])
+    elif damage == "empty numbers":
+        numbers.write_bytes(b"")
     elif damage == "remove":
         numbers.unlink()
     else:
@@ -146,6 +148,16 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_half_written(tmp_path, monk
         write_atomically(path, b"new")
     assert [file.name for file in tmp_path.iterdir()] == ["table.csv"]
     assert path.read_bytes() == b"old"
+
+
+def test_no_unit_waits_for_the_disk_but_every_other_file_does(tmp_path, monkeypatch):
+    """Units are checked when they are read; tables are not."""
+    waited = []
+    monkeypatch.setattr("os.fsync", waited.append)
+    Store(tmp_path).save("key", FITTED, label="x")
+    assert not waited
+    write_atomically(tmp_path / "table.csv", b"")
+    assert len(waited) == 1
 
 
 def test_a_folder_that_cannot_be_written_is_refused_before_anything_is_fitted(tmp_path):

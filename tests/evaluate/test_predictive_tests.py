@@ -1,6 +1,7 @@
 import numpy as np
 import polars as pl
 import pytest
+from statsmodels.stats.api import pesaran_timmermann as of_library
 from statsmodels.tsa.stattools import diebold_mariano_test
 
 import worlds
@@ -28,18 +29,40 @@ def test_the_librarys_diebold_mariano_gives_the_published_values(criterion, know
     assert found.pvalue == pytest.approx(known, abs=1e-3)
 
 
+def directions(actual, predicted):
+    found = pesaran_timmermann(pl.DataFrame({"variant": "A", "ticker": "KO", "actual": actual, "predicted": predicted}))
+    return found.select("statistic", "p_value").row(0)
+
+
 def test_pesaran_timmermann_has_size_power_and_an_answer_without_variation():
-    rng = np.random.default_rng(2)
-    drift = 0.1
-    rejected = [
-        pesaran_timmermann(drift + rng.standard_normal(400), drift + rng.standard_normal(400))[1] < 0.05
-        for _ in range(300)
-    ]
-    assert 0.02 < np.mean(rejected) < 0.09
+    rng, drift, days, draws = np.random.default_rng(2), 0.1, 400, 300
+    many = pl.DataFrame({
+        "variant": "A", "ticker": np.repeat([f"T{at}" for at in range(draws)], days),
+        "actual": drift + rng.standard_normal(draws * days), "predicted": drift + rng.standard_normal(draws * days),
+    })  # fmt: skip
+    assert 0.02 < (pesaran_timmermann(many)["p_value"] < 0.05).mean() < 0.09
     actual = rng.standard_normal(400)
-    assert pesaran_timmermann(actual, actual + rng.standard_normal(400))[1] < 1e-6
-    assert pesaran_timmermann(actual, np.ones(400)) == (0.0, 1.0)
-    assert pesaran_timmermann(np.zeros(400), actual) == (0.0, 1.0)
+    assert directions(actual, actual + rng.standard_normal(400))[1] < 1e-6
+    assert directions(actual, np.ones(400)) == (0.0, 1.0)
+    assert directions(np.zeros(400), actual) == (0.0, 1.0)
+
+
+def test_pesaran_timmermann_of_many_tickers_is_that_of_the_library_for_each():
+    """Whole statistics are compared, so that days without a move and missing ones must be left out by both."""
+    rng = np.random.default_rng(3)
+    tables = []
+    for ticker in range(30):
+        actual = rng.standard_normal(60)
+        predicted = 0.3 * actual + rng.standard_normal(60)
+        actual[rng.random(60) < 0.1] = 0.0
+        actual[0] = np.nan
+        tables.append(pl.DataFrame({"variant": "A", "ticker": f"T{ticker}", "seed": ticker % 2, "actual": actual,
+                                    "predicted": predicted}))  # fmt: skip
+    found = pesaran_timmermann(pl.concat(tables))
+    for table, (statistic, p_value) in zip(tables, found.select("statistic", "p_value").rows(), strict=True):
+        kept = table.filter(pl.col("actual").is_finite() & (pl.col("actual") != 0))
+        known = of_library(kept["actual"], kept["predicted"], alternative="larger")
+        assert (statistic, p_value) == pytest.approx((known.statistic, known.pvalue), rel=1e-9)
 
 
 def test_the_confidence_set_keeps_the_best_and_survives_identical_columns():

@@ -10,7 +10,7 @@ import pytest
 
 from nextday.evaluate import score
 from nextday.evaluate.ask import Ask, Subject
-from nextday.evaluate.breakdown import break_down
+from nextday.evaluate.breakdown import break_down, skill_by_ticker
 from nextday.evaluate.inference import compare
 from nextday.evaluate.parts import Parts
 from nextday.evaluate.table import measure
@@ -314,6 +314,30 @@ def test_any_number_of_tickers_and_variants_without_seeds_or_history_can_be_show
     assert all(ticker in shown for ticker in tickers)
     assert "There is no training history" in shown
     assert not re.search(r"\b(nan|NaN|None|inf)\b", shown)
+
+
+def test_a_page_of_many_tickers_and_notes_has_their_quantiles_and_is_small():
+    """A row per ticker and a line per note make a page of 2,000 tickers unreadable."""
+    forecasts = make_forecasts([f"T{at:03}" for at in range(300)], {"A": 0.0, "B": 0.1}, seeds=(None,), days=60)
+    notes = [f"note {at} of the run" for at in range(2_000)]
+    comparison = compared(forecasts)
+    manifest, history = make_manifest() | {"notes": notes}, make_history(forecasts).clear()
+    page = render(forecasts, comparison=comparison, history=history, manifest=manifest)
+    head, *rows = table_of(page, "Skill over the tickers")
+    quantiles = ["lowest", "5 %", "25 %", "median", "75 %", "95 %", "highest"]
+    assert [name.replace("\u00a0", " ") for name in head] == ["variant", "tickers", *quantiles, "above zero"]
+    for row, skills in zip(rows, skill_by_ticker(comparison.losses), strict=True):
+        assert row[1] == "300"
+        expected = 100 * np.quantile(skills, [0, 0.05, 0.25, 0.5, 0.75, 0.95, 1])
+        assert [float(cell) for cell in row[2:9]] == pytest.approx(expected, abs=6e-4)
+        assert row[9] == f"{100 * (skills > 0).mean():.1f} %"
+    shown = Reader(page).shown
+    assert "The metrics of every ticker are in quick_results.csv" in shown
+    assert "note 99 of the run" in shown
+    assert "note 100 of the run" not in shown
+    assert "2,000 notes of the run" in shown
+    assert "1,900 more in manifest.json" in shown
+    assert len(page.encode()) < 300_000
 
 
 def test_what_is_undefined_is_a_dash():

@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 from nextday.evaluate import compare, judge, measure, score
+from nextday.evaluate.breakdown import skill_by_ticker
 from nextday.reporting import draw_plots, figures_of
 from nextday.reporting.breakdown_plots import by_ticker
 from nextday.reporting.static import ablation, comparison, curves, finite, heatmap, predictions, zero_forecast
@@ -145,6 +146,29 @@ def test_tickers_are_named_as_long_as_there_is_room(tickers):
         named = {label.get_text() for ax in figure.axes for label in (*ax.get_xticklabels(), *ax.get_yticklabels())}
         assert (set(names) <= named) == (tickers == 40)
         assert tickers == 40 or "41 tickers" in figure.get_suptitle()
+
+
+def test_of_many_tickers_the_quantiles_are_drawn_and_hit_rates_beside_those_of_coin_tosses():
+    names = [f"T{at:03}" for at in range(60)]
+    forecasts = make_forecasts(names, VARIANTS[:2], days=60)
+    asked, scores = compared(forecasts), make_scores(forecasts)
+    rates = scores.partition_by("variant", maintain_order=True)
+    values = {
+        by_ticker(asked): list(100 * skill_by_ticker(asked.losses)),
+        heatmap(scores, looks(VARIANTS[:2])): [100 * one["DirAcc"].to_numpy() for one in rates],
+    }
+    for figure, columns in values.items():
+        (ax,) = figure.axes
+        lines = [one.get_segments()[0][:, 0] for one in ax.collections]
+        for at, column in enumerate(columns):
+            low, first, median, third, high = np.quantile(column, [0.05, 0.25, 0.5, 0.75, 0.95])
+            np.testing.assert_allclose(lines[2 * at : 2 * at + 2], [(low, high), (first, third)])
+            assert [float(line.get_xdata()[0]) for line in ax.lines if line.get_marker() != "None"][
+                at
+            ] == pytest.approx(median)
+        assert ax.get_xlim()[0] < min(map(min, lines)) < max(map(max, lines)) < ax.get_xlim()[1]
+    (coin,) = ax.patches
+    assert coin.get_x() == pytest.approx(50 - 1.645 * 50 / np.sqrt(60))
 
 
 def test_no_figure_grows_without_limit():

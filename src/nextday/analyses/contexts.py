@@ -7,8 +7,9 @@ import polars as pl
 
 from nextday.analyses.base import Analysis, Done, Finished, Shown, Tables
 from nextday.reporting.plates import Plate
-from nextday.reporting.style import looks, new_figure
+from nextday.reporting.style import MOST_TICKERS, looks, new_figure
 from nextday.storage.tables import KEYS
+from nextday.words import plural
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -38,10 +39,9 @@ def draw(sweep: pl.DataFrame) -> "Figure":
     """Draw the validation loss of each candidate context length of a pretrained model, relative to its minimum."""
     variants = list(sweep["variant"].unique(maintain_order=True))
     title = "Validation loss of pretrained models by context length, above the minimum of the same ticker"
-    details = (
-        "Thin: each ticker; bold: their mean. Dots: chosen contexts, with the number of tickers. The test set is not "
-        "used."
-    )
+    many = sweep["ticker"].n_unique() > MOST_TICKERS
+    each = f"Band: middle 80 % of {plural(sweep['ticker'].n_unique(), 'ticker')}" if many else "Thin: each ticker"
+    details = f"{each}; bold: their mean. Dots: chosen contexts, with the number of tickers. The test set is not used."
     figure = new_figure(max(6.5, 3.4 * len(variants)), 3.2, title, details)
     least = pl.col("valid_loss").min().over("variant", "ticker", "fold")
     rows = sweep.with_columns(above=100 * (pl.col("valid_loss") / least - 1))
@@ -49,8 +49,13 @@ def draw(sweep: pl.DataFrame) -> "Figure":
         figure.subplots(1, len(variants), squeeze=False)[0], variants, looks(variants).values(), strict=True
     ):
         mine = rows.filter(variant=variant)
-        for _, one in mine.group_by("ticker", "fold", maintain_order=True):
-            ax.plot(one["context"], one["above"], color=look.colour, lw=0.7, alpha=0.4)
+        if many:
+            ends = [pl.col("above").quantile(share, "linear").alias(f"{share}") for share in (0.1, 0.9)]
+            band = mine.group_by("context").agg(ends).sort("context").to_numpy()
+            ax.fill_between(*band.T, color=look.colour, alpha=0.25, lw=0)
+        else:
+            for _, one in mine.group_by("ticker", "fold", maintain_order=True):
+                ax.plot(one["context"], one["above"], color=look.colour, lw=0.7, alpha=0.4)
         mean = mine.group_by("context").agg(pl.col("above").mean(), pl.col("chosen").sum()).sort("context")
         ax.plot(mean["context"], mean["above"], color=look.colour, lw=2)
         for context, above, chosen in mean.iter_rows():

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 data_app = typer.Typer(help="Look at bars, check them, convert them, fetch them.", no_args_is_help=True)
 
+MOST_LINES = 20  # of what a run would use and note: each of many tickers may have one
 SOURCES = "sample, yahoo, a file of bars, or a folder of them"
 Day = Annotated[
     datetime | None,
@@ -42,8 +43,9 @@ def show(
     from nextday.data import load
     from nextday.reporting.tables import bars_table
 
-    loaded = load(settings_of(_path(data), bars))
-    console().print(bars_table(loaded.frame, loaded.source))
+    wanted = settings_of(_path(data), bars)
+    loaded = load(wanted)
+    console().print(bars_table(_of_tickers(loaded, wanted), loaded.source))
 
 
 @data_app.command("check")
@@ -76,7 +78,8 @@ def check(
             screen.print(table)
         for remark in seen.remarks:
             screen.print(f"note: {remark}", style="dim", markup=False, highlight=False)
-        for line in seen.used:
+        more = len(seen.used) - MOST_LINES
+        for line in (*seen.used[:MOST_LINES], *([f"{more:,} more: --json shows all"] if more > 0 else [])):
             typer.echo(line)
     if seen.refused:
         raise seen.refused

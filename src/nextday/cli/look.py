@@ -1,5 +1,6 @@
 """What ``nextday data check`` sees: findings, columns of one's own, and what a run would say before it trains."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 MOST_GROUPS = 6  # rows of a column in the table, each of the tickers of which the same can be said
 MOST_TICKERS = 6  # named in a row
+MOST_FINDINGS = 60  # rows of their table; of more, MOST_GROUPS of each rule are shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,16 +171,29 @@ def tables_of(seen: Look) -> list[Table]:
 
 
 def findings_table(findings: Sequence[Finding], title: str) -> Table:
-    """Lay out what was found in bars, one row per ticker and rule."""
+    """Lay out what was found in bars, one row per ticker and rule; of very many the first of each rule."""
     table = Table(title=f"findings: {title}", title_justify="left")
     for header in ("", "ticker", "finding", "first on", "bars", "evidence"):
         table.add_column(header, justify="right" if header == "bars" else "left", no_wrap=header != "evidence")
-    for finding in findings:
+    shown, more = _first_of_each(findings) if len(findings) > MOST_FINDINGS else (findings, {})
+    for finding in shown:
         mark = Text("bad", style="bold red") if finding.fatal else Text("look", style="yellow")
         table.add_row(
             mark, Text(finding.ticker), finding.rule, str(finding.on), str(finding.bars), Text(finding.evidence)
         )
+    for rule, count in more.items():
+        table.add_row("", f"{count:,} more", rule, "", "", "--json lists them")
     return table
+
+
+def _first_of_each(findings: Sequence[Finding]) -> tuple[list[Finding], dict[str, int]]:
+    """Return the first tickers of each rule, and how many more there are."""
+    shown, counts = [], Counter[str]()
+    for finding in findings:
+        counts[finding.rule] += 1
+        if counts[finding.rule] <= MOST_GROUPS:
+            shown.append(finding)
+    return shown, {rule: count - MOST_GROUPS for rule, count in counts.items() if count > MOST_GROUPS}
 
 
 def own_table(own: Sequence[Own], title: str) -> Table:

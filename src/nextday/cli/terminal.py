@@ -34,7 +34,7 @@ def show_study(results: "Results", outcomes: Sequence["Outcome"] = (), *, quiet:
         screen.print(exhibit_table(exhibit))
     show_verdict(results.comparison, results.verdict, outcomes, quiet=quiet)
     hidden = len(results.notes) - 3
-    for note in () if quiet else results.notes[:3] + ((f"{hidden} more in manifest.json",) if hidden > 0 else ()):
+    for note in () if quiet else results.notes[:3] + ((f"{hidden:,} more in manifest.json",) if hidden > 0 else ()):
         screen.print(f"note: {note}", style="dim", markup=False, highlight=False)
     screen.print(f"tables, plots, report.html: {results.out}", markup=False, highlight=False, soft_wrap=True)
 

@@ -124,8 +124,9 @@ class Plan:
 
     def folds_of(self, unit: Unit) -> list[Fold]:
         """Days of a unit, ticker by ticker; last, without test days, of those that a pooled model learns from only."""
-        every = [*self.folds.values(), *(self.learners if unit.ticker == POOL else ())]
-        return [one for one in every if one.split.fold == unit.fold and unit.ticker in (one.ticker, POOL)]
+        if unit.ticker != POOL:
+            return [self.folds[unit.ticker, unit.fold]]
+        return [one for one in (*self.folds.values(), *self.learners) if one.split.fold == unit.fold]
 
     def job(self, unit: Unit) -> Job:
         """Slice and scale the inputs of a unit. The targets of its test set are not included."""

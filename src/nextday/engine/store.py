@@ -1,8 +1,9 @@
 """Finished units, stored by content: an interrupted run resumes, and nothing is fitted twice.
 
 A unit is two files: ``KEY.safetensors`` with its numbers, and ``KEY.json`` with its facts and the sha256 of both. Each
-file is written under a temporary name, synced and renamed (or uploaded to a URL), the JSON last: a unit without JSON
-does not exist. Reading never runs code from the folder.
+file is written under a temporary name and renamed (or uploaded to a URL), the JSON last: a unit without JSON does not
+exist. Nothing waits for the disk, which takes longer than many a fit: what a loss of power leaves of a unit is
+damaged, and refitted. Reading never runs code from the folder.
 """
 
 import hashlib
@@ -88,8 +89,8 @@ class Store:
         path, facts_path = self._paths(key)
         content = save({name: np.asarray(value, order="C") for name, value in arrays.items()})  # it writes memory as is
         facts = facts.model_copy(update={"sha256": facts.digest(content)})
-        write_atomically(path, content)
-        write_atomically(facts_path, facts.model_dump_json(indent=1).encode())
+        write_atomically(path, content, sync=False)
+        write_atomically(facts_path, facts.model_dump_json(indent=1).encode(), sync=False)
 
     def _load(self, key: str, unpack: Callable[[Arrays, Facts], Result]) -> Result | str:
         if not self.holds(key):

@@ -1,10 +1,11 @@
 """Supplementary tests: signal, direction, the model confidence set, the other losses."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
+from scipy.special import ndtr
 
 from nextday.evaluate.ask import Ask
 from nextday.evaluate.contrasts import Comparison
@@ -61,17 +62,18 @@ def beside(
     return Beside(
         any_signal(forecasts, names, block=block),
         timing(forecasts, names, block=block),
-        {name: _directions(forecasts.filter(variant=name)) for name in names},
+        _directions(forecasts, names),
         model_confidence_set(comparison.losses, block=block),
         _by_other_losses(forecasts, comparison, folds, asked),
     )
 
 
-def _directions(rows: pl.DataFrame) -> tuple[int, int]:
-    """Count the tests of direction that reject at 5 %, one per ticker and seed."""
-    units = rows.partition_by(["ticker", "seed"] if "seed" in rows.columns else ["ticker"])
-    p_values = [pesaran_timmermann(unit["actual"].to_numpy(), unit["predicted"].to_numpy())[1] for unit in units]
-    return sum(value < 0.05 for value in p_values), len(p_values)
+def _directions(forecasts: pl.DataFrame, names: Sequence[str]) -> dict[str, tuple[int, int]]:
+    """Count for each variant the tests of direction that reject at 5 %, one per ticker and seed, and all of them."""
+    tests = pesaran_timmermann(forecasts.with_columns(pl.col("variant").cast(pl.String)))
+    counts = tests.group_by("variant").agg((pl.col("p_value") < 0.05).sum(), pl.len())
+    found = {name: (rejected, count) for name, rejected, count in counts.iter_rows()}
+    return {name: found[name] for name in names}
 
 
 def _by_other_losses(
@@ -106,22 +108,35 @@ def _by_other_losses(
     return tuple(found)
 
 
-def pesaran_timmermann(actual: np.ndarray, predicted: np.ndarray) -> tuple[float, float]:
-    """Test if the direction of a ticker's returns is forecast beyond its drift; return statistic, one-sided p-value.
+def pesaran_timmermann(forecasts: pl.DataFrame) -> pl.DataFrame:
+    """Test if the direction of each ticker's returns is forecast beyond its drift.
 
-    Use it per ticker only: pooled over tickers it rejects far too often, because tickers are dependent. If all
-    forecasts or all returns have one sign there is nothing to test: statistic 0, p-value 1.
+    The statistic is the correlation of the directions times the square root of the number of days. Use it per ticker
+    only: pooled over tickers it rejects far too often, because tickers are dependent. If all forecasts or all returns
+    have one sign there is nothing to test: statistic 0, p-value 1.
 
+    Parameters
+    ----------
+    forecasts
+        ``variant, ticker, actual, predicted``, optional ``seed``.
+
+    Returns
+    -------
+    One row per variant, ticker and seed: ``statistic``, and the one-sided ``p_value``.
+
+    References
+    ----------
     Pesaran and Timmermann (1992), "A simple nonparametric test of predictive performance", JBES 10(4).
     """
-    from statsmodels.stats.api import pesaran_timmermann as test
-
-    moved = np.isfinite(actual) & (actual != 0)
-    up, called = actual[moved] > 0, predicted[moved] > 0
-    if min(len(set(up)), len(set(called))) < 2:
-        return 0.0, 1.0
-    found = test(up * 2.0 - 1, called * 2.0 - 1, alternative="larger")
-    return float(found.statistic), float(found.pvalue)
+    keys = [name for name in ("variant", "ticker", "seed") if name in forecasts.columns]
+    up, called = ((pl.col(name) > 0).cast(pl.Float64) for name in ("actual", "predicted"))
+    moved = pl.col("actual").is_finite() & (pl.col("actual") != 0)
+    vary = (up.filter(moved).n_unique() > 1) & (called.filter(moved).n_unique() > 1)
+    together = pl.corr(up.filter(moved), called.filter(moved)) * moved.sum().sqrt()
+    statistic = pl.when(vary).then(together).otherwise(0.0)
+    tests = forecasts.group_by(keys, maintain_order=True).agg(vary=vary, statistic=statistic)
+    p_values = np.where(tests["vary"], ndtr(-tests["statistic"].to_numpy()), 1.0)
+    return tests.drop("vary").with_columns(p_value=pl.Series(p_values))
 
 
 def model_confidence_set(losses: Losses, *, block: float, alpha: float = 0.05, seed: int = 0) -> dict[str, float]:

@@ -1,5 +1,6 @@
 """Plots of where a skill comes from: tickers, years, seeds, and days one after the other."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,14 +12,14 @@ from nextday.evaluate.pointwise import skill_widths
 from nextday.evaluate.wording import the
 from nextday.reporting import style
 from nextday.reporting.findings import unit
-from nextday.reporting.style import Limits, Row, focus, looks, new_figure, plain, shorten, upright
+from nextday.reporting.style import MOST_TICKERS, Limits, Look, Row, focus, looks, new_figure, plain, shorten, upright
 from nextday.words import plural
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-MOST_TICKERS = 40  # what can be told apart; beyond it a distribution is shown
 HATCHES = {"-": "", "--": "////", ":": "...."}
+NORMAL_90 = 1.645  # standard errors, the middle 90 % of a normal distribution
 FAR = 5  # times the median distance from zero, beyond which a value is an arrow
 
 
@@ -56,13 +57,27 @@ def _limits(skill: np.ndarray, widths: np.ndarray) -> Limits:
 
 def _distribution(comparison: Comparison, skill: np.ndarray) -> "Figure":
     losses, look = comparison.losses, list(looks(comparison.losses.variants).values())
-    title = f"Skill over {len(losses.tickers)} tickers: range (line), middle half (bar), median (marker)"
+    title = f"Skill over {plural(len(losses.tickers), 'ticker')}: {style.SPREAD}"
     details = "Each ticker's own sampling error is part of the spread. Arrows: off the axis."
     figure = new_figure(10, 1.3 + 0.3 * len(look), title, details)
     ax = figure.subplots()
     ax.axvline(0, color="black", lw=1, zorder=1)
-    limits = focus(skill.ravel(), [0.0], times=10)
-    style.spread(ax, list(zip(look, skill, strict=True)), limits, f"skill ({plain(unit(comparison))})")
+    style.spread(ax, list(zip(look, skill, strict=True)), (0.0,), f"skill ({plain(unit(comparison))})")
+    return figure
+
+
+def hit_rates(rates: np.ndarray, look: Sequence[Look], noise: float, label: str, seeds: str) -> "Figure":
+    """Draw the distribution of hit rates [variant, ticker] over many tickers, in percent, and that of coin tosses.
+
+    ``noise`` is the standard error of a coin's, ``label`` the name of the axis, ``seeds`` says what was averaged.
+    """
+    title = f"DirAcc of each variant over {plural(rates.shape[1], 'ticker')}: {style.SPREAD}"
+    details = f"{seeds} Grey: the middle 90 % of coin tosses on the days of one ticker. Arrows: off the axis."
+    figure = new_figure(10, 1.3 + 0.3 * len(look), title, details)
+    ax, reach = figure.subplots(), NORMAL_90 * noise
+    ax.axvspan(50 - reach, 50 + reach, color="#DDDDDD", lw=0, zorder=0)
+    ax.axvline(50, color="black", lw=1, zorder=1)
+    style.spread(ax, list(zip(look, rates, strict=True)), (50 - reach, 50 + reach), label)
     return figure
 
 

@@ -19,7 +19,7 @@ from nextday.reporting.glossary import glossary
 from nextday.reporting.html_tables import NAMES, NOTHING, lay_out, number, share
 from nextday.reporting.plates import Exhibit, Printed
 from nextday.reporting.static import curves
-from nextday.reporting.style import COLOURS, MOST_VARIANTS, STYLE, looks, plain
+from nextday.reporting.style import COLOURS, MOST_TICKERS, MOST_VARIANTS, STYLE, looks, plain
 from nextday.reporting.svg import Picture, picture
 from nextday.reporting.verdict_plot import draw_contrasts, draw_others
 from nextday.words import plural, stage_label
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 DARK = ("#4BA6E3", "#FF8A4C", "#2CC295", "#E39BC4", "#F2B632", "#8CCDF2")  # the palette of style.py, lighter
+MOST_NOTES = 100  # of a run; thousands of units may have one each
 
 
 def render_report(
@@ -66,6 +67,7 @@ def render_report(
         ),
         exhibits=exhibits, plates=[(one.title, b64encode(one.content).decode()) for one in plates],
         version=manifest.get("versions", {}).get("nextday", ""), points=points_of(drawn),
+        most={"tickers": MOST_TICKERS, "notes": MOST_NOTES},
     )  # fmt: skip
 
 

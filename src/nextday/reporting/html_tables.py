@@ -15,6 +15,7 @@ from nextday.evaluate.parts import Parts
 from nextday.evaluate.verdict import Verdict
 from nextday.evaluate.wording import sign_of
 from nextday.reporting.findings import Line, exploratory, lines_of, unit
+from nextday.reporting.style import MOST_TICKERS, QUANTILES
 from nextday.reporting.tables import mean_of
 
 NOTHING = "–"
@@ -180,6 +181,9 @@ def _metrics(scores: pl.DataFrame, comparison: Comparison) -> Table:
 
 
 def _by_ticker(comparison: Comparison, numbers: Breakdown) -> Table:
+    """Lay out the skill on each ticker; of many tickers its distribution, which a page of thousands of rows hides."""
+    if len(comparison.losses.tickers) > MOST_TICKERS:
+        return _over_tickers(comparison, numbers)
     days = (~np.isnan(comparison.losses.base)).sum(axis=1)
     rows = [
         (Cell(name), _count(int(count)), *(_percent(skill, comparison) for skill in column))
@@ -187,6 +191,19 @@ def _by_ticker(comparison: Comparison, numbers: Breakdown) -> Table:
     ]
     caption = f"Skill by ticker, {unit(comparison)}"
     return _table(caption, ("ticker", "days", *comparison.losses.variants), rows)
+
+
+def _over_tickers(comparison: Comparison, numbers: Breakdown) -> Table:
+    rows = []
+    for name, skills in zip(comparison.losses.variants, numbers.by_ticker, strict=True):
+        known = skills[np.isfinite(skills)]
+        figures = np.quantile(known, [0, *QUANTILES, 1]) if len(known) else np.full(len(QUANTILES) + 2, np.nan)
+        above = float((known > 0).mean()) if len(known) else math.nan
+        cells = [_percent(float(value), comparison) for value in figures]
+        rows.append((Cell(name), _count(len(known)), *cells, Cell(share(above), _finite(above))))
+    quantiles = ["median" if at == 0.5 else f"{100 * at:g}\u00a0%" for at in QUANTILES]
+    columns = ("variant", "tickers", "lowest", *quantiles, "highest", "above zero")
+    return _table(f"Skill over the tickers, its quantiles, {unit(comparison)}", columns, rows)
 
 
 def _robust(comparison: Comparison, numbers: Breakdown) -> Table:
@@ -328,7 +345,7 @@ def _aside(comparison: Comparison, aside: Beside | None) -> dict[str, Table]:
         (
             Cell(name),
             *(Cell(f"{value:.3f}", value) for value in aside.clark_west[name]),
-            Cell("{} of {}".format(*aside.directions[name]), aside.directions[name][0]),
+            Cell("{:,} of {:,}".format(*aside.directions[name]), aside.directions[name][0]),
             Cell(f"{aside.confidence_set[name]:.3f}", aside.confidence_set[name]),
         )
         for name in comparison.losses.variants

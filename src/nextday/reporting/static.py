@@ -12,7 +12,7 @@ from nextday.evaluate import METRICS, Comparison, Verdict, summarise
 from nextday.evaluate.bootstrap import robust_block
 from nextday.evaluate.pointwise import hit_widths
 from nextday.reporting import style
-from nextday.reporting.breakdown_plots import MOST_TICKERS, by_ticker
+from nextday.reporting.breakdown_plots import by_ticker, hit_rates
 from nextday.reporting.plates import Figures, Plate, Printed
 from nextday.reporting.style import MOST_VARIANTS, Limits, Look, Row, focus, looks, new_figure, plain, shorten, upright
 from nextday.reporting.verdict_plot import draw_verdict
@@ -250,26 +250,27 @@ def _common_size() -> pl.Expr:
 def heatmap(scores: pl.DataFrame, look: Mapping[str, Look], forecasts: pl.DataFrame | None = None) -> "Figure":
     """Draw the DirAcc of each ticker and variant, and the mean over tickers, as colours centred at 50 %.
 
-    With the forecasts, cells whose pointwise interval excludes 50 % are framed.
+    With the forecasts, cells whose pointwise interval excludes 50 % are framed. Of many tickers the distribution is
+    drawn.
     """
-    table = summarise(scores, by=["variant", "ticker"]).with_columns(order=-pl.col("DirAcc").mean().over("ticker"))
-    many = table["ticker"].n_unique() > MOST_TICKERS
-    table = table.sort("order", "ticker", nulls_last=True) if many else table.sort("ticker")
+    table = summarise(scores, by=["variant", "ticker"]).sort("ticker")
     tickers, variants = list(table["ticker"].unique(maintain_order=True)), [one.label for one in look.values()]
     values = 100 * _matrix(table, "DirAcc", tickers, list(look))
+    noise = 50 / float(np.sqrt(max(np.median((scores["Days"] - scores["ZeroDays"]).to_numpy()), 1)))
+    if len(tickers) > style.MOST_TICKERS:
+        return hit_rates(values.T, list(look.values()), noise, LABELS["DirAcc"], _seeds(scores))
     mean = np.array([[row.mean for row in _rows(scores, "DirAcc", look)]], dtype=np.float64)
-    widths = None if many or forecasts is None else _widths(scores, forecasts, tickers, list(look))
+    widths = None if forecasts is None else _widths(scores, forecasts, tickers, list(look))
     marked = None if widths is None else np.abs(values - 50) > widths
-    noise = 100 / float(np.sqrt(max(np.median((scores["Days"] - scores["ZeroDays"]).to_numpy()), 1)))
-    title = f"DirAcc of each variant by ticker ({_tickers(scores)}{', unnamed, the best on top' if many else ''})"
+    title = f"DirAcc of each variant by ticker ({_tickers(scores)})"
     details = f"{_seeds(scores)} {_band(values, widths, scores, noise)}"
-    rows, width = 22 if many else len(tickers), max(6.5, 2.5 + 0.7 * len(look))
+    rows, width = len(tickers), max(6.5, 2.5 + 0.7 * len(look))
     height = max(1.8, 0.6 + 0.24 * (rows + 1)) + upright(variants, (width - 2) / len(look))
     figure = new_figure(width, height, title, details)
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=[rows, 1])
     known = np.vstack([values, mean])
-    away = max(1.5 * noise, float(np.max(np.abs(known[np.isfinite(known)] - 50), initial=0)))
-    style.cells(top, values, away, [plural(len(tickers), "ticker")] if many else shorten(tickers), marked)
+    away = max(3 * noise, float(np.max(np.abs(known[np.isfinite(known)] - 50), initial=0)))
+    style.cells(top, values, away, shorten(tickers), marked)
     style.cells(bottom, mean, away, ["mean"])
     style.name_columns(bottom, variants, (width - 2) / len(look))
     figure.colorbar(top.images[0], ax=[top, bottom], label=LABELS["DirAcc"])
@@ -287,7 +288,7 @@ def _widths(
 def _band(values: np.ndarray, widths: np.ndarray | None, scores: pl.DataFrame, noise: float) -> str:
     """Say what is framed, or where chance ends."""
     if widths is None:
-        return f"Coin tosses on the days of one ticker: 50 ± {noise:.1f} % (two standard errors)."
+        return f"Coin tosses on the days of one ticker: 50 ± {2 * noise:.1f} % (two standard errors)."
     framed, tested = int((np.abs(values - 50) > widths).sum()), int(((values != 50) | (widths > 0)).sum())
     up = scores["AlwaysUp"].mean()
     always = f" An always-long forecast has {100 * up:.1f} %." if isinstance(up, float) else ""

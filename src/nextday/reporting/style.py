@@ -33,6 +33,8 @@ Limits = tuple[float, float]
 LONGEST = 30  # characters of a name
 CHARACTER = 0.075  # inches, a character at 9 points
 LINE = 0.17  # inches, a line of the title
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+SPREAD = "middle 90 % (line), middle half (bar), median (marker)"  # how ``spread`` draws them
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,7 @@ def _clip(name: str) -> str:
 
 
 MOST_VARIANTS = 30  # that a figure or a table of a terminal can tell apart
+MOST_TICKERS = 40  # the same of tickers; beyond it a distribution is shown
 
 
 def plain(text: str) -> str:
@@ -248,19 +251,23 @@ def beyond(
     return True
 
 
-def spread(ax: "Axes", columns: Sequence[tuple[Look, np.ndarray]], limits: Limits, label: str) -> None:
-    """Draw one row per column of values: a line for the range, a bar for the middle half, a marker for the median."""
+def spread(ax: "Axes", columns: Sequence[tuple[Look, np.ndarray]], anchors: Iterable[float], label: str) -> None:
+    """Draw one row per column of values, as ``SPREAD`` says; ``anchors`` are always on the axis.
+
+    The ends are quantiles, because the range of 2,000 tickers shows two of them.
+    """
+    found = [np.quantile(known, QUANTILES) for _, values in columns if len(known := values[np.isfinite(values)])]
+    limits = focus(np.ravel(found), anchors, times=10)
     for at, (look, values) in enumerate(columns):
         if not (known := np.isfinite(values)).any():
             continue
-        least, first, median, third, largest = np.quantile(values[known], [0, 0.25, 0.5, 0.75, 1])
+        low, first, median, third, high = np.quantile(values[known], QUANTILES)
         if not beyond(ax, median, at, limits, look, text=f"median {median:.3g}"):
-            ax.hlines(at, least, largest, color=look.colour, lw=1)
+            ax.hlines(at, low, high, color=look.colour, lw=1)
             ax.hlines(at, first, third, color=look.colour, lw=7, alpha=0.4)
             (middle,) = ax.plot(median, at, look.marker, ms=7, color=look.colour)
-            series(
-                middle, look.label, [f"{look.label}: median {median:+.3f}, middle half {first:+.3f} to {third:+.3f}"]
-            )
+            texts = [f"median {median:+.3f}", f"middle half {first:+.3f} to {third:+.3f}"]
+            series(middle, look.label, [f"{look.label}: {', '.join([*texts, f'90 % {low:+.3f} to {high:+.3f}'])}"])
     ax.set(xlim=limits, xlabel=label)
     name_rows(ax, [look.label for look, _ in columns], 7)
     ax.grid(axis="x")
@@ -305,15 +312,12 @@ def trails(ax: "Axes", lines: Sequence[np.ndarray], middle: np.ndarray, colour: 
 
 
 def cells(ax: "Axes", values: np.ndarray, away: float, names: Sequence[str], marked: np.ndarray | None = None) -> None:
-    """Draw values [row, column] as colours within ``away`` of 50, numbered and framed if every row has a name."""
+    """Draw values [row, column] as colours within ``away`` of 50, numbered, and framed where they are marked."""
     from matplotlib.patches import Rectangle
 
     ax.imshow(values, cmap="RdBu", vmin=50 - away, vmax=50 + away, aspect="auto", interpolation="nearest")
     ax.set_facecolor("#CCCCCC")
     ax.tick_params(length=0)
-    if len(names) < len(values):
-        ax.set(yticks=[], ylabel=names[0])
-        return
     ax.set_yticks(range(len(names)), labels=names)
     for (row, column), value in np.ndenumerate(values):
         text = "–" if np.isnan(value) else f"{value:.1f}"

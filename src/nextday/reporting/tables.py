@@ -12,7 +12,7 @@ from rich.text import Text
 from nextday.evaluate import Comparison, Verdict, summarise
 from nextday.evaluate.quantiles import levels_of
 from nextday.reporting.findings import Line, lines_of, unit
-from nextday.reporting.style import MOST_VARIANTS
+from nextday.reporting.style import MOST_TICKERS, MOST_VARIANTS
 from nextday.storage.files import write_atomically
 from nextday.words import plural
 
@@ -128,17 +128,19 @@ def _short_names(lines: Sequence[Line]) -> tuple[str, list[str]]:
 
 
 def bars_table(bars: pl.DataFrame, title: str) -> Table:
-    """Format a summary of bars, one row per ticker."""
+    """Format a summary of bars, one row per ticker; of very many tickers the first."""
     move = (pl.col("adj_close") / pl.col("adj_close").shift(1)).log()
     rows = bars.group_by("ticker", maintain_order=True).agg(
         pl.len(), start=pl.col("date").first(), end=pl.col("date").last(), close=pl.col("close").last(),
         deviation=100 * move.std(), largest=100 * move.get(move.abs().arg_max()),
         on=pl.col("date").get(move.abs().arg_max()),
     )  # fmt: skip
-    table = Table(title=f"bars: {title}", title_justify="left")
+    table = Table(title=f"bars: {title}", title_justify="left", caption_justify="left")
     for header in ("ticker", "sessions", "first", "last", "last close", "daily sd %", "largest move %", "on"):
         table.add_column(header, justify="left" if header == "ticker" else "right", no_wrap=True)
-    for ticker, count, start, end, close, deviation, largest, on in rows.iter_rows():
+    if len(rows) > MOST_TICKERS:
+        table.caption = f"{MOST_TICKERS} of {plural(len(rows), 'ticker')}; --tickers names others"
+    for ticker, count, start, end, close, deviation, largest, on in rows[:MOST_TICKERS].iter_rows():
         numbers = [f"{close:.2f}", *("-" if value is None else f"{value:.2f}" for value in (deviation, largest))]
         table.add_row(Text(ticker), str(count), str(start), str(end), *numbers, str(on))
     return table

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 import numpy as np
-import polars as pl
 
 from nextday.data import Panel
 from nextday.data.gaps import describe_gaps, worst
@@ -55,12 +54,12 @@ class Fold:
         """Positions of the origins in the panel's dates, shape [sample]."""
         return self.sessions[self.origins]
 
-    def truth(self, dates: np.ndarray, part: slice) -> pl.DataFrame:
+    def truth(self, dates: np.ndarray, part: slice) -> dict[str, np.ndarray]:
         """Return origin, target date and actual value of each sample of a part, and its return if that is another."""
         origins = self.origins[part]
         at, ahead = self.sessions[origins], self.sessions[origins + 1]
-        found = pl.DataFrame({"origin": dates[at], "date": dates[ahead], "actual": self.y[part]})
-        return found if self.returns is None else found.with_columns(pl.Series("realised_return", self.returns[part]))
+        realised = {} if self.returns is None else {"realised_return": self.returns[part]}
+        return {"origin": dates[at], "date": dates[ahead], "actual": self.y[part], **realised}
 
     def describe(self, dates: np.ndarray) -> dict[str, object]:
         """Return the ranges by origin, and the moments of the targets that benchmarks and loss scales need."""

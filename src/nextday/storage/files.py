@@ -43,8 +43,10 @@ def sweep(folder: Path | RemotePath) -> None:
                 path.unlink()
 
 
-def write_atomically(path: Path | RemotePath, content: bytes, *, option: str = "--out") -> None:
+def write_atomically(path: Path | RemotePath, content: bytes, *, option: str = "--out", sync: bool = True) -> None:
     """Write a file atomically; behind a URL the service guarantees it.
+
+    Without ``sync`` a loss of power may leave the file short or empty: for files that are checked when they are read.
 
     Raises
     ------
@@ -60,8 +62,9 @@ def write_atomically(path: Path | RemotePath, content: bytes, *, option: str = "
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         with os.fdopen(handle, "wb") as file:
             file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+            if sync:
+                file.flush()
+                os.fsync(file.fileno())
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
     except OSError as error:

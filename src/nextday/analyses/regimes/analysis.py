@@ -59,7 +59,7 @@ def _places(done: Done, latent: np.ndarray) -> Iterator[pl.DataFrame]:
         (values,) = by_fold(done.folds, part, latent[start : start + count])
         start += count
         for fold, z in zip(done.folds, values, strict=True):
-            rows = fold.truth(done.dates, getattr(fold.split, part))
+            rows = pl.DataFrame(fold.truth(done.dates, getattr(fold.split, part)))
             places = pl.Series(list(z), dtype=pl.List(pl.Float64))
             yield rows.with_columns(ticker=pl.lit(fold.ticker), part=pl.lit(part), z=places)
 

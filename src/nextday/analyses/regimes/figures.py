@@ -8,7 +8,8 @@ import polars as pl
 
 from nextday.analyses.regimes.clusters import Regimes
 from nextday.reporting import style
-from nextday.reporting.style import COLOURS, looks, new_figure, shorten
+from nextday.reporting.style import COLOURS, MOST_TICKERS, looks, new_figure, shorten
+from nextday.words import plural
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,13 +19,21 @@ MOST_VARIANTS = 6  # with losses drawn
 
 
 def ribbons(regimes: Regimes) -> "Figure":
-    """Draw the regime of every day, a ribbon per ticker, and the transition frequencies, for one training."""
+    """Draw the regime of every day, a ribbon per ticker, and the transition frequencies, for one training.
+
+    Of many tickers the share in each regime is drawn.
+    """
     rows, k = one_training(regimes.labels), regimes.number
     tickers, days = sorted(rows["ticker"].unique()), rows["origin"].unique().sort()
     title = _how_many(regimes) if regimes.number == 1 else f"{_how_many(regimes)}, over time"
-    figure = new_figure(11, max(2.9, 1.3 + 0.26 * len(tickers)), title, f"{told(rows)} {_firmness(regimes)}")
+    many = len(tickers) > MOST_TICKERS
+    height = 3.4 if many else max(2.9, 1.3 + 0.26 * len(tickers))
+    figure = new_figure(11, height, title, f"{told(rows)} {_firmness(regimes)}")
     left, right = figure.subplots(1, 2, gridspec_kw={"width_ratios": [2.6, 1]})
-    _ribbon(left, rows, tickers, days, shades(k))
+    if many:
+        _composition(left, rows, f"share of {plural(len(tickers), 'ticker')} (%)", shades(k))
+    else:
+        _ribbon(left, rows, tickers, days, shades(k))
     _matrix(right, regimes.transitions.filter(fold=rows["fold"][0], seed=rows["seed"][0]), k)
     style.key(figure, [style.handle(f"regime {name}", colour, "s") for name, colour in
                        zip(named(k), shades(k), strict=True)])  # fmt: skip
@@ -57,6 +66,21 @@ def _ribbon(ax: "Axes", rows: pl.DataFrame, tickers: Sequence[str], days: pl.Ser
         ax.annotate(part, (own["origin"].min(), -0.5), (2, 2), textcoords="offset points", fontsize=8)
     style.date_columns(ax)
     ax.spines[["left", "bottom"]].set_visible(False)
+
+
+def _composition(ax: "Axes", rows: pl.DataFrame, label: str, colours: Sequence[str]) -> None:
+    """Draw the share of the tickers of each day that are in each regime, one above the other."""
+    days = rows.group_by("origin").agg((pl.col("regime") == at + 1).mean().alias(f"{at}") for at in range(len(colours)))
+    days = days.sort("origin")
+    ax.stackplot(days["origin"].to_numpy(), *(100 * days.drop("origin").to_numpy().T), colors=list(colours), lw=0)
+    for part in ("train", "valid", "test"):
+        start = rows.filter(part=part)["origin"].min()
+        if start is not None:
+            ax.annotate(part, (start, 100), (2, 2), textcoords="offset points", fontsize=8)
+            ax.axvline(start, color="black", lw=1.2 if part != "train" else 0)  # type: ignore[arg-type]
+    ax.set(ylim=(0, 100), ylabel=label)
+    ax.margins(x=0)
+    style.date_columns(ax)
 
 
 def _matrix(ax: "Axes", table: pl.DataFrame, k: int) -> None:
