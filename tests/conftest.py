@@ -8,6 +8,7 @@ import nextday.pipeline
 from checkpoints import save_bolt
 from nextday.data import Bars, random_walk
 from nextday.study import Study
+from undrawn import undrawn as without_pictures
 from verdict_schema import checked
 
 TICKERS = ("AAA", "BBB", "MKT")
@@ -23,6 +24,20 @@ with contextlib.suppress(ModuleNotFoundError):  # what needs no network is teste
 def bars() -> Bars:
     """Two tickers and a market, a year of sessions, nothing to forecast."""
     return random_walk(tickers=TICKERS, sessions=SESSIONS, seed=0)
+
+
+@pytest.fixture(scope="module")
+def undrawn():
+    """A module that looks at no picture."""
+    with without_pictures():
+        yield
+
+
+@pytest.fixture
+def one_undrawn():
+    """A test that looks at no picture, in a module that does."""
+    with without_pictures():
+        yield
 
 
 @pytest.fixture(scope="session")
