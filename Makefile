@@ -25,7 +25,7 @@ walk: $(READY)  ## Stage 2 over five test ranges (half an hour)
 	.venv/bin/nextday run stage2 --folds 5 --out results/walk_forward
 
 test: $(READY)  ## Fast tests
-	$(PY) -m pytest -n auto --dist loadfile
+	$(PY) -m pytest -n auto --dist worksteal
 
 slow: $(READY)  ## Slow tests: simulations, long runs
 	$(PY) -m pytest -n auto -m slow

@@ -121,10 +121,11 @@ def kill_main(folder: Path, out: str, moment: float) -> Kill | None:
 
 
 def kill_worker(folder: Path, out: str, moment: float) -> Kill | None:
-    """Kill one worker and let the run come to its end; None if it had no worker any more."""
+    """Kill one worker, at the earliest when there is one, and let the run come to its end; None if it has none any more."""
     process = start(folder, out)
     time.sleep(moment)
-    started = workers(process) if process.poll() is None else []
+    while not (started := workers(process)) and process.poll() is None:
+        time.sleep(0.02)
     kept = units(folder, out)
     if started:
         with contextlib.suppress(ProcessLookupError):
@@ -153,21 +154,22 @@ def survives(folder: Path, out: str, kill: Callable[[Path, str, float], Kill | N
 
 
 def show_moments(folder: Path, moments: int, epochs: int) -> int:
-    """Kill both kinds at random moments of a run's length and print a row for each; the number of rows that are wrong."""
+    """Kill both kinds at random moments, workers before the last unit is fitted; the number of printed rows that are wrong."""
     prepare(folder, epochs)
-    began = time.monotonic()
+    began = time.time()
     finish(folder, "undisturbed")
-    length = time.monotonic() - began
+    length = time.time() - began
+    fitted = max(path.stat().st_mtime for path in folder.glob("undisturbed/survival/units/*.json")) - began
     print(
         f"undisturbed: {length:.1f} s, {units(folder, 'undisturbed')} units, {len(tables(folder, 'undisturbed'))} files"
     )
     print("moment s  killed   units finished  status  workers gone s  identical", flush=True)
     rows: list[str] = []
     folders = (f"killed{number}" for number in itertools.count())
-    for kill in (kill_main, kill_worker):
+    for kill, last in ((kill_main, length), (kill_worker, fitted)):
         wanted = len(rows) + moments
         while len(rows) < wanted:
-            if row := survives(folder, next(folders), kill, random.uniform(0, length)):
+            if row := survives(folder, next(folders), kill, random.uniform(0, last)):
                 rows.append(row)
                 print(row, flush=True)
     good = sum(row.endswith("yes") for row in rows)

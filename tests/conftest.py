@@ -7,7 +7,9 @@ import nextday.judgement
 import nextday.pipeline
 from checkpoints import save_bolt
 from nextday.data import Bars, random_walk
+from nextday.models.foundation import DECILES, Fracast
 from nextday.study import Study
+from undrawn import undrawn as without_pictures
 from verdict_schema import checked
 
 TICKERS = ("AAA", "BBB", "MKT")
@@ -23,6 +25,42 @@ with contextlib.suppress(ModuleNotFoundError):  # what needs no network is teste
 def bars() -> Bars:
     """Two tickers and a market, a year of sessions, nothing to forecast."""
     return random_walk(tickers=TICKERS, sessions=SESSIONS, seed=0)
+
+
+@pytest.fixture(scope="module")
+def remembered():
+    """Fracast, whose eight days take a second whatever their context, forecasts the same eight only once.
+
+    What depends on its unit alone is a matter of what it is given; workers, which are processes, do all of it.
+    """
+    load, known = Fracast.load, {}
+
+    def load_late(model, device):
+        def forecast(contexts):
+            key = model.weights, contexts.tobytes(), contexts.shape
+            if key not in known:
+                known[key] = load(model, device)[0](contexts)
+            return known[key].copy()
+
+        return forecast, DECILES
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Fracast, "load", load_late)
+        yield
+
+
+@pytest.fixture(scope="module")
+def undrawn():
+    """A module that looks at no picture."""
+    with without_pictures():
+        yield
+
+
+@pytest.fixture
+def one_undrawn():
+    """A test that looks at no picture, in a module that does."""
+    with without_pictures():
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -170,6 +170,7 @@ def test_a_notebook_names_a_group_by_itself(found):
     assert "f0 - " not in found.verdict._repr_html_() + found._repr_html_()
 
 
+@pytest.mark.usefixtures("one_undrawn")
 def test_what_helps_is_confirmed_on_fresh_seeds(found):
     made = confirmation_of(found)
     assert list(made.variants) == ["base", "groups that help", "other groups"]
@@ -179,6 +180,7 @@ def test_what_helps_is_confirmed_on_fresh_seeds(found):
     assert [one.finding for one in again.verdict.answers] == ["better", "better"]
 
 
+@pytest.mark.usefixtures("one_undrawn")
 def test_a_table_of_features_needs_no_study(tmp_path):
     bars, features = planted(features=3, days=400)
     bars.write_parquet(tmp_path / "bars.parquet")

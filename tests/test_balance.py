@@ -12,6 +12,7 @@ from nextday.evaluate import compare, measure
 from nextday.study import Study
 from test_cli import nextday
 
+pytestmark = pytest.mark.usefixtures("undrawn")
 NAMES = ("AAA", "BBB", "CCC", "DDD", "EEE")
 VARIANTS = {
     "Ridge": {"model": "ridge", "features": "engineered"}, "Reg": {"model": "linear_regression", "features": "ohlcv"},

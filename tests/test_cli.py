@@ -1,5 +1,6 @@
-"""The command line as a person uses it: whole processes, what they print, how they end."""
+"""The command line as a person uses it: what it prints, how it ends; whole processes where these matter."""
 
+import io
 import json
 import os
 import re
@@ -8,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import chdir, redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +17,7 @@ import polars as pl
 import pytest
 
 import worlds
+from nextday.cli.main import main
 from nextday.data import random_walk
 from verdict_schema import check
 
@@ -30,6 +33,19 @@ def data(tmp_path_factory):
 
 
 def nextday(*arguments, folder, status=0):
+    """Run a command in this process, which has its libraries loaded."""
+    out, error = (io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2))
+    with pytest.MonkeyPatch.context() as patch, chdir(folder), redirect_stdout(out), redirect_stderr(error):
+        patch.setattr(sys, "argv", ["nextday", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+    said = [stream.buffer.getvalue().decode() for stream in (out, error)]
+    assert ended.value.code == status, said[1]
+    return subprocess.CompletedProcess(arguments, status, *said)
+
+
+def whole(*arguments, folder, status=0):
+    """Run a command in a process of its own."""
     done = subprocess.run([*NEXTDAY, *map(str, arguments)], cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == status, done.stderr
     return done
@@ -37,9 +53,11 @@ def nextday(*arguments, folder, status=0):
 
 @pytest.fixture(scope="module")
 def climbed(data, tmp_path_factory):
-    """Stage 1 and Stage 2 on small bars, as ``make study`` runs them."""
-    folder = tmp_path_factory.mktemp("study")
-    outputs = [nextday("run", stage, "--data", data, *QUICK, folder=folder).stdout for stage in ("stage1", "stage2")]
+    """Stage 1 and Stage 2 on small bars, as ``make study`` runs them; ARIMA chooses among a few orders."""
+    folder, few = tmp_path_factory.mktemp("study"), ["--set", "variants.ARIMA.options.max_order=1"]
+    outputs = [
+        whole("run", *stage, "--data", data, *QUICK, folder=folder).stdout for stage in (["stage1", *few], ["stage2"])
+    ]
     return folder / "results", outputs
 
 
@@ -107,6 +125,7 @@ def test_the_verdict_is_printed_with_what_is_asked_and_is_in_the_json_with_all_e
     check((climbed[0] / "stage1" / "verdict.json").read_text())
 
 
+@pytest.mark.usefixtures("one_undrawn")
 def test_a_run_asks_what_the_command_line_asks_and_its_exit_status_says_whether_it_holds(climbed, data, tmp_path):
     shutil.copytree(climbed[0], tmp_path / "results")
     again = ["run", "stage2", "--data", data, *QUICK]
@@ -140,6 +159,7 @@ def test_report_writes_everything_anew_from_the_tables_without_fitting(climbed, 
     assert (folder / "report.html").exists()
 
 
+@pytest.mark.usefixtures("one_undrawn")
 def test_walking_forward_from_the_command_line(data, tmp_path):
     options = ["--seeds", "1", "--tickers", "AAA", "--folds", "2", "--out", tmp_path]
     nextday("run", "stage2", "--data", data, *QUICK, *options, folder=tmp_path)
@@ -168,7 +188,7 @@ def elsewhere(tmp_path_factory):
 
 
 def test_verdict_compares_forecasts_made_elsewhere(elsewhere, tmp_path):
-    assert "mine is significantly better than near, +" in nextday("verdict", elsewhere, folder=tmp_path).stdout
+    assert "mine is significantly better than near, +" in whole("verdict", elsewhere, folder=tmp_path).stdout
     found = check(nextday("verdict", elsewhere, "--json", folder=tmp_path).stdout)
     assert found["verdict"]["code"] == "resolved"
     assert found["counts"]["days"] == 900
@@ -223,6 +243,7 @@ def test_forty_ablations_fit_on_a_screen(tmp_path):
     assert {name for name, finding in found.items() if finding == "better"} == {names[7], names[23]}
 
 
+@pytest.mark.usefixtures("one_undrawn")
 def test_quiet_leaves_out_progress_and_notes_and_nothing_else(climbed, elsewhere, data, tmp_path):
     shutil.copytree(climbed[0], tmp_path / "results")
     again = ["run", "stage2", "--data", data, *QUICK]
@@ -298,6 +319,13 @@ def test_a_mistake_is_answered_by_one_line_and_status_1(tmp_path, data, argument
     assert done.stdout == ""
 
 
+@pytest.mark.parametrize(("arguments", "status"), [(["run", "stage9"], 1), (["run"], 2)])
+def test_a_process_ends_with_the_status_and_the_line(tmp_path, arguments, status):
+    done = whole(*arguments, folder=tmp_path, status=status)
+    assert done.stderr == nextday(*arguments, folder=tmp_path, status=status).stderr
+    assert done.stdout == ""
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -330,6 +358,7 @@ def test_wrong_usage_is_answered_by_one_line_and_status_2(tmp_path, data, argume
     assert done.stdout == ""
 
 
+@pytest.mark.usefixtures("one_undrawn")
 def test_precision_is_taken_from_the_command_line(climbed, data, tmp_path):
     nextday("run", "stage2", "--data", data, *QUICK, "--precision", "bf16", "--out", tmp_path, folder=tmp_path)
     said = json.loads((tmp_path / "stage2" / "manifest.json").read_text())
@@ -354,6 +383,7 @@ def test_data_show_and_check(tmp_path, data):
     assert "2 tickers and the market MKT on 120 common sessions" in checked
 
 
+@pytest.mark.usefixtures("one_undrawn")
 def test_ctrl_c_ends_with_130_and_the_next_run_goes_on(tmp_path):
     command = [*NEXTDAY, "run", "stage2", "--set", "training.max_epochs=1", "--workers", "1"]
     process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)

@@ -84,6 +84,7 @@ def test_show_lists_some_of_many_tickers_and_those_that_are_named(many):
     assert re.findall(r"│ (T\d\d)", named.stdout) == ["T98", "T99"]
 
 
+@pytest.mark.usefixtures("one_undrawn")
 def test_a_run_refuses_bad_bars_unless_told_to_drop_or_accept_them(bad):
     run = ["run", "stage1", "--data", "bars.parquet", *QUICK, "--set", "variants.ARIMA.options.max_order=1"]
     assert "BBB on " in nextday(*run, folder=bad, status=1).stderr
@@ -97,6 +98,7 @@ def test_a_run_refuses_bad_bars_unless_told_to_drop_or_accept_them(bad):
     assert "left out BBB" not in accepted.stdout
 
 
+@pytest.mark.usefixtures("one_undrawn")
 def test_check_and_run_say_what_a_suspension_costs(tmp_path):
     frame = suspended().frame
     frame.write_parquet(tmp_path / "bars.parquet")

@@ -16,6 +16,7 @@ from nextday.plugins import catalogs_of, load_plugins
 from nextday.samples import Split
 from nextday.study import Study
 
+pytestmark = pytest.mark.usefixtures("undrawn")
 EXAMPLES = Path(__file__).parents[1] / "docs" / "examples"
 SMALL = {"market": "MKT", "accept": "*", "training.max_epochs": "2", "lookback": "10", "seeds": "1,2"}
 
@@ -241,7 +242,7 @@ def test_a_changed_line_of_the_gru_refits_its_units_alone(lab, bars, tmp_path):
     _, seen = outcomes_of(study, bars, out=folder, workers=0)
     assert all(one.reused for one in seen), "a comment is no change"
     (folder / "my_lab.py").write_text(text.replace("self.dropout(states.mean(1))", "self.dropout(states[:, -1])"))
-    _, seen = outcomes_of(study, bars, out=folder, workers=2)
+    _, seen = outcomes_of(study, bars, out=folder, workers=0)
     assert {one.unit.variant for one in seen if not one.reused} == {"GRU-Raw", "GRU-Mine"}
 
 

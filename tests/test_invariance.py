@@ -7,6 +7,7 @@ from nextday.pipeline import forecast
 from nextday.study import Study
 from suspended import suspended
 
+pytestmark = pytest.mark.usefixtures("remembered")
 KEYS = ["variant", "ticker", "fold", "seed", "origin"]
 
 
@@ -28,7 +29,7 @@ def test_the_number_of_workers_changes_nothing(bars, quick, alone, tmp_path, wor
 def test_the_order_of_tickers_and_rows_changes_nothing(bars, quick, alone, tmp_path):
     by_date = bars.frame.sort("date", "ticker", descending=[False, True])
     study = Study.from_values({**quick, "tickers": ["BBB", "AAA"]})
-    assert forecasts(study, bars=by_date, out=tmp_path, workers=2).sort(KEYS).equals(alone.sort(KEYS))
+    assert forecasts(study, bars=by_date, out=tmp_path, workers=0).sort(KEYS).equals(alone.sort(KEYS))
 
 
 def test_a_ticker_alone_is_forecast_as_in_company(bars, quick, alone, tmp_path):
@@ -44,7 +45,7 @@ def test_a_suspended_ticker_alone_is_forecast_as_in_company(quick, tmp_path):
     names = ["LSTM-OHLCV", "GARCH", "Ridge-Flat", "Fracast", "RollingMean"]
     few = {**quick, "variants": {name: quick["variants"][name] for name in names}, "conformal": {}}
     frame = suspended().frame
-    company = forecasts(Study.from_values(few), bars=frame, out=tmp_path, workers=2)
+    company = forecasts(Study.from_values(few), bars=frame, out=tmp_path, workers=0)
     found = forecasts(Study.from_values({**few, "tickers": ["BBB"]}), bars=frame, out=tmp_path, workers=0, fresh=True)
     assert found.equals(company.filter(pl.col("ticker") == "BBB"))
     assert found["origin"].unique().sort().equals(company.filter(pl.col("ticker") == "AAA")["origin"].unique().sort())

@@ -13,6 +13,7 @@ from nextday.data import random_walk
 from nextday.errors import NextdayError
 from nextday.study import Study
 
+pytestmark = pytest.mark.usefixtures("undrawn")
 NETWORK = {"model": "lstm", "options": {"hidden": 4, "layers": 1}}
 STUDY = {
     "name": "small", "market": "MKT", "lookback": 5, "seeds": [1, 2, 3, 4], "training": {"max_epochs": 1},

@@ -101,6 +101,7 @@ def test_levels_and_intervals_that_make_no_sense_are_refused(changes, message):
         Study.load("stage4", changes)
 
 
+@pytest.mark.usefixtures("one_undrawn")
 def test_the_interval_to_report_is_chosen_among_those_there(bars, tmp_path):
     changes = {
         "market": "MKT", "accept": "*", "tickers": "AAA", "levels": "0.05,0.1,0.5,0.9,0.95", "interval": 0.8,

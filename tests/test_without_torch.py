@@ -75,7 +75,7 @@ QUICK = ("--data", "bars.parquet", "--market", "MKT", "--set", "lookback=5", "--
 @pytest.fixture(scope="module")
 def first(bare):
     """Stage 1, run there."""
-    return bare("run", "stage1", *QUICK).stdout
+    return bare("run", "stage1", *QUICK, "--set", "variants.ARIMA.options.max_order=1").stdout
 
 
 def test_it_is_hidden_indeed(bare):

@@ -170,8 +170,8 @@ def neighbour(quick, name, variants, **changes):
 def out(bars, quick, tmp_path_factory):
     """Two finished studies: networks of both kinds, and a model that is none."""
     out = tmp_path_factory.mktemp("out")
-    nextday.run(neighbour(quick, "first", ("LSTM-Raw", "LSTM-Feat", "Zero")), bars=bars.frame, out=out, workers=0)
-    nextday.run(neighbour(quick, "second", ("Transformer-Raw",)), bars=bars.frame, out=out, workers=0)
+    nextday.forecast(neighbour(quick, "first", ("LSTM-Raw", "LSTM-Feat", "Zero")), bars=bars.frame, out=out, workers=0)
+    nextday.forecast(neighbour(quick, "second", ("Transformer-Raw",)), bars=bars.frame, out=out, workers=0)
     return out
 
 
@@ -254,7 +254,7 @@ def test_a_study_that_was_not_run_is_one_line(panel, out, bars, tmp_path):
 
 def test_a_study_that_was_not_run_is_missed_before_anything_is_fitted(study, bars, tmp_path):
     with pytest.raises(OutputError, match="no finished study"):
-        nextday.run(study, bars=bars.frame, out=tmp_path, workers=0)
+        nextday.forecast(study, bars=bars.frame, out=tmp_path, workers=0)
     assert not list(tmp_path.rglob("*.safetensors"))
 
 
@@ -282,7 +282,7 @@ def test_a_network_of_all_tickers_is_left_out(quick, panel, out, tables, tmp_pat
 
 def test_folds_of_a_walk_are_probed_one_by_one(bars, quick, panel, tmp_path):
     walk = {"split": {"scheme": "walk_forward", "folds": 2}, "seeds": [1]}
-    nextday.run(neighbour(quick, "first", ("LSTM-Raw",), **walk), bars=bars.frame, out=tmp_path, workers=0)
+    nextday.forecast(neighbour(quick, "first", ("LSTM-Raw",), **walk), bars=bars.frame, out=tmp_path, workers=0)
     tables = probe(panel, tmp_path, tmp_path / "units", studies=["first"])
     assert set(tables["probes"]["fold"]) == {0, 1}
     days = tables["probe_days"].filter(source="trained", feature="roll_vol")["date"]

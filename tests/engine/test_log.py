@@ -12,6 +12,7 @@ from nextday.engine.log import MOST
 from nextday.errors import StudyError
 from nextday.study import Study
 
+pytestmark = pytest.mark.usefixtures("undrawn")
 STUDY = {
     "name": "small", "market": "MKT", "accept": ["*"], "lookback": 5, "variants": {
         "Zero": {"model": "zero", "features": "raw"}, "Mean": {"model": "rolling_mean", "features": "raw"},

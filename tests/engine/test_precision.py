@@ -70,7 +70,7 @@ def test_bf16_is_refused_on_cuda_in_one_line(panel, quick):
 
 def test_the_manifest_tells_the_precision_and_probes_take_it_from_there(bars, panel, quick, tmp_path):
     first = study(quick, "LSTM-Raw", name="first")
-    nextday.run(of(first, "bf16"), bars=bars.frame, out=tmp_path, workers=0)
+    nextday.forecast(of(first, "bf16"), bars=bars.frame, out=tmp_path, workers=0)
     manifest = tmp_path / "first" / "manifest.json"
     said = json.loads(manifest.read_text())
     assert said["study"]["training"]["precision"] == "bf16"

@@ -138,10 +138,10 @@ def test_failures_are_named_the_rest_is_kept_and_only_the_missing_is_tried_again
             TrainingError,
             match=r"2 of 4 units failed; LSTM-Raw AAA seed 1: ZeroDivisionError: division by zero; .*fix the cause and rerun",
         ):
-            nextday.run(study, bars=bars.frame, out=tmp_path, workers=0)
+            nextday.forecast(study, bars=bars.frame, out=tmp_path, workers=0)
     assert not (tmp_path / "quick" / "manifest.json").exists()
     seen = []
-    nextday.run(
+    nextday.forecast(
         study, bars=bars.frame, out=tmp_path, workers=0, watch=lambda stream, _: (seen.append(o) or o for o in stream)
     )
     assert {outcome.unit.variant for outcome in seen if outcome.reused} == {"Zero"}

@@ -182,6 +182,7 @@ def table_of(page, start):
     return found
 
 
+@pytest.mark.usefixtures("one_undrawn")
 def test_the_question_is_the_title_and_the_answer_follows_line_by_line_before_any_table(page):
     verdict = judged(compared(make_forecasts()))
     assert "<title>Do features help?</title>" in page
@@ -231,6 +232,7 @@ def test_what_could_be_seen_is_said_of_each_asked_contrast(page):
     assert f"{low:.3f} to {high:.3f}" in Reader(page).shown
 
 
+@pytest.mark.usefixtures("one_undrawn")
 def test_penalty_and_signal_are_shown_where_they_are_known(page):
     forecasts = make_forecasts()
     comparison = compared(forecasts)
@@ -242,6 +244,7 @@ def test_penalty_and_signal_are_shown_where_they_are_known(page):
     assert "Penalty and signal" not in Reader(render(forecasts, verdict=replace(judged(comparison), parts=()))).shown
 
 
+@pytest.mark.usefixtures("one_undrawn")
 def test_a_slow_swing_and_what_is_withheld_are_said_of_their_contrast():
     forecasts = make_forecasts()
     comparison = compared(forecasts)
@@ -277,6 +280,7 @@ def test_many_exploratory_pairs_are_folded_limited_and_said_to_be():
     assert "Drawn: the 40 of 152 with the smallest adjusted p." in inside
 
 
+@pytest.mark.usefixtures("one_undrawn")
 def test_tickers_that_end_early_are_counted():
     forecasts = make_forecasts()
     gone = (pl.col("ticker") == "BBB") & (pl.col("origin") > datetime.date(2020, 12, 1))
@@ -349,6 +353,7 @@ def test_what_is_undefined_is_a_dash():
     assert not re.search(r"\b(nan|NaN|None|inf)\b", shown)
 
 
+@pytest.mark.usefixtures("one_undrawn")
 @pytest.mark.parametrize("code", ["withheld", "inconclusive", "a code of tomorrow"])
 def test_verdicts_of_any_code_are_shown(code):
     forecasts = make_forecasts(("A",), {"M": 0.1}, days=60)

@@ -63,7 +63,7 @@ def picture(key: str, figure: "Figure") -> Picture:
         title, reading = _take_title(figure)
         figure.set_dpi(72)  # so that pixels are the points in which the image counts
         figure.draw_without_rendering()
-        figure.set_layout_engine("none")  # laid out once: nothing moves between here and the image
+        figure.set_layout_engine(None)  # laid out once: nothing moves, nor is drawn again, between here and the image
         points = tuple(_mark(figure))
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", dpi=72, transparent=True, metadata={"Date": None})
