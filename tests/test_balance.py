@@ -187,8 +187,8 @@ def test_pooled_models_learn_from_tickers_that_are_not_tested(tmp_path):
     assert set(results.forecasts["ticker"]) == {*NAMES}
     assert any(
         note
-        == "training sets of pooled models only in the study, with fewer than 100 training samples, no test sample, "
-        "or returns that never move: 2 tickers, NEW and OLD"
+        == "not tested in the study, but in the training set of pooled models, with fewer than 100 training samples, no "
+        "test sample, or returns that never move: 2 tickers, NEW, OLD"
         for note in results.notes
     )
     rewritten = pl.col("ticker") == "OLD"

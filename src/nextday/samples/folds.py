@@ -199,8 +199,8 @@ def note_absent(
             found.append(f"left out of {where}, {why}: {plural(len(absent), 'ticker')}, {listed(absent)}")
         if learned:
             found.append(
-                f"training sets of pooled models only in {where}, {why}: {plural(len(learned), 'ticker')}, "
-                f"{listed(learned)}"
+                f"not tested in {where}, but in the training set of pooled models, {why}: "
+                f"{plural(len(learned), 'ticker')}, {listed(learned)}"
             )
     return tuple(found)
 
