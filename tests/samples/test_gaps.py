@@ -52,7 +52,7 @@ def plan(panel):
 def test_the_origins_that_remain_are_those_of_a_walk_over_the_calendar(panel):
     expected = samples_by_hand(suspended().frame)
     for fold in make_folds(panel, SplitSettings(), lookback=LOOKBACK, warmup=WARMUP):
-        truth = fold.truth(panel.dates, slice(None))
+        truth = pl.DataFrame(fold.truth(panel.dates, slice(None)))
         assert truth.select("origin", "date").rows() == [
             (one.date(), two.date()) for one, two in map(as_dates, expected)
         ]
