@@ -26,6 +26,21 @@ def duration(seconds: float) -> str:
     return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"
 
 
+def signed(*values: float, digits: int = 2) -> list[str]:
+    """Write an estimate and the ends of its interval with their signs, and without a minus zero.
+
+    Where the interval excludes zero, an end that rounds to it keeps its sign.
+
+    Examples
+    --------
+    >>> signed(-0.25, -0.5, -0.001), signed(-0.001, -0.5, 0.5)
+    (['-0.25', '-0.50', '-0.00'], ['+0.00', '-0.50', '+0.50'])
+    """
+    if min(values) > 0 or max(values) < 0:
+        return [f"{value:+.{digits}f}" for value in values]
+    return [f"{round(value, digits) + 0.0:+.{digits}f}" for value in values]
+
+
 def stage_label(name: str) -> str:
     """Write the name of a study as readers see it: a preset as a stage, any other as it is.
 

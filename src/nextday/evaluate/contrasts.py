@@ -10,7 +10,7 @@ import polars as pl
 from nextday.cards import Grid, card
 from nextday.evaluate.losses import Losses, size_of, the, unit_of
 from nextday.storage.tables import to_pandas
-from nextday.words import plural
+from nextday.words import plural, signed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -309,10 +309,8 @@ def _finding(contrast: Contrast) -> str:
 
 
 def _row(contrast: Contrast) -> tuple[str, ...]:
-    """Write a contrast for readers, in percent, without a minus zero."""
-    estimate, low, high = (
-        f"{round(100 * value, 2) + 0.0:+.2f}" for value in (contrast.estimate, contrast.low, contrast.high)
-    )
+    """Write a contrast for readers, in percent."""
+    estimate, low, high = signed(*(100 * value for value in (contrast.estimate, contrast.low, contrast.high)))
     word = "identical" if contrast.identical and not contrast.withheld else _finding(contrast)
     return contrast.name, word, estimate, f"{low} to {high}"
 

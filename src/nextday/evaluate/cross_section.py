@@ -15,6 +15,7 @@ from nextday.evaluate.losses import ZERO, average, loss_named
 from nextday.evaluate.table import measure
 from nextday.evaluate.wording import join
 from nextday.study import LEAST_NAMES
+from nextday.words import signed
 
 BESIDE = ("squared", "absolute", "miss")  # losses that are answered across tickers too
 DRAWS = 2000  # of dates, for what stands beside a verdict
@@ -97,9 +98,7 @@ def coefficient(contrast: Contrast) -> str:
     >>> coefficient(Contrast("a", "", 0.035, 0, 0, 0, 0.021, 0.049, 0, 0, 0, 0))
     '+0.035 (+0.021 to +0.049)'
     """
-    estimate, low, high = (
-        f"{round(value, 3) + 0.0:+.3f}" for value in (contrast.estimate, contrast.low, contrast.high)
-    )
+    estimate, low, high = signed(contrast.estimate, contrast.low, contrast.high, digits=3)
     return f"{estimate} ({low} to {high})"
 
 

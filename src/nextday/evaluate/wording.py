@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from nextday.evaluate.contrasts import Contrast
 from nextday.evaluate.losses import Losses, loss_named
 from nextday.evaluate.losses import the as the
+from nextday.words import signed
 
 YES, NO, UNKNOWN, WITHHELD = "yes", "no", "inconclusive", "withheld"
 
@@ -42,7 +43,7 @@ def figures(contrast: Contrast) -> str:
 
 def interval(estimate: float, low: float, high: float, unit: str = "%", *, label: str = "") -> str:
     """Write an estimate and its interval, given as shares, in percent or points; ``label`` says what interval it is."""
-    shown = [f"{round(100 * value, 2) + 0.0:+.2f}" for value in (estimate, low, high)]  # no minus zero
+    shown = signed(100 * estimate, 100 * low, 100 * high)
     return f"{shown[0]} {unit} ({label}{shown[1]} to {shown[2]} {unit})"
 
 

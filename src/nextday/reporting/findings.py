@@ -10,6 +10,7 @@ from nextday.evaluate.losses import unit_of
 from nextday.evaluate.verdict import Verdict
 from nextday.evaluate.wording import the
 from nextday.reporting.style import COLOURS, GREY, Limits
+from nextday.words import signed
 
 WORDS = {"better": "help", "worse": "hurt"}  # the effect of features
 SINGULAR = {"better": "helps", "worse": "hurts", "equal": "no effect"}  # of a group of features
@@ -137,4 +138,4 @@ def figures(value: float, digits: int = 2) -> str:
 
 def interval_of(contrast: Contrast) -> str:
     """Write the simultaneous interval in percent."""
-    return f"{figures(contrast.low)} to {figures(contrast.high)}"
+    return " to ".join(signed(100 * contrast.low, 100 * contrast.high)).replace("-", "−")
