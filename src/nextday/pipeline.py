@@ -239,8 +239,5 @@ def _read(place: StudyFolder) -> tuple[Study, dict[str, Any], dict[str, pl.DataF
     """Read the manifest and all tables; one that is not there has no rows."""
     manifest = place.manifest()
     study = Study.from_values(manifest["study"], where=str(place.path / MANIFEST))
-    return (
-        study,
-        manifest,
-        place.tables(schemas(study.levels, own_losses(study), target=study.target) | base.tables_of(ANALYSES)),
-    )
+    own = schemas(study.levels, own_losses(study), target=study.target)
+    return study, manifest, place.tables(own | base.tables_of(ANALYSES))

@@ -90,7 +90,7 @@ def _rows(plan: Plan, unit: Unit, fitted: Fitted, dates: np.ndarray) -> Iterator
         yield "forecasts", Rows(unit, fold.ticker, columns)
     if levels and fitted.valid_quantiles.size:
         for fold, quantiles in zip(folds, *by_fold(folds, "valid", fitted.valid_quantiles), strict=True):
-            if fold.split.test.start == fold.split.test.stop:  # learned from, and never forecast
+            if not fold.tested:
                 continue
             valid = fold.truth(dates, fold.split.valid)
             yield "valid", Rows(unit, fold.ticker, valid | _quantiles(quantiles, levels, len(quantiles)))

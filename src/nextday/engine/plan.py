@@ -184,7 +184,7 @@ def make_plan(study: Study, panel: Panel, *, device: Device = "cpu", catalogs: C
     if split.history is None and all(pooled):
         split = split.model_copy(update={"history": LEAST})
     every = make_folds(panel, split, **rests, target=study.target, learners=any(pooled), schemes=catalogs.splits)
-    folds, learners = ([one for one in every if bool(len(one.y[one.split.test])) is has] for has in (True, False))
+    folds, learners = ([one for one in every if one.tested is tested] for tested in (True, False))
     _check_loss(study, catalogs, len(panel.tickers))
     firsts = {fold.split.fold: fold.ticker for fold in reversed(folds)}
     units = tuple(

@@ -54,6 +54,11 @@ class Fold:
         """Positions of the origins in the panel's dates, shape [sample]."""
         return self.sessions[self.origins]
 
+    @property
+    def tested(self) -> bool:
+        """Whether the ticker has a test set; without one, pooled models learn from it only."""
+        return self.split.test.start < self.split.test.stop
+
     def truth(self, dates: np.ndarray, part: slice) -> dict[str, np.ndarray]:
         """Return origin, target date and actual value of each sample of a part, and its return if that is another."""
         origins = self.origins[part]

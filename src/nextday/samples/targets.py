@@ -31,27 +31,32 @@ def targets_of(panel: Panel, target: Target) -> dict[str, np.ndarray]:
     via machine learning", Review of Financial Studies 33, rank their inputs so. A day with fewer than ten members has
     none.
     """
-    returns = {ticker: returns_of(panel, ticker) for ticker in panel.tickers}
     if target == "return":
-        return returns
-    grid = _grid(panel, returns)
-    counted = np.where(_members(panel), grid, np.nan)
-    counts = (~np.isnan(counted)).sum(axis=0)
-    compared = _excess(grid, counted) if target == "excess" else _ranks(grid, counted)
-    compared[:, counts < LEAST_NAMES] = np.nan
-    return {ticker: compared[at, panel.sessions(ticker)] for at, ticker in enumerate(panel.tickers)}
+        return {ticker: returns_of(panel, ticker) for ticker in panel.tickers}
+    grid, counted = _compared(panel)
+    found = _excess(grid, counted) if target == "excess" else _ranks(grid, counted)
+    found[:, _few(counted)] = np.nan
+    return {ticker: found[at, panel.sessions(ticker)] for at, ticker in enumerate(panel.tickers)}
 
 
 def note_target(panel: Panel, target: Target) -> tuple[str, ...]:
     """Describe a target other than the return, and count the days that have too few tickers for it."""
     if target == "return":
         return ()
-    found = [f"The target is {TARGETS[target]}."]
-    counts = (~np.isnan(np.where(_members(panel), _grid(panel, targets_of(panel, "return")), np.nan))).sum(axis=0)
-    few = int((counts[:-1] < LEAST_NAMES).sum())
-    if few:
-        found.append(f"{plural(few, 'day')} with fewer than {LEAST_NAMES} tickers have no such target and are left out")
-    return tuple(found)
+    few = int(_few(_compared(panel)[1])[:-1].sum())  # the last day has no next
+    left_out = f"{plural(few, 'day')} with fewer than {LEAST_NAMES} tickers have no such target and are left out"
+    return (f"The target is {TARGETS[target]}.", *([left_out] if few else []))
+
+
+def _compared(panel: Panel) -> tuple[np.ndarray, np.ndarray]:
+    """Return the returns of all tickers, [ticker, date], and those of the members alone."""
+    grid = _grid(panel, {ticker: returns_of(panel, ticker) for ticker in panel.tickers})
+    return grid, np.where(_members(panel), grid, np.nan)
+
+
+def _few(counted: np.ndarray) -> np.ndarray:
+    """Whether a date has too few members to compare."""
+    return (~np.isnan(counted)).sum(axis=0) < LEAST_NAMES
 
 
 def _grid(panel: Panel, values: dict[str, np.ndarray]) -> np.ndarray:
