@@ -8,13 +8,13 @@ import numpy as np
 import polars as pl
 
 from nextday.data import align, load_bars
+from nextday.engine.catalogs import HOUSE
 from nextday.engine.collect import collect
 from nextday.engine.execute import Outcome
 from nextday.engine.plan import make_plan
 from nextday.evaluate import Comparison, Contrast, Verdict, asked_by, compare, judge, measure, relation, subjects_of
 from nextday.evaluate.question import alike_of
 from nextday.features import FEATURE_SETS
-from nextday.models import catalog
 from nextday.models.base import Fitted, Forecaster, Key
 from nextday.samples import Samples, Windows
 from nextday.study import Study
@@ -212,11 +212,11 @@ def judged(
     kind: str, seed: int, *, r2: float = 0.09, days: int = 1500, seeds: int = 10, replicates: int = 1000
 ) -> dict[str, Judged]:
     """Run a panel through features, samples, models and verdict: linear regression, and a seeded model of windows."""
-    catalog.MODELS["random_features"] = RandomFeatures
+    catalogs = replace(HOUSE, models={**HOUSE.models, "random_features": RandomFeatures})
     study = study_of({"linear": "linear_regression", "seeded": "random_features"}, seeds=seeds)
     frame, means = bars(kind, seed, days=days, r2=r2)
     panel = align(load_bars(frame, accept=("*",)))
-    plan = make_plan(study, panel)
+    plan = make_plan(study, panel, catalogs=catalogs)
     jobs, outcomes = {}, []
     for unit in plan.units:
         at = (unit.variant, unit.ticker)
