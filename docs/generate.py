@@ -33,6 +33,7 @@ FILES = {  # of results, and their names in the sample
     "stage7/final_comparison.csv": "final_comparison.csv",
     "stage7/lessons.json": "lessons.json",
     "matched/matched_effects.csv": "matched_effects.csv",
+    "control/verdict.json": "control_verdict.json",
 }
 
 
@@ -146,8 +147,20 @@ def _effect(row: dict[str, Any]) -> str:
     return f"{estimate} ({low} to {high})".replace(" ", "\N{NO-BREAK SPACE}")
 
 
+def control() -> str:
+    """Lay out what the positive control finds: the skill of each variant, and what inputs are worth."""
+    found = json.loads((SAMPLE / "control_verdict.json").read_text())
+    lines = [f"| next day's log range | % of the RMSE of {found['benchmark']} |", "| --- | ---: |"]
+    pairs = [one for one in found["asked"] if one["second"] != found["benchmark"]]
+    for one in found["against_benchmark"] + pairs:
+        name = one["first"] if one["second"] == found["benchmark"] else f"{one['first']} - {one['second']}"
+        lines.append(f"| {name} | {_effect(one | {'effect': one['estimate']})} |")
+    return "\n".join(lines)
+
+
 BLOCKS = {
-    "README.md": {"verdict": verdict, "matched": matched},
+    "README.md": {"verdict": verdict, "matched": matched, "control": control},
+    "docs/control.md": {"control": control},
     "docs/ablation.md": {"matched": matched},
     "docs/index.md": {"verdict": verdict},
     "docs/features.md": {"sets": feature_sets, "refused": refused_features, "formulas": formulas},

@@ -77,6 +77,11 @@ def quick(tmp_path_factory) -> dict[str, object]:
         "LSTM-Both": {"model": "lstm", "features": "ohlcv", "options": {}, "representation": "both", "lookback": 6},
         "LSTM-Random": {"model": "lstm", "features": "ohlcv", "options": {}, "representation": "random"},
     }
+    variants |= {
+        "HAR-Point": {"model": "har", "features": "ohlcv", "options": {}},
+        "EWMA-Range": {"model": "ewma_range", "features": "ohlcv", "options": {}},
+        "GARCH-Point": {"model": "garch_volatility", "features": "raw", "options": {}},
+    }
     options = {"estimator": "ridge", "alpha": 10.0, "window": "flat"}
     variants["Ridge-Flat"] = {"model": "sklearn", "features": "ohlcv", "options": options}
     small = {

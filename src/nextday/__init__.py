@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from nextday.pipeline import forecast, report, run
     from nextday.planning import Prospect, plan
     from nextday.plugins import estimator, feature, loss, model, split
+    from nextday.power import Power, plant
     from nextday.results import Results
     from nextday.samples import Samples, Split, Windows
     from nextday.study import Study
@@ -28,16 +29,16 @@ HOMES = {
     "ladder.run": ("compare", "run_all"), "models": ("Fitted", "Forecaster", "Key"),
     "models.networks.base": ("Network",), "pipeline": ("forecast", "report", "run"),
     "planning": ("Prospect", "plan"), "plugins": ("estimator", "feature", "loss", "model", "split"),
-    "results": ("Results",), "samples": ("Samples", "Split", "Windows"), "study": ("Study",),
+    "power": ("Power", "plant"), "results": ("Results",), "samples": ("Samples", "Split", "Windows"),
+    "study": ("Study",),
 }  # fmt: skip
 HOME = {name: module for module, names in HOMES.items() for name in names}
 
 __all__ = [
     "Bars", "Comparison", "Execution", "Feature", "Fitted", "Forecaster", "Judgement", "Key", "Network",
-    "NextdayError", "Prospect", "Results", "Samples", "Split", "Study", "Verdict", "Windows", "__version__", "compare",
-    "confirm", "estimator", "feature", "forecast", "groups_of", "load_bars", "loss", "model", "plan", "report", "run",
-    "run_all",
-    "split", "verdict",
+    "NextdayError", "Power", "Prospect", "Results", "Samples", "Split", "Study", "Verdict", "Windows", "__version__",
+    "compare", "confirm", "estimator", "feature", "forecast", "groups_of", "load_bars", "loss", "model", "plan",
+    "plant", "report", "run", "run_all", "split", "verdict",
 ]  # fmt: skip
 __version__ = version("nextday")
 

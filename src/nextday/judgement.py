@@ -24,6 +24,7 @@ from nextday.evaluate import (
 )
 from nextday.evaluate.cross_section import clause_of, compare_across, line_of
 from nextday.evaluate.export import as_dict
+from nextday.evaluate.guards import is_size
 from nextday.evaluate.signals import any_signal, signal, timing
 from nextday.expectations import Outcome, hold, join_questions, read_expectations, read_questions, status_of
 
@@ -174,9 +175,11 @@ def verdict(
     ('resolved', 'holds')
     """
     table = prepare(load_forecasts(Path(frame)) if isinstance(frame, str | Path) else frame).at_hand()
+    sizes = is_size(table.rows)
     losses = measure(
-        table, loss=loss, benchmark=benchmark, pooled=_listed(pooled, ","), scale=scale, parts=loss == "squared"
-    )
+        table, loss=loss, benchmark=benchmark, pooled=_listed(pooled, ","), scale=scale,
+        parts=loss == "squared" and not sizes,
+    )  # fmt: skip
     names = [*losses.variants, *([benchmark] if benchmark else [])]
     expected = read_expectations(_listed(expect), names, benchmark or "")
     asks = join_questions(read_questions(_listed(ask), names, benchmark or ""), expected)
@@ -184,7 +187,8 @@ def verdict(
         comparison = compare(losses, ask=asks or None, margin=margin, alpha=alpha)
         block, names = comparison.block, list(losses.variants)
         rows = table.rows.collect()
-        found = signal(any_signal(rows, names, block=block), timing(rows, names, block=block), alpha=alpha)
+        varies = timing(rows, names, block=block)
+        found = signal(varies if sizes else any_signal(rows, names, block=block), varies, alpha=alpha)
         notes = (*too_good(table.rows), *losses.notes, *_other_scale(losses))
         across = compare_across(rows, comparison)
         beside = tuple(filter(None, (line_of(across, comparison),)))

@@ -225,7 +225,8 @@ def report(folder: Path | str) -> Results:
     printed = draw_plots(folder, study.name, figures)
     page = render_report(
         comparison=comparison, verdict=verdict, aside=judged.aside, scores=scores, history=history, folds=folds,
-        manifest=manifest, exhibits=shown.exhibits, plates=[printed[one.suffix] for one in shown.plates],
+        manifest=manifest, control=judged.control, exhibits=shown.exhibits,
+        plates=[printed[one.suffix] for one in shown.plates],
     )  # fmt: skip
     place.put(VERDICT, dump(as_dict(comparison, verdict) | {"beside": asdict(judged.aside)} | dict(shown.said)))
     place.put(REPORT, page)  # it comes last: without it the folder is unfinished
@@ -239,5 +240,5 @@ def _read(place: StudyFolder) -> tuple[Study, dict[str, Any], dict[str, pl.DataF
     """Read the manifest and all tables; one that is not there has no rows."""
     manifest = place.manifest()
     study = Study.from_values(manifest["study"], where=str(place.path / MANIFEST))
-    own = schemas(study.levels, own_losses(study), target=study.target)
+    own = schemas(study.levels, own_losses(study), realised=study.compares)
     return study, manifest, place.tables(own | base.tables_of(ANALYSES))

@@ -26,7 +26,7 @@ from nextday.progress import Watch, progress_of
 from nextday.reporting.style import MOST_VARIANTS
 from nextday.storage.folder import BROKEN, MANIFEST, StudyFolder
 from nextday.storage.tables import schemas
-from nextday.study import Study
+from nextday.study import COMPARED, Study
 from nextday.words import duration, plural
 
 if TYPE_CHECKING:
@@ -187,7 +187,7 @@ def _read(folder: Path, name: str) -> _Basis:
     manifest = place.manifest()
     try:
         known = {key: manifest[key] for key in ("costs", "pooled", "device")}
-        kinds = schemas(manifest["study"].get("levels", ()), target=manifest["study"].get("target", "return"))
+        kinds = schemas(manifest["study"].get("levels", ()), realised=manifest["study"].get("target") in COMPARED)
     except BROKEN as error:
         raise place.refusal(MANIFEST, error) from None
     return _Basis(name, known, *(place.table(table, kinds[table]) for table in ("forecasts", "folds")))

@@ -23,19 +23,27 @@ MOVED = resources.files("nextday") / "moved_keys.yaml"
 WORDS = ("sample", "yahoo")  # as data: no paths
 STAGE = re.compile(r"stage\d+")  # names of the presets that build on one another
 LAST = "stage7"  # compares the other stages, and so is no study
+CONTROL = "control"  # the preset that shows whether networks find anything
+PLANTED = "-planted"  # ends the name of a folder of planted signals, which is no study's
 SCHEMES = ("holdout", "walk_forward", "rolling", "purged")
 ACROSS = ("ic", "rank_ic", "spread")  # losses of the cross-section
 LEAST_NAMES = 10  # tickers of a day, below which nothing is scored across them
-LOSSES = ("squared", "absolute", "miss", "pinball", *ACROSS)
+LOSSES = ("squared", "absolute", "miss", "qlike", "pinball", *ACROSS)
 # of fifths, or of tenths and other parts; before costs, or after
 SPREAD = re.compile(r"spread(?:/(?P<parts>[2-9]|[1-9]\d+))?(?:@(?P<cost>\d+(?:\.\d+)?)bp)?")
 Kind = Literal["models", "networks", "pretrained"]
-Target = Literal["return", "excess", "rank"]
+Target = Literal["return", "excess", "rank", "log_range", "abs_return"]
 TARGETS: dict[Target, str] = {
     "return": "the next day's log return",
     "excess": "the next day's log return less the mean of all tickers",
     "rank": "the rank of the next day's log return among all tickers, from -0.5 to 0.5",
+    "log_range": "the next day's log range, ln(high / low)",
+    "abs_return": "the absolute value of the next day's log return",
 }
+COMPARED = ("excess", "rank")  # targets that compare the tickers of a day
+SIZES = ("log_range", "abs_return")  # targets that are never negative
+OF_SIZES = ("squared", "absolute", "qlike")  # losses of such targets
+MEAN = "historical_mean"  # the model that these are measured against unless a study says otherwise
 
 
 class SplitSettings(Settings):
@@ -103,11 +111,13 @@ class VerdictSettings(Settings):
     """
 
     ask: tuple[Question, ...] = ()  # answered first; unless given, every pair that differs in its inputs alone
-    # squared, absolute, miss, pinball; across tickers ic, rank_ic, spread (spread/10 of tenths, spread@10bp after
-    # costs); or of a plugin
+    # squared, absolute, miss, pinball; qlike of log ranges and absolute returns; across tickers ic, rank_ic, spread
+    # (spread/10 of tenths, spread@10bp after costs); or of a plugin
     loss: str = "squared"
     scale: Literal["training", "predicted"] = "training"  # the variance that squared errors are divided by
-    benchmark: str = ""  # the variant that skill is measured against; the zero forecast unless given
+    # the variant that skill is measured against; the zero forecast unless given, and for log ranges and absolute
+    # returns the historical mean
+    benchmark: str = ""
     margin: float | None = Field(None, gt=0, allow_inf_nan=False)  # smaller differences do not matter; 0.0025 is 0.25 %
     alpha: float = Field(0.05, gt=0, lt=0.5)  # error rate of each family of intervals
 
@@ -174,7 +184,7 @@ class Study(BarsSettings):
     baselines: str = ""  # a study of simple models to show beside these
     lessons: tuple[Across, ...] = ()  # questions that take several studies, for ``nextday run stage7``
     # what is forecast, of the next day: return, its log return; excess, that less the mean of all tickers; rank, its
-    # rank among them, from -0.5 to 0.5
+    # rank among them, from -0.5 to 0.5; log_range, ln(high / low); abs_return, the size of its log return
     target: Target = "return"
     lookback: int = Field(20, ge=1)  # sessions in the input window
     warmup: int = Field(20, ge=0)  # sessions left out at the start, as the longest feature needs
@@ -198,6 +208,11 @@ class Study(BarsSettings):
     def _lays_out_its_ablation(cls, values: Any) -> Any:  # noqa: ANN401 - whatever was given
         given = isinstance(values, Mapping) and values.get("ablation") is not None
         return with_runs(values) if given else values
+
+    @model_validator(mode="before")
+    @classmethod
+    def _measures_sizes_against_their_mean(cls, values: Any) -> Any:  # noqa: ANN401 - whatever was given
+        return _with_mean(values) if isinstance(values, Mapping) and values.get("target") in SIZES else values
 
     @field_validator("seeds", "levels", "plugins", mode="before")
     @classmethod
@@ -237,6 +252,19 @@ class Study(BarsSettings):
         ):
             if not is_known:
                 raise ValueError(f"{key}: unknown {name!r}; {known(name, names)}, or name a file under plugins")
+        return self
+
+    @model_validator(mode="after")
+    def _loss_fits_the_target(self) -> Self:
+        loss, sizes = self.verdict.loss, self.target in SIZES
+        if sizes and is_loss(loss) and loss not in OF_SIZES:
+            raise ValueError(
+                f"verdict.loss: {loss} is of returns; losses of target {self.target}: {', '.join(OF_SIZES)}"
+            )
+        if sizes and self.verdict.scale == "predicted":
+            raise ValueError(f"verdict.scale: predicted is the variance of returns, not of target {self.target}")
+        if loss == "qlike" and not sizes:
+            raise ValueError(f"verdict.loss: qlike is of targets that are never negative: {', '.join(SIZES)}")
         return self
 
     @model_validator(mode="after")
@@ -292,6 +320,11 @@ class Study(BarsSettings):
         return self
 
     @property
+    def compares(self) -> bool:
+        """Whether the target compares the returns of a day, which then have a column of their own in the forecasts."""
+        return self.target in COMPARED
+
+    @property
     def inputs(self) -> set[str]:
         """Names of the feature sets that variants read, and of the features or sets that the study's own sets name."""
         used = {variant.features for variant in self.variants.values()}
@@ -335,6 +368,22 @@ class Study(BarsSettings):
             return cls.model_validate(_of_today(values, where))
         except ValidationError as error:
             raise StudyError(f"{where}: {first_mistake(error, cls)}") from None
+
+
+def _with_mean(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Name the historical mean as the benchmark of a study that names none; where it is no variant, add it."""
+    verdict, variants = values.get("verdict") or {}, values.get("variants") or {}
+    groups = isinstance(verdict, Mapping) and isinstance(variants, Mapping)
+    if not groups or verdict.get("benchmark"):
+        return dict(values)  # what is no group of keys is refused later
+    models = {
+        name: one.get("model") if isinstance(one, Mapping) else getattr(one, "model", "")
+        for name, one in variants.items()
+    }
+    means = [name for name, model in models.items() if model == MEAN]
+    name = means[0] if means else "HistoricalMean"
+    added = {} if means else {name: {"model": MEAN, "features": "raw"}}
+    return {**values, "variants": {**variants, **added}, "verdict": {**verdict, "benchmark": name}}
 
 
 def is_loss(name: str) -> bool:

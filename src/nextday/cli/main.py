@@ -23,6 +23,7 @@ from nextday.cli.options import (
     ExpectOption,
     FreshOption,
     OutOption,
+    PlantModels,
     PrecisionName,
     QuietOption,
     SetOption,
@@ -115,6 +116,15 @@ def run(
     fresh: FreshOption = False,
     ask: AskOption = None,
     expect: ExpectOption = None,
+    plant: Annotated[
+        str | None,
+        typer.Option(metavar="R2,...", help="Plant signals of known R2, such as 0.01,0.05, and count what is found."),
+    ] = None,
+    plant_signal: Annotated[str | None, typer.Option(help="lag, volume (default), or a feature or column.")] = None,
+    plants: Annotated[int | None, typer.Option(min=1, help="Copies of the bars per R2; default: 40.")] = None,
+    plant_models: Annotated[
+        PlantModels | None, typer.Option(help="ridge (default, in minutes), or own: the models of the study.")
+    ] = None,
     quiet: QuietOption = False,
     *,
     bars: dict[str, object],
@@ -127,11 +137,15 @@ def run(
         "workers": workers, "cluster": cluster, "store": store, "device": device.value, "fresh": fresh,
     }  # fmt: skip
     if study in {LAST, "all"}:
-        if ask or expect:
-            raise OptionError(f"--ask and --expect need a single study; {study} covers several")
+        if ask or expect or plant:
+            raise OptionError(f"--ask, --expect and --plant need a single study; {study} covers several")
         _climb(study, changes, out, options, quiet=quiet)
         return
     loaded, expected = load_asking(study, changes, ask, expect, out)
+    own = {"signal": plant_signal, "plants": plants, "models": plant_models and plant_models.value}
+    own = {name: value for name, value in own.items() if value is not None}
+    if own and plant is None:
+        raise OptionError("--plant-signal, --plants and --plant-models take --plant, the R2 of the signals")
 
     from nextday.expectations import hold, status_of
     from nextday.pipeline import run as run_study
@@ -140,6 +154,9 @@ def run(
         announce_plugins(loaded)
     if loaded.data == "yahoo" and not quiet:
         announce()
+    if plant is not None:
+        _plant(loaded, plant, own | {"out": out, "watch": not quiet, **options})
+        return
     results = run_study(loaded, out=out, watch=not quiet, **options)
     outcomes = [hold(one, results.comparison) for one in expected]
     show_study(results, outcomes, quiet=quiet)
@@ -161,6 +178,23 @@ def report(
 
 for command in (ablate, verdict, plan, check, init, show, completion):
     app.command()(command)
+
+
+def _plant(study: Study, strengths: str, options: dict[str, Any]) -> None:
+    """Plant signals into copies of a study's bars, and print how often they are found."""
+    from nextday.power import plant
+    from nextday.reporting import exhibit_table
+
+    try:
+        wanted = [float(text) for text in strengths.split(",")]
+    except ValueError:
+        raise OptionError(f"--plant {strengths}: expected an R2 or several, such as 0.01,0.05") from None
+    found, screen = plant(study, strengths=wanted, **options), console()
+    screen.print(exhibit_table(found.exhibit()))
+    screen.print(found.sentence, style="bold", markup=False, highlight=False)
+    screen.print(
+        f"power.csv, plants.csv, power.png, report.html: {found.out}", markup=False, highlight=False, soft_wrap=True
+    )
 
 
 def _climb(study: str, changes: dict[str, object], out: Path, options: dict[str, Any], *, quiet: bool) -> None:

@@ -54,6 +54,13 @@ class ScaleName(StrEnum):
     predicted = "predicted"
 
 
+class PlantModels(StrEnum):
+    """What --plant-models takes."""
+
+    ridge = "ridge"
+    own = "own"
+
+
 class PrecisionName(StrEnum):
     """What --precision takes."""
 

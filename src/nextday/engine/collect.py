@@ -47,7 +47,7 @@ def collect(plan: Plan, outcomes: Sequence[Outcome], dates: np.ndarray) -> dict[
     TrainingError
         If a unit failed: tables on unequal samples are not comparable.
     """
-    kinds = schemas(plan.study.levels, target=plan.study.target)
+    kinds = schemas(plan.study.levels, realised=plan.study.compares)
     parts: dict[str, list[Rows]] = {name: [] for name in ("forecasts", "valid", "history")}
     for unit, fitted in in_order(plan, outcomes):
         for name, rows in _rows(plan, unit, fitted, dates):

@@ -232,7 +232,7 @@ def _check_loss(study: Study, catalogs: Catalogs, tickers: int) -> None:
 
 def _check_target(study: Study, tickers: int) -> None:
     """Refuse a target that compares the tickers of a day where there are too few."""
-    if study.target != "return" and tickers < LEAST_NAMES:
+    if study.compares and tickers < LEAST_NAMES:
         raise StudyError(
             f"target {study.target} compares the tickers of a day and needs {LEAST_NAMES} of them; the study has "
             f"{tickers}"
@@ -270,7 +270,7 @@ def _model_of(
             f"variants.{name}: model {variant.model} reads the series of {model.needs[0]} itself; "
             f"representation {variant.representation} is for models of features"
         )
-    if model.needs and study.target != "return":
+    if model.needs and study.target != "return" and not model.any_target:
         raise StudyError(
             f"variants.{name}: model {variant.model} continues the series of {model.needs[0]} and forecasts returns; "
             f"target {study.target} is for models of features"

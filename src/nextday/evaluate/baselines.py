@@ -39,7 +39,7 @@ def read_neighbour(folder: StudyFolder) -> Neighbour:
     """
     manifest = folder.manifest()
     study = Study.from_values(manifest["study"], where=str(folder.path / MANIFEST))
-    tables = schemas(study.levels, target=study.target)
+    tables = schemas(study.levels, realised=study.compares)
     forecasts, folds = (folder.table(name, tables[name]) for name in ("forecasts", "folds"))
     return Neighbour(forecasts, folds, study, manifest)
 

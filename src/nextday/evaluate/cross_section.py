@@ -10,6 +10,7 @@ from nextday.evaluate.across import information, turnover_of, weights_of
 from nextday.evaluate.answers import MOST_NAMED
 from nextday.evaluate.ask import Ask
 from nextday.evaluate.contrasts import Comparison, Contrast, relation
+from nextday.evaluate.guards import is_size
 from nextday.evaluate.inference import ask_of, compare
 from nextday.evaluate.losses import ZERO, average, loss_named
 from nextday.evaluate.table import measure
@@ -31,11 +32,12 @@ def compare_across(forecasts: pl.DataFrame, comparison: Comparison, loss: str = 
 
     Returns
     -------
-    None where no day has ten tickers, or the comparison is by a loss that has no such counterpart.
+    None where no day has ten tickers, actual values are no returns, or the comparison is by a loss that has no such
+    counterpart.
     """
     named = comparison.losses
     fits = named.loss in BESIDE or loss_named(named.loss).across
-    if not fits or most_names(forecasts) < LEAST_NAMES:
+    if not fits or most_names(forecasts) < LEAST_NAMES or is_size(forecasts):
         return None
     asks: list[Ask] = [ask_of(one, comparison) for one in comparison.asked]
     benchmark = None if named.benchmark == ZERO else named.benchmark

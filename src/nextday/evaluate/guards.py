@@ -44,6 +44,12 @@ def check_actual(actual: np.ndarray, tickers: Sequence[str]) -> str:
     return f"actual values look like percent (median size {typical:.2g}); skill does not depend on the unit"
 
 
+def is_size(rows: pl.DataFrame | pl.LazyFrame) -> bool:
+    """Whether no actual value is negative: a log range or an absolute return, which has no direction to forecast."""
+    least = rows.lazy().select(pl.col("actual").min()).collect().item()
+    return least is not None and least >= 0
+
+
 def in_percent(actual: np.ndarray) -> bool:
     """Whether returns are in percent, by their typical size; ranks stay within a half."""
     return typical_size(actual) > PERCENT and float(np.nanmax(np.abs(actual))) > HALF
@@ -205,6 +211,8 @@ def too_good(
     features
         Columns that each variant reads, if known.
     """
+    if is_size(rows):
+        return ()  # its level alone has an R2 of 80 % against zero
     found = _skills(rows.lazy()).with_columns(pl.struct("r2", "hits", "days").alias("skill"))
     bad = {row["variant"]: beyond for row in found.iter_rows(named=True) if (beyond := _beyond(**row["skill"]))}
     read = features or {}

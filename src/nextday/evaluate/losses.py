@@ -12,6 +12,7 @@ from nextday.words import plural
 
 KEYS = ("variant", "ticker", "origin", "actual", "predicted")
 ZERO = "zero forecast"
+FLOOR, TINY = 0.01, 1e-12  # of a forecast that QLIKE divides by, as a share of the mean; and of that mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,21 @@ def ratio_slope(loss: np.ndarray, base: np.ndarray) -> np.ndarray:
     return -np.ones_like(loss) / base
 
 
+def _qlike(actual: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+    """Compute the quasi-likelihood loss in units of each ticker's mean; smaller forecasts are raised to 0.01."""
+    mean = np.maximum(np.nanmean(actual, axis=-1, keepdims=True), TINY)
+    raised = np.maximum(predicted / mean, FLOOR)
+    return actual / mean / raised + np.log(raised)
+
+
+def _difference(loss: np.ndarray, base: np.ndarray) -> np.ndarray:
+    return base - loss
+
+
+def _difference_slope(loss: np.ndarray, base: np.ndarray) -> np.ndarray:
+    return -np.ones_like(loss + base)
+
+
 LOSSES: dict[str, Loss] = {
     "squared": Loss(
         lambda actual, predicted: (actual - predicted) ** 2,
@@ -76,15 +92,16 @@ LOSSES: dict[str, Loss] = {
         lambda actual, predicted: np.abs(actual - predicted), ratio, ratio_slope,
         "train_deviation", 0.0025, "% of the benchmark's MAE",
     ),
-    "miss": Loss(
-        _miss, lambda loss, base: base - loss, lambda loss, base: -np.ones_like(loss + base),
-        None, 0.01, "pp of directional accuracy", "pp",
-    ),
+    "miss": Loss(_miss, _difference, _difference_slope, None, 0.01, "pp of directional accuracy", "pp"),
+    "qlike": Loss(_qlike, _difference, _difference_slope, None, 0.0025, "QLIKE × 100", "QLIKE × 100"),
     "pinball": Loss(None, ratio, ratio_slope, "train_deviation", 0.005, "% of the benchmark's pinball loss"),
 }  # fmt: skip
 OF_COLUMN = Loss(None, ratio, ratio_slope, None, 0.0025, "% of the benchmark's loss")
 BASIS_POINT = 1e-4
 POINT_LOSSES = tuple(name for name, loss in LOSSES.items() if loss.of)
+"""``qlike`` is ``y / f + ln f`` in units of the mean of ``y``; the mean of a positive ``y`` minimises it (Patton 2011,
+"Volatility forecast comparison using imperfect volatility proxies", Journal of Econometrics 160), and errors count
+relative to the level."""
 
 
 def _across(

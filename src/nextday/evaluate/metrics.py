@@ -3,6 +3,7 @@
 import polars as pl
 from polars import selectors as cs
 
+from nextday.evaluate.guards import is_size
 from nextday.evaluate.quantiles import has_quantiles, score_quantiles
 
 _ERROR = pl.col("actual") - pl.col("predicted")
@@ -25,6 +26,7 @@ METRICS: dict[str, pl.Expr] = {
 """Mean absolute error; root mean squared error; directional accuracy, without days of zero return and with a forecast
 of exactly zero counted as one half; R2 against the zero forecast (Gu, Kelly, Xiu 2020) and against the mean of the
 training and validation returns; share of positive returns among the nonzero ones. Undefined values are missing."""
+OF_DIRECTION = ("DirAcc", "R2Zero", "AlwaysUp")  # undefined for targets that are never negative
 
 
 def score(forecasts: pl.DataFrame, folds: pl.DataFrame, *, interval: float | None = None) -> pl.DataFrame:
@@ -54,6 +56,8 @@ def score(forecasts: pl.DataFrame, folds: pl.DataFrame, *, interval: float | Non
         counts["Contaminated"] = pl.col("contaminated").mean()
     scores = joined.group_by("variant", "ticker", "seed", maintain_order=True).agg(**METRICS, **counts)
     scores = scores.with_columns(pl.col(*METRICS).fill_nan(None))
+    if is_size(forecasts):
+        scores = scores.with_columns(pl.lit(None, pl.Float64).alias(name) for name in OF_DIRECTION)
     if not has_quantiles(forecasts):
         return scores
     more = score_quantiles(forecasts.drop("fold"), interval=interval).drop("fold", "Days")

@@ -9,10 +9,14 @@ from scipy.special import ndtr
 
 from nextday.evaluate.ask import Ask
 from nextday.evaluate.contrasts import Comparison
+from nextday.evaluate.guards import is_size
 from nextday.evaluate.inference import ask_of, compare
-from nextday.evaluate.losses import POINT_LOSSES, ZERO, Losses
+from nextday.evaluate.losses import ZERO, Losses
 from nextday.evaluate.signals import any_signal, holm, timing
 from nextday.evaluate.table import measure
+from nextday.study import OF_SIZES
+
+OF_RETURNS = ("squared", "absolute", "miss")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +26,8 @@ class Beside:
     Attributes
     ----------
     clark_west
-        Statistic and p-value of ``any_signal`` for each variant, against the zero forecast.
+        Statistic and p-value of ``any_signal`` for each variant, against the zero forecast; those of ``timing`` where
+        actual values are never negative, so that any level is better than zero.
     timing
         Statistic and p-value of ``timing`` for each variant, against the running mean of its own forecasts.
     directions
@@ -57,11 +62,12 @@ def beside(
         pass only the asked ones.
     """
     names, block = comparison.losses.variants, comparison.block
+    varies = timing(forecasts, names, block=block)
     if asked is None:
         asked = [ask_of(one, comparison) for one in comparison.contrasts]
     return Beside(
-        any_signal(forecasts, names, block=block),
-        timing(forecasts, names, block=block),
+        varies if is_size(forecasts) else any_signal(forecasts, names, block=block),
+        varies,
         _directions(forecasts, names),
         model_confidence_set(comparison.losses, block=block),
         _by_other_losses(forecasts, comparison, folds, asked),
@@ -97,7 +103,7 @@ def _by_other_losses(
                 replicates=2000, other_blocks=(), matches=asked, alike=alike,
             ).contrasts
         }
-        for name in POINT_LOSSES
+        for name in (OF_SIZES if is_size(forecasts) else OF_RETURNS)
         if name != named.loss
     }  # fmt: skip
     found = []

@@ -12,6 +12,7 @@ from nextday.errors import StudyError
 from nextday.evaluate.ask import Ask, Subject, asked_by, effects_asked, read_question, subjects_of
 from nextday.evaluate.baselines import Neighbour, load_neighbour
 from nextday.evaluate.contrasts import Comparison, relation
+from nextday.evaluate.control import Control, read_control
 from nextday.evaluate.cross_section import clause_of, compare_across, line_of
 from nextday.evaluate.guards import too_good
 from nextday.evaluate.inference import compare
@@ -21,7 +22,7 @@ from nextday.evaluate.signals import signal
 from nextday.evaluate.table import measure
 from nextday.evaluate.verdict import Verdict, judge
 from nextday.evaluate.wording import figures
-from nextday.study import Question, Study
+from nextday.study import SIZES, Question, Study
 from nextday.words import duration, plural
 
 
@@ -83,7 +84,8 @@ def gather(
 class Judged:
     """The answers to a study's question; ``note`` states why some contrast cannot be answered.
 
-    ``across`` has the same contrasts by rank coefficient, where a day has enough tickers.
+    ``across`` has the same contrasts by rank coefficient, where a day has enough tickers; ``control`` what the folder's
+    positive control says.
     """
 
     comparison: Comparison
@@ -91,6 +93,7 @@ class Judged:
     aside: Beside
     note: str
     across: Comparison | None = None
+    control: Control | None = None
 
 
 def answer(
@@ -104,7 +107,7 @@ def answer(
     asked, terms = gather(folder, study, feature_sets, forecasts, pooled), study.verdict
     losses = measure(
         asked.forecasts, loss=terms.loss, benchmark=terms.benchmark or None, folds=folds, pooled=asked.pooled,
-        scale=terms.scale, parts=terms.loss == "squared",
+        scale=terms.scale, parts=terms.loss == "squared" and study.target not in SIZES,
     )  # fmt: skip
     own = [name for name in losses.variants if name in study.variants or name in study.conformal]
     comparison = compare(
@@ -118,12 +121,14 @@ def answer(
     notes = (*too_good(forecasts, read), *losses.notes, *_of_design(study, comparison, costs or {}))
     if terms.scale == "predicted":
         notes += (_by_training_scale(asked, comparison, folds),)
+    control = read_control(folder.parent, study, losses.index_hash)
+    beside_it = (simple, line_of(across, comparison), control.sentence if control else "")
     verdict = judge(
         comparison, subjects=asked.subjects, signal=signal(aside.clark_west, aside.timing, alpha=terms.alpha),
-        beside=tuple(filter(None, (simple, line_of(across, comparison)))), notes=notes,
+        beside=tuple(filter(None, beside_it)), notes=notes,
         across="" if study.ablation else clause_of(across, comparison),  # a run is no answer to what is asked
     )  # fmt: skip
-    return Judged(comparison, verdict, aside, asked.note, across)
+    return Judged(comparison, verdict, aside, asked.note, across, control)
 
 
 def alike_of(study: Study) -> tuple[tuple[str, ...], ...]:

@@ -146,7 +146,11 @@ def _seen(judged: Sequence[Contrast], comparison: Comparison) -> list[str]:
 def _accidents(comparison: Comparison) -> list[str]:
     """Describe the trainings behind the claim, and report medians over seeds if one of them is an outlier."""
     losses = comparison.losses
-    trainings = sum(by_seed.size for by_seed, seeds in zip(losses.by_seed, losses.seeds, strict=True) if seeds)
+    trainings = sum(
+        len(by_seed) if together else by_seed.size  # one of a pooled network forecasts all tickers
+        for by_seed, seeds, together in zip(losses.by_seed, losses.seeds, losses.pooled, strict=True)
+        if seeds
+    )
     if not trainings or loss_named(losses.loss).across:  # a mean over tickers shows no single training
         return []
     unseen = 100 * (1 - 0.05 ** (1 / trainings))

@@ -140,6 +140,8 @@ class _Table:
         self.reference, self.actual = self._finest_actual()
         self.say(crossing)
         self.say(check_actual(self.actual, self.tickers))
+        if loss == "qlike":
+            self._fits_qlike(benchmark)
         self.shares = _shares(~np.isnan(self.actual))
         self.zero = self._zero(benchmark)
         self.say(self._few_names() if loss_named(loss).across else "")
@@ -167,6 +169,13 @@ class _Table:
             raise VerdictError(
                 f"a variant is named {ZERO!r}, as is the default benchmark; rename it, or select it as the benchmark"
             )
+
+    def _fits_qlike(self, benchmark: str | None) -> None:
+        """Refuse returns, and the zero forecast, which QLIKE divides by."""
+        if np.nanmin(self.actual) < 0:
+            raise VerdictError("loss qlike is of values that are never negative; the table holds negative ones")
+        if benchmark is None:
+            raise VerdictError("loss qlike divides by the forecast, and the zero forecast has none; name a benchmark")
 
     def _few_names(self) -> str:
         """Count the days with too few tickers to compare, and refuse a table of nothing else."""

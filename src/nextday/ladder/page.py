@@ -7,6 +7,7 @@ import polars as pl
 from rich import table as rich
 from rich.text import Text
 
+from nextday.evaluate.control import read_control
 from nextday.evaluate.wording import UNKNOWN, WITHHELD, Lesson
 from nextday.ladder.figures import frontier, leaderboard, originals
 from nextday.ladder.table import Ladder
@@ -36,9 +37,10 @@ def render_ladder(ladder: Ladder, board: pl.DataFrame, lessons: Sequence[Lesson]
     withheld = [one for one in ladder.comparison.against_benchmark if one.withheld]
     pictures = _pictures(ladder, board)
     stages = [(one.name, one.study.question, (one.folder.path / REPORT).is_file()) for one in ladder.stages]
+    control = read_control(ladder.folder, None, ladder.comparison.losses.index_hash)
     tables = {"board": _board(board)} | ({"quantiles": _quantiles(board)} if board["levels"].count() else {})
     return environment().get_template("ladder.html").render(
-        label=stage_label,
+        label=stage_label, control=control,
         lessons=lessons, last=LAST, unanswered=UNANSWERED, withheld=withheld, tables=tables, stages=stages,
         pictures=pictures,
         notes=ladder.notes, text=_texts(ladder, board, zero), nothing=NOTHING, colours=COLOURS, dark=DARK,

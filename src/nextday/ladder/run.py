@@ -19,7 +19,7 @@ from nextday.ladder.table import Ladder, load_ladder
 from nextday.pipeline import run
 from nextday.results import Results
 from nextday.storage.files import open_folder, write_atomically
-from nextday.study import LAST, Study, stages
+from nextday.study import CONTROL, LAST, Study, stages
 from nextday.words import plural
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def run_all(
     out: Path | str = "results", show: Callable[[Results], None] = lambda _: None,
     **execution: Unpack[Options],
 ) -> Comparisons:  # fmt: skip
-    """Run every stage that ships with nextday, with the same changes, then compare them.
+    """Run the positive control and every stage that ships with nextday, with the same changes, then compare them.
 
     A stage whose models need a package or weights that are not installed is skipped, with a note. Any other error ends
     the run; all studies are read before the first is run.
@@ -112,7 +112,7 @@ def run_all(
     >>> import nextday
     >>> nextday.run_all({"data": "bars.parquet"}, workers=2).leaderboard  # doctest: +SKIP
     """
-    studies = [Study.load(name, changes) for name in stages()]
+    studies = [Study.load(name, changes) for name in (CONTROL, *stages())]  # every report shows the control
     notes = []
     for study in studies:
         try:

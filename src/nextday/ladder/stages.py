@@ -10,7 +10,7 @@ import polars as pl
 from nextday.errors import NextdayError, OutputError
 from nextday.evaluate.baselines import read_neighbour
 from nextday.storage.folder import StudyFolder
-from nextday.study import LAST, Study, presets, stages
+from nextday.study import LAST, PLANTED, SIZES, Study, presets, stages
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +74,12 @@ def find_stages(folder: Path) -> tuple[list[Stage], list[str]]:
     found, notes, known = [], [], presets()
     there = sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
     for name in [*known, *(name for name in there if name not in known)]:
-        if name not in there or name == LAST or name.startswith("."):
+        if name not in there or name == LAST or name.startswith(".") or name.endswith(PLANTED):
             continue
         try:
-            found.append(read_stage(StudyFolder(folder / name)))
+            stage = read_stage(StudyFolder(folder / name))
+            if stage.study.target not in SIZES:  # a volatility, which no return is compared with
+                found.append(stage)
         except NextdayError as error:
             notes.append(f"{name} is not compared: {error}")
     missing = [name for name in stages() if name not in there]

@@ -104,6 +104,7 @@ class Forecaster(ABC):
     seeded: ClassVar[bool] = False  # the forecast depends on the seed
     scaled: ClassVar[bool] = False  # wants features standardised on the training windows
     needs: ClassVar[tuple[str, ...]] = ()  # features it reads by name
+    any_target: ClassVar[bool] = False  # of one that reads a series by name: forecasts other targets than returns, too
     pooled = False  # one model for all tickers: windows come as ``Pool``, the key's ticker is *
     may_hold: ClassVar[str] = ""  # of a pretrained model: whether its training data may hold the series of a study
 

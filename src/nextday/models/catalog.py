@@ -15,6 +15,7 @@ from nextday.models.estimator import make_estimator
 from nextday.models.foundation import ChronosBolt, Fracast
 from nextday.models.networks.forecasters import Gru, Lstm, Mlp, Transformer
 from nextday.models.networks.vae_forecaster import Vae
+from nextday.models.ranges import EwmaRange, GarchVolatility, Har, HarQuantiles
 from nextday.models.regression import Arima, HistGradientBoosting, LinearRegression, Ridge
 from nextday.models.volatility import ConstantQuantile, Ewma, Garch
 from nextday.names import known
@@ -36,6 +37,10 @@ MODELS: dict[str, "Model"] = {
     "constant_quantile": ConstantQuantile,
     "ewma": Ewma,
     "garch": Garch,
+    "har": Har,
+    "ewma_range": EwmaRange,
+    "garch_volatility": GarchVolatility,
+    "har_quantiles": HarQuantiles,
     "fracast": Fracast,
     "chronos_bolt": ChronosBolt,
     "vae": Vae,

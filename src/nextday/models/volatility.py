@@ -50,8 +50,8 @@ class ConstantQuantile(Probabilistic):
 
     def fit_predict(self, train: Samples, valid: Samples, test: Windows, *, key: Key) -> Fitted:
         """Forecast one row of constants."""
-        quantiles = _empirical(_past(train, valid, key), self.asked)
-        return _fitted(quantiles, np.ones(len(valid.y)), np.ones(len(test)))
+        quantiles = empirical(_past(train, valid, key), self.asked)
+        return scaled(quantiles, np.ones(len(valid.y)), np.ones(len(test)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +91,11 @@ class Ewma(Probabilistic):
         standardised = past / deviation[: len(past)]
         notes: tuple[str, ...] = ()
         if self.tails == "empirical":
-            quantiles = _empirical(standardised, self.asked)
+            quantiles = empirical(standardised, self.asked)
         else:
             nu, scale = _student(standardised, key)
             quantiles, notes = scale * _t(self.asked, nu), (f"nu {nu:.3g}, scale {scale:.3g}",)
-        return _fitted(quantiles, deviation[len(train.y) : len(past)], deviation[len(past) :][known], notes=notes)
+        return scaled(quantiles, deviation[len(train.y) : len(past)], deviation[len(past) :][known], notes=notes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,33 +119,55 @@ class Garch(Probabilistic):
 
     def fit_predict(self, train: Samples, valid: Samples, test: Windows, *, key: Key) -> Fitted:
         """Fit from every start, forecast with the most likely parameters."""
-        past = _past(train, valid, key)
-        unit = past.std() / DEVIATION
-        with threadpool_limits(1):
-            fits = _fit_garch(past / unit)
-        usable = [fit for fit in fits if _is_usable(fit)]
-        if not usable:
-            said = "; ".join(dict.fromkeys(fit.optimization_result.message for fit in fits))
-            raise TrainingError(
-                f"GARCH of {key.ticker}: none of {len(fits)} starting values led to a fit (the optimiser: {said}); "
-                "drop the ticker or the variant"
-            )
-        best = max(usable, key=lambda fit: round(fit.loglikelihood, 2))  # the first of those as good
-        mean, omega, alpha, beta, nu = best.params.to_numpy()
-        later, known = test.later("log_return")
-        errors = np.concatenate([best.resid[-1:], later.astype(np.float64) / unit - mean])
-        seen = best.conditional_volatility
-        variance = _filter(float(seen[-1]) ** 2, errors**2, omega, alpha, beta)[1:][known]
-        note = (
-            f"in percent: mu {mean * unit * 100:.3g}, omega {omega * (unit * 100) ** 2:.3g}, "
-            f"alpha {alpha:.3g}, beta {beta:.3g}, nu {nu:.3g}"
+        found = fit_garch(_past(train, valid, key), test, key)
+        tails = _t(self.asked, found.nu) * np.sqrt((found.nu - 2) / found.nu)
+        return scaled(tails, found.past[len(train.y) :], found.test, mean=found.mean, notes=found.notes)
+
+
+@dataclass(frozen=True, slots=True)
+class FittedGarch:
+    """A fitted GARCH(1,1): mean and degrees of freedom, and the deviation forecast at past and at test origins."""
+
+    mean: float
+    nu: float
+    past: np.ndarray
+    test: np.ndarray
+    notes: tuple[str, ...]
+
+
+def fit_garch(past: np.ndarray, test: Windows, key: Key) -> FittedGarch:
+    """Fit a GARCH(1,1) with Student t errors to the returns that follow the past origins; filter those of the test.
+
+    The last of ``past`` is the return of the first test origin.
+
+    Raises
+    ------
+    TrainingError
+        If no starting value leads to a fit.
+    """
+    unit = past.std() / DEVIATION
+    with threadpool_limits(1):
+        fits = _fit_garch(past / unit)
+    usable = [fit for fit in fits if _is_usable(fit)]
+    if not usable:
+        said = "; ".join(dict.fromkeys(fit.optimization_result.message for fit in fits))
+        raise TrainingError(
+            f"GARCH of {key.ticker}: none of {len(fits)} starting values led to a fit (the optimiser: {said}); "
+            "drop the ticker or the variant"
         )
-        if len(usable) < len(fits):
-            note += f"; {len(fits) - len(usable)} of {len(fits)} starting values led to no fit"
-        return _fitted(
-            _t(self.asked, nu) * np.sqrt((nu - 2) / nu), seen[len(train.y) :] * unit, np.sqrt(variance) * unit,
-            mean=mean * unit, notes=(note,),
-        )  # fmt: skip
+    best = max(usable, key=lambda fit: round(fit.loglikelihood, 2))  # the first of those as good
+    mean, omega, alpha, beta, nu = best.params.to_numpy()
+    later, known = test.later("log_return")
+    errors = np.concatenate([best.resid[-1:], later.astype(np.float64) / unit - mean])
+    seen = best.conditional_volatility
+    variance = _filter(float(seen[-1]) ** 2, errors**2, omega, alpha, beta)[1:][known]
+    note = (
+        f"in percent: mu {mean * unit * 100:.3g}, omega {omega * (unit * 100) ** 2:.3g}, "
+        f"alpha {alpha:.3g}, beta {beta:.3g}, nu {nu:.3g}"
+    )
+    if len(usable) < len(fits):
+        note += f"; {len(fits) - len(usable)} of {len(fits)} starting values led to no fit"
+    return FittedGarch(mean * unit, nu, seen * unit, np.sqrt(variance) * unit, (note,))
 
 
 def _past(train: Samples, valid: Samples, key: Key) -> np.ndarray:
@@ -165,7 +187,8 @@ def _filter(first: float, squares: np.ndarray, omega: float, alpha: float, beta:
     return np.fromiter(days, np.float64, len(squares) + 1)
 
 
-def _empirical(values: np.ndarray, levels: np.ndarray) -> np.ndarray:
+def empirical(values: np.ndarray, levels: np.ndarray) -> np.ndarray:
+    """Return empirical quantiles by Weibull's plotting positions."""
     return np.quantile(values, levels, method="weibull")
 
 
@@ -216,7 +239,7 @@ def _is_usable(fit: "ARCHModelResult") -> bool:
     return bool(stats.kstest(ranks, "uniform").statistic < FAR)
 
 
-def _fitted(
+def scaled(
     quantiles: np.ndarray, valid: np.ndarray, test: np.ndarray, *, mean: float = 0.0, notes: tuple[str, ...] = ()
 ) -> Fitted:
     """Scale the quantiles of one day, that of the median last, by the deviations of the days of valid and test."""

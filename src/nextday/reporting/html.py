@@ -11,7 +11,8 @@ import polars as pl
 from nextday.evaluate import Beside
 from nextday.evaluate.breakdown import Breakdown, break_down
 from nextday.evaluate.contrasts import Comparison
-from nextday.evaluate.losses import LOSSES
+from nextday.evaluate.control import Control
+from nextday.evaluate.losses import LOSSES, the
 from nextday.evaluate.verdict import CODES, Verdict
 from nextday.reporting import breakdown_plots as plots
 from nextday.reporting.findings import lines_of, unit
@@ -35,7 +36,8 @@ MOST_NOTES = 100  # of a run; thousands of units may have one each
 
 def render_report(
     *, comparison: Comparison, verdict: Verdict, scores: pl.DataFrame, history: pl.DataFrame, folds: pl.DataFrame,
-    manifest: dict[str, Any], aside: Beside | None = None, exhibits: Sequence[Exhibit] = (),
+    manifest: dict[str, Any], aside: Beside | None = None, control: Control | None = None,
+    exhibits: Sequence[Exhibit] = (),
     plates: Sequence[Printed] = (),
 ) -> str:  # fmt: skip
     """Render the whole report.
@@ -48,6 +50,8 @@ def render_report(
         Tables of the study; history may be empty.
     aside
         Supplementary tests.
+    control
+        What the positive control of the same folder says.
     manifest
         The manifest of the run; optional ``checks`` maps the name of a passed check to its description.
     exhibits, plates
@@ -57,7 +61,8 @@ def render_report(
     drawn = _pictures(comparison, verdict, numbers, history)
     study = manifest.get("study", {})
     return environment().get_template("report.html").render(
-        comparison=comparison, losses=comparison.losses, verdict=verdict, badge=CODES.get(verdict.code, verdict.code),
+        comparison=comparison, losses=comparison.losses, verdict=verdict, control=control,
+        badge=CODES.get(verdict.code, verdict.code), benchmark=the(comparison.losses.benchmark),
         title=study.get("question") or study.get("name") or "study", answers=_answers(comparison, verdict),
         notes=[line for line in lines_of(comparison.asked, comparison, verdict) if line.note],
         label=stage_label, study=study, manifest=manifest, nothing=NOTHING, colours=COLOURS, dark=DARK,
@@ -146,6 +151,7 @@ def _texts(comparison: Comparison, scores: pl.DataFrame, folds: pl.DataFrame) ->
         "tickers": plural(len(comparison.losses.tickers), "ticker"),
         "samples": f"{int((~np.isnan(comparison.losses.base)).sum()):,}",
         "seeds": ", ".join(map(str, seeds)) or "none (all models are deterministic)",
+        "directions": "yes" if scores["AlwaysUp"].count() else "",  # targets have a sign
         "up": share(scores["AlwaysUp"].mean()),
         "zero_days": f"{int(scores['ZeroDays'].max() or 0):,}",  # type: ignore[arg-type]
         "block": f"{comparison.block:.1f}",

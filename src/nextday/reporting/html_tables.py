@@ -21,7 +21,7 @@ from nextday.reporting.tables import mean_of
 NOTHING = "–"
 LONGEST = 24  # letters of a word that is not broken
 NAMES = {"squared": "squared error", "absolute": "absolute error", "miss": "directional error",
-    "pinball": "pinball loss",
+    "qlike": "QLIKE", "pinball": "pinball loss",
 }  # fmt: skip
 PARTS = {"train": "training", "valid": "validation", "test": "test"}
 MOST_OTHERS = 100  # rows of exploratory pairs
@@ -172,11 +172,14 @@ def _folds(folds: pl.DataFrame) -> Table:
 def _metrics(scores: pl.DataFrame, comparison: Comparison) -> Table:
     counts = zip(comparison.losses.variants, comparison.losses.seeds, strict=True)
     seeds, rows = {name: len(own) or None for name, own in counts}, []
+    percent = {"DirAcc": "DirAcc, %", "R2Zero": "R² against zero, %", "R2Mean": "R² against the mean, %"}
+    if not scores["AlwaysUp"].count():  # targets without a sign
+        percent = {"R2Mean": percent["R2Mean"]}
     for row in summarise(scores, by=["variant"]).iter_rows(named=True):
         errors = [_score(row[name], 1, 5) for name in ("MAE", "RMSE")]
-        shares = [_score(row[name], 100, 2) for name in ("DirAcc", "R2Zero", "R2Mean")]
+        shares = [_score(row[name], 100, 2) for name in percent]
         rows.append((Cell(row["variant"]), *errors, *shares, _count(seeds.get(row["variant"]))))
-    columns = ("variant", "MAE", "RMSE", "DirAcc, %", "R² against zero, %", "R² against the mean, %", "seeds")
+    columns = ("variant", "MAE", "RMSE", *percent.values(), "seeds")
     return _table("Point metrics: mean over tickers and seeds", columns, rows)
 
 

@@ -10,6 +10,7 @@ import polars as pl
 
 from nextday.evaluate import METRICS, Comparison, Verdict, summarise
 from nextday.evaluate.bootstrap import robust_block
+from nextday.evaluate.guards import is_size
 from nextday.evaluate.pointwise import hit_widths
 from nextday.reporting import style
 from nextday.reporting.breakdown_plots import by_ticker, hit_rates
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 Write = Callable[[Path, bytes], None]
 
 LABELS = {"MAE": "MAE (log return)", "RMSE": "RMSE (log return)", "DirAcc": "DirAcc (%)"}
+OF_SIZES = {"MAE": "MAE", "RMSE": "RMSE", "R2Mean": "R² against the mean (%)"}  # where targets have no sign
+HEADERS = {"R2Mean": "R²"}
 LOSSES = {"train_loss": "training loss", "valid_loss": "validation loss"}
 UNIT = ["variant", "ticker", "fold", "seed"]
 MOST_LINES = 15  # thin lines that can be told apart; beyond it a band is shown
@@ -93,10 +96,11 @@ def _figures(
     yield Plate("ablation_bars", "Errors and hit rate", partial(ablation, scores, zero, look), per_variant)
     if not history.is_empty():
         yield Plate("ablation_curves", "Loss by epoch", partial(curves, history, look), history)
-    title, draw = "Actual and predicted returns", partial(predictions, forecasts, look)
+    title, draw = f"Actual and predicted {_named(forecasts)}", partial(predictions, forecasts, look)
     yield Plate("ablation_predictions", title, draw, of_typical(forecasts))
     by_cell = summarise(scores, by=["variant", "ticker"])
-    yield Plate("ablation_heatmap", "Hit rate by ticker", partial(heatmap, scores, look, forecasts), by_cell)
+    if _has_directions(scores):
+        yield Plate("ablation_heatmap", "Hit rate by ticker", partial(heatmap, scores, look, forecasts), by_cell)
     if baselines is not None:
         simple = finite(baselines)
         rows = pl.concat([summarise(simple, by=["variant"]), per_variant], how="diagonal_relaxed")
@@ -110,6 +114,10 @@ def of_typical(forecasts: pl.DataFrame) -> pl.DataFrame:
     return forecasts.filter(pl.col("ticker") == _typical(forecasts)).filter(first).sort("date")
 
 
+def _named(forecasts: pl.DataFrame) -> str:
+    return "values" if is_size(forecasts) else "returns"
+
+
 def zero_forecast(forecasts: pl.DataFrame) -> pl.DataFrame:
     """Score the zero forecast, one row per ticker: its errors are the returns."""
     errors = {"MAE": pl.col("actual").abs().mean(), "RMSE": (pl.col("actual") ** 2).mean().sqrt()}
@@ -119,14 +127,17 @@ def zero_forecast(forecasts: pl.DataFrame) -> pl.DataFrame:
 
 def ablation(scores: pl.DataFrame, zero: pl.DataFrame, look: Mapping[str, Look]) -> "Figure":
     """Draw the mean over tickers of MAE, RMSE and DirAcc per variant, with reference values."""
-    title = f"Errors and hit rate of each variant, {_tickers(scores, 'mean over ')}; the axes do not start at zero"
+    what = "Errors and hit rate" if _has_directions(scores) else "Errors"
+    title = f"{what} of each variant, {_tickers(scores, 'mean over ')}; the axes do not start at zero"
     details = _seeds(scores, dots=True)
     figure = new_figure(11, 1.3 + 0.34 * len(look), title, details)
-    for ax, metric in zip(figure.subplots(1, 3, sharey=True), ("MAE", "RMSE", "DirAcc"), strict=True):
-        lines = _coin(scores) if metric == "DirAcc" else _nothing(zero, scores, metric)
-        reference = None if metric == "DirAcc" else next(iter(lines.values()), None)
-        header = "DirAcc" if metric == "DirAcc" else "vs zero" if reference else metric
-        style.dots(ax, _rows(scores, metric, look, reference), lines, LABELS[metric], header)
+    labels = LABELS if _has_directions(scores) else OF_SIZES
+    third = [*labels][-1]
+    for ax, metric in zip(figure.subplots(1, 3, sharey=True), labels, strict=True):
+        lines = _coin(scores) if metric == "DirAcc" else {} if metric == third else _nothing(zero, scores, metric)
+        reference = None if metric == third else next(iter(lines.values()), None)
+        header = HEADERS.get(metric, metric) if metric == third else "vs zero" if reference else metric
+        style.dots(ax, _rows(scores, metric, look, reference), lines, labels[metric], header)
     return figure
 
 
@@ -214,7 +225,7 @@ def predictions(forecasts: pl.DataFrame, look: Mapping[str, Look]) -> "Figure":
     small = rows.filter(_common_size()) if (rows["predicted"] != 0).any() else rows
     left_out = [one.label for variant, one in look.items() if variant not in small["variant"]]
     rule = ", the ticker of median volatility" if forecasts["ticker"].n_unique() > 1 else ""
-    title = f"Actual and predicted returns of {shorten([ticker])[0]}{rule}"
+    title = f"Actual and predicted {_named(forecasts)} of {shorten([ticker])[0]}{rule}"
     details = "Lower panel: the predictions alone, on their own scale."
     if left_out:
         details += f" Not drawn: {', '.join(left_out)}, whose predictions are as large as the returns."
@@ -228,7 +239,7 @@ def predictions(forecasts: pl.DataFrame, look: Mapping[str, Look]) -> "Figure":
             one = look[variant]
             ax.plot(mine["date"].to_numpy(), mine["predicted"].to_numpy(), color=one.colour, ls=one.line, lw=0.9)
         ax.axhline(0, color="black", lw=0.8, zorder=1)
-        ax.set_ylabel(f"{label}\n(log return)")
+        ax.set_ylabel(label if is_size(forecasts) else f"{label}\n(log return)")
         ax.margins(x=0.01)
     style.date_columns(bottom)
     style.key(figure, [style.handle("actual", "#AAAAAA", line="-"), *style.handles(look, lines=True)])
@@ -335,7 +346,8 @@ def _rows(scores: pl.DataFrame, metric: str, look: Mapping[str, Look], reference
         if mean is None:
             rows.append(Row(one, None, note="missing"))
             continue
-        note = f"{100 * (mean / reference - 1):+.2f} %" if reference else f"{factor * mean:.2f} %"
+        alone = f"{mean:.5f}" if factor == 1 else f"{factor * mean:.2f} %"
+        note = f"{100 * (mean / reference - 1):+.2f} %" if reference else alone
         values = seeds.filter(pl.col("variant") == variant)[metric].drop_nulls()
         rows.append(Row(one, factor * mean, tuple(values), note))
     return rows
@@ -347,8 +359,15 @@ def _matrix(table: pl.DataFrame, metric: str, tickers: Sequence[str], variants: 
     return np.array([[found.get((ticker, variant)) for variant in variants] for ticker in tickers], dtype=np.float64)
 
 
+def _has_directions(scores: pl.DataFrame) -> bool:
+    """Whether the targets have a sign: without one there is no hit rate, and no zero forecast to compare with."""
+    return scores["AlwaysUp"].count() > 0
+
+
 def _nothing(zero: pl.DataFrame, scores: pl.DataFrame, metric: str) -> dict[str, float]:
     """Return the reference of an error: that of the zero forecast, over the tickers that have one."""
+    if not _has_directions(scores):
+        return {}
     known = zero.join(scores.drop_nulls(metric), on="ticker", how="semi")[metric].to_numpy()
     return {f"zero forecast {known.mean():.5f}": float(known.mean())} if len(known) else {}
 

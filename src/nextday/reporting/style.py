@@ -130,6 +130,18 @@ def png(figure: "Figure") -> bytes:
     return buffer.getvalue()
 
 
+def stripe(figure: "Figure", text: str) -> None:
+    """Mark a figure along its right edge as something else than a result."""
+    from matplotlib.patches import Rectangle
+
+    width = 0.22 / figure.get_figwidth()
+    engine = figure.get_layout_engine()
+    assert engine is not None
+    engine.set(rect=(0, 0, 1 - 1.5 * width, 1))  # type: ignore[call-arg] # of the constrained layout
+    figure.add_artist(Rectangle((1 - width, 0), width, 1, color=COLOURS[1], transform=figure.transFigure, zorder=3))
+    figure.text(1 - width / 2, 0.5, text, rotation=90, ha="center", va="center", color="white", weight="bold", zorder=4)
+
+
 def key(figure: "Figure", entries: Sequence["Artist"]) -> None:
     """Put a legend below all panels, in as many columns as fit."""
     longest = max(len(str(entry.get_label())) for entry in entries)

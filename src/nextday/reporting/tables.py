@@ -54,12 +54,15 @@ def summary_table(scores: pl.DataFrame, title: str) -> Table:
         caption_justify="left",
     )
     table.add_column("variant", no_wrap=True)
-    headers = ["MAE", "RMSE", "DirAcc %", "R2 vs zero %", "R2 vs mean %", "base %", "days", "seeds"]
+    signed = scores["AlwaysUp"].count() > 0  # the targets have directions
+    percent = {"DirAcc": "DirAcc %", "R2Zero": "R2 vs zero %", "R2Mean": "R2 vs mean %", "AlwaysUp": "base %"}
+    percent = percent if signed else {"R2Mean": percent["R2Mean"]}
+    headers = ["MAE", "RMSE", *percent.values(), "days", "seeds"]
     seen = "Contaminated" in scores.columns and scores["Contaminated"].max() > 0  # type: ignore[operator]
-    table.caption = (
-        "mean over tickers and seeds; base: base rate of positive returns, the hit rate of an "
-        f"always-long forecast{'; seen: test days that the training data may overlap' if seen else ''}"
-    )
+    always = "base: base rate of positive returns, the hit rate of an always-long forecast"
+    overlap = "seen: test days that the training data may overlap"
+    legend = ["mean over tickers and seeds", *([always] if signed else []), *([overlap] if seen else [])]
+    table.caption = "; ".join(legend)
     for header in [*headers, "seen %"] if seen else headers:
         table.add_column(header, justify="right", no_wrap=True)
     rows = summarise(scores, by=["variant"])
@@ -68,10 +71,9 @@ def summary_table(scores: pl.DataFrame, title: str) -> Table:
         rows = rows.sort("RMSE")[:BEST]
     for row in rows.iter_rows(named=True):
         errors = [mean_of(row[name], 1, 5) for name in ("MAE", "RMSE")]
-        shares = [mean_of(row[name], 100, 2) for name in ("DirAcc", "R2Zero", "R2Mean")]
-        up = "-" if row["AlwaysUp"] is None else f"{100 * row['AlwaysUp']:.2f}"
+        shares = [mean_of(row[name], 100, 2) for name in percent]
         known = [f"{100 * row['Contaminated']:.0f}"] if seen else []  # days that may have been trained on before
-        table.add_row(Text(row["variant"]), *errors, *shares, up, str(row["Days"]), str(row["Seeds"]), *known)
+        table.add_row(Text(row["variant"]), *errors, *shares, str(row["Days"]), str(row["Seeds"]), *known)
     return table
 
 

@@ -13,7 +13,7 @@ from nextday.names import listed
 from nextday.samples.split import SPLITS, MakeSplits, Split, make_splits
 from nextday.samples.targets import returns_of, targets_of
 from nextday.samples.windows import across_gaps, make_origins
-from nextday.study import SplitSettings, Target
+from nextday.study import COMPARED, SplitSettings, Target
 from nextday.words import plural
 
 TENTH = 10  # of the training samples that a ticker needs, it needs for validation
@@ -38,7 +38,7 @@ class Fold:
     sessions
         Positions of the ticker's sessions in the panel's dates, shape [session].
     returns
-        Realised returns, shape [sample], where the targets are others.
+        Realised returns, shape [sample], where the targets compare them with those of other tickers.
     """
 
     ticker: str
@@ -126,7 +126,7 @@ def make_folds(
     ]  # fmt: skip
     history = settings.history or HISTORY
     folds = every if panel.balance == "common" else [one for one in every if _takes_part(one, history)]
-    if target != "return":
+    if target in COMPARED:
         folds = [replace(one, returns=returns_of(panel, one.ticker)[one.origins]) for one in folds]
     flat = [one for one in folds if one.y[one.split.train].std() == 0]
     if flat:

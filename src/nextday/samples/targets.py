@@ -4,7 +4,7 @@ import numpy as np
 
 from nextday.data import Panel
 from nextday.samples.windows import across_gaps
-from nextday.study import LEAST_NAMES, TARGETS, Target
+from nextday.study import COMPARED, LEAST_NAMES, TARGETS, Target
 from nextday.words import plural
 
 
@@ -17,11 +17,21 @@ def returns_of(panel: Panel, ticker: str) -> np.ndarray:
     return np.append(np.log(closes[1:] / closes[:-1]), np.nan)
 
 
+def _ranges_of(panel: Panel, ticker: str) -> np.ndarray:
+    """Return the log range of the session after each of a ticker's, ``ln(high[t+1] / low[t+1])``, shape [session]."""
+    bars = panel.of(ticker)
+    ranges = np.log(bars["high"].to_numpy() / bars["low"].to_numpy())
+    return np.append(ranges[1:], np.nan)
+
+
 def targets_of(panel: Panel, target: Target) -> dict[str, np.ndarray]:
     r"""Return the target of each session of each ticker, shape [session]; missing where there is none.
 
-    ``return`` is the log return to the next session, ``r``. The others compare it with the members of the day, those
-    tickers whose return is of one session and that belong to the universe (``Panel.member``):
+    ``return`` is the log return to the next session, ``r``; ``abs_return`` its absolute value; ``log_range`` the log
+    range of the next session, ``ln(high / low)``, proportional to its volatility (Parkinson 1980, "The extreme value
+    method for estimating the variance of the rate of return", Journal of Business 53). The others compare returns with
+    those of the members of the day, the tickers whose return is of one session and that belong to the universe
+    (``Panel.member``):
 
     .. math:: \mathrm{excess}_{it} = r_{it} - \frac{1}{n_t} \sum_j r_{jt}, \qquad
               \mathrm{rank}_{it} = \frac{1}{n_t} \sum_j \left([r_{jt} < r_{it}] + \tfrac12 [r_{jt} = r_{it}]\right)
@@ -31,8 +41,11 @@ def targets_of(panel: Panel, target: Target) -> dict[str, np.ndarray]:
     via machine learning", Review of Financial Studies 33, rank their inputs so. A day with fewer than ten members has
     none.
     """
-    if target == "return":
-        return {ticker: returns_of(panel, ticker) for ticker in panel.tickers}
+    if target == "log_range":
+        return {ticker: _ranges_of(panel, ticker) for ticker in panel.tickers}
+    if target not in COMPARED:
+        returns = {ticker: returns_of(panel, ticker) for ticker in panel.tickers}
+        return {ticker: np.abs(own) for ticker, own in returns.items()} if target == "abs_return" else returns
     grid, counted = _compared(panel)
     found = _excess(grid, counted) if target == "excess" else _ranks(grid, counted)
     found[:, _few(counted)] = np.nan
@@ -43,7 +56,7 @@ def note_target(panel: Panel, target: Target) -> tuple[str, ...]:
     """Describe a target other than the return, and count the days that have too few tickers for it."""
     if target == "return":
         return ()
-    few = int(_few(_compared(panel)[1])[:-1].sum())  # the last day has no next
+    few = int(_few(_compared(panel)[1])[:-1].sum()) if target in COMPARED else 0  # the last day has no next
     left_out = f"{plural(few, 'day')} with fewer than {LEAST_NAMES} tickers have no such target and are left out"
     return (f"The target is {TARGETS[target]}.", *([left_out] if few else []))
 

@@ -27,14 +27,14 @@ FOLDS = {
 }  # fmt: skip
 
 
-def schemas(levels: Sequence[float], losses: Sequence[str] = (), *, target: str = "return") -> dict[str, Schema]:
+def schemas(levels: Sequence[float], losses: Sequence[str] = (), *, realised: bool = False) -> dict[str, Schema]:
     """Return the tables of a study and their columns; forecasts have one more column per level, ``q`` and the level.
 
-    ``losses`` are columns of the forecasts with plugin losses per row. Where the ``target`` is no return, realised
-    returns have a column, too.
+    ``losses`` are columns of the forecasts with plugin losses per row. Where the target compares the returns of a day,
+    these are ``realised``, in a column of their own.
     """
-    realised = {} if target == "return" else {"realised_return": pl.Float64}
-    forecasts = FORECASTS | realised | {f"q{level}": pl.Float64 for level in levels}
+    own = {"realised_return": pl.Float64} if realised else {}
+    forecasts = FORECASTS | own | {f"q{level}": pl.Float64 for level in levels}
     valid = {name: kind for name, kind in forecasts.items() if name not in ("predicted", "contaminated")}
     forecasts |= dict.fromkeys(losses, pl.Float64)
     return {"forecasts": forecasts, "valid": valid, "history": HISTORY, "folds": FOLDS}

@@ -1,0 +1,69 @@
+"""The positive control: what the same networks find on the same days where there is something to find, volatility."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nextday.errors import NextdayError
+from nextday.evaluate.wording import interval
+from nextday.storage.folder import VERDICT, StudyFolder
+from nextday.study import CONTROL, TARGETS, Study
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """The finding of a finished control, in a sentence; ``finds`` is whether any network finds volatility."""
+
+    sentence: str
+    finds: bool
+
+
+def read_control(out: Path, study: Study | None, index_hash: str) -> Control | None:
+    """Read the control in a folder of results; None if there is none, or it has other tickers or days.
+
+    Parameters
+    ----------
+    out
+        Folder of all studies' results.
+    study
+        The study beside which it is shown, for the networks that both have; None for all of a folder.
+    index_hash
+        Digest of its (ticker, origin) pairs.
+    """
+    folder = StudyFolder(out / CONTROL)
+    if study is not None and study.name == CONTROL:
+        return None
+    try:
+        control = Study.from_values(folder.manifest()["study"])
+        said = json.loads((folder.path / VERDICT).read_text("utf-8"))
+        found = {one["first"]: one for one in said["against_benchmark"]}
+        if said["index_hash"] != index_hash:
+            return None
+        networks = {name for name, seeds in said["counts"]["seeds"].items() if seeds and name in found}
+        own = {(one.model, one.features) for one in study.variants.values()} if study else set()
+        shared = {name for name in networks if (control.variants[name].model, control.variants[name].features) in own}
+        asked = [one for name, one in found.items() if name in (shared or networks)]
+        return _said(asked, TARGETS[control.target], said["benchmark"], shared=bool(shared))
+    except (NextdayError, OSError, ValueError, KeyError, TypeError):
+        return None  # unfinished, or of another version
+
+
+def _said(asked: list[dict[str, Any]], what: str, benchmark: str, *, shared: bool) -> Control:
+    better = [one for one in asked if one["relation"] == ">"]
+    if better:
+        top = max(better, key=lambda one: one["estimate"])
+        figures = interval(top["estimate"], top["low"], top["high"])
+        return Control(
+            f"Control: on these bars and days {'the same networks' if shared else 'networks'} find {figures} where "
+            f"there is something to find ({top['first']} against {benchmark}, {what}).",
+            finds=True,
+        )
+    withheld = [one["withheld"] for one in asked if one["withheld"]]
+    if withheld:
+        return Control(f"Control: withheld ({withheld[0]}).", finds=False)
+    return Control(
+        f"Control: on these bars and days the networks do not find even {what}, which is known to be predictable; "
+        "nothing can be concluded from what they do not find here.",
+        finds=False,
+    )
