@@ -1,6 +1,7 @@
 import numpy as np
 import polars as pl
 import pytest
+from arch.bootstrap import MCS, StationaryBootstrap
 from statsmodels.stats.api import pesaran_timmermann as of_library
 from statsmodels.tsa.stattools import diebold_mariano_test
 
@@ -76,6 +77,57 @@ def test_the_confidence_set_keeps_the_best_and_survives_identical_columns():
     assert kept["bad"] == kept["zero forecast"]  # a forecast of zero under another name
     dead = measure(worlds.draw(worlds.World(bias=0.0, wiggle=0.0, strengths={"A": 0.0, "B": 0.0}), 0))
     assert set(model_confidence_set(dead, block=5).values()) == {1.0}
+
+
+def contaminated(noises, days=400):
+    """The example of arch's documentation as a table: regressions on factors that are seen with more or less noise.
+
+    examples/multiple-comparison_examples.ipynb; here of three tickers of unlike size, each noise drawn for two seeds.
+    """
+    rng = np.random.default_rng(23456)
+    factors = rng.standard_normal((3, 2 * days, 3))
+    actual = 0.01 * np.array([[1], [2], [5]]) * (factors @ [1, 0.5, 0.1])
+    forecasts = {}
+    for noise in noises:
+        seen = factors + noise * rng.standard_normal((2, *factors.shape))
+        fits = [[np.linalg.lstsq(x[:days], y[:days])[0] for x, y in zip(each, actual, strict=True)] for each in seen]
+        forecasts[f"noise {noise}"] = np.einsum("stdf,stf->std", seen[:, :, days:], fits)
+    actual = actual[:, days:]
+    return pl.concat([worlds.table(name, actual, forecast) for name, forecast in forecasts.items()])
+
+
+def of_arch(losses, *, block):
+    tested = MCS(losses, 0.1, reps=1000, block_size=block, method="max", seed=0)
+    tested.compute()
+    return tested.pvalues["Pvalue"]
+
+
+def of_the_paper(losses, *, block):
+    """The statistic ``T_max`` and its elimination rule, one model after the other, on the same resampled days."""
+    days = [index for ((index,), _) in StationaryBootstrap(block, np.arange(len(losses)), seed=0).bootstrap(1000)]
+    left, p_values, largest = list(losses), {}, 0.0
+    while len(left) > 1:
+        held = losses[left].to_numpy()
+        worse = held.mean(axis=0) - held.mean()
+        drawn = np.array([held[index].mean(axis=0) - held[index].mean() for index in days]) - worse
+        error = np.sqrt((drawn**2).mean(axis=0))
+        largest = max(largest, ((drawn / error).max(axis=1) > (worse / error).max()).mean())
+        p_values[left.pop((worse / error).argmax())] = largest
+    return p_values | {left[0]: 1.0}
+
+
+@pytest.mark.parametrize("oracle", [of_arch, of_the_paper])
+def test_the_confidence_set_of_a_table_is_that_of_its_daily_mean_losses(oracle):
+    rows = contaminated([1.2, 1.1, 1.05, 1.0, 0.98, 0.96])
+    found = model_confidence_set(measure(rows), block=6.6)
+    assert sum(0 < p < 1 for p in found.values()) == 4
+    frame = rows.to_pandas()
+    frame["zero forecast"], frame["loss"] = frame["actual"] ** 2, (frame["actual"] - frame["predicted"]) ** 2
+    scale = frame.groupby("ticker")["zero forecast"].transform("mean")
+    frame[["zero forecast", "loss"]] = frame[["zero forecast", "loss"]].div(scale, axis=0)
+    daily = frame.groupby(["variant", "origin"])["loss"].mean().unstack("variant")
+    daily["zero forecast"] = frame.groupby("origin")["zero forecast"].mean()
+    assert found == pytest.approx(dict(oracle(daily, block=7)), abs=1e-9)
 
 
 def test_everything_beside_the_verdict_is_there_for_any_table():
