@@ -28,6 +28,7 @@ def rewrite(frame: pl.DataFrame, after, how: str) -> pl.DataFrame:
     elif how == "noise":
         factor = pl.Series(np.exp(rng.normal(0, 0.2, n)))
         values = {name: pl.col(name) * factor for name in ("open", "high", "low", "close")}
+        values["high"] *= pl.Series(np.random.default_rng(8).uniform(1, 1.2, n))  # ranges, too
         values |= {"adj_close": pl.col("adj_close") * pl.Series(np.exp(rng.normal(0, 0.2, n)))}
         values |= {"volume": pl.col("volume") * pl.Series(rng.uniform(0, 3, n))}
     else:
@@ -106,7 +107,7 @@ def test_the_bar_at_the_origin_is_used(bars, quick, original, tmp_path):
     date = original["origin"].unique().sort()[20]
     moved = pl.col("date") == date
     frame = bars.frame.with_columns(
-        pl.when(moved).then(pl.col("adj_close") * 1.1).otherwise("adj_close").alias("adj_close"),
+        pl.when(moved).then(pl.col(name) * 1.1).otherwise(name).alias(name) for name in ("adj_close", "high")
     )
     rewritten = forecasts_of(frame, quick, tmp_path).filter(pl.col("origin") == date)
     before = original.filter(pl.col("origin") == date)

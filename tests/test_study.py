@@ -83,7 +83,7 @@ def test_a_mistake_is_one_line_that_names_it(tmp_path, more, says):
 def test_an_unknown_study_lists_the_known_ones(tmp_path):
     with pytest.raises(
         StudyError,
-        match=r"unknown study 'stage9'; known: stage1, stage2, stage3, stage4, stage5, stage6, families, matched, stage7, all, or a file ending in \.yaml",
+        match=r"unknown study 'stage9'; known: stage1, stage2, stage3, stage4, stage5, stage6, control, families, matched, stage7, all, or a file ending in \.yaml",
     ):
         Study.load("stage9")
     with pytest.raises(StudyError, match=r"nowhere.yaml does not exist"):

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 from typer.testing import CliRunner
 
-from finished import DAYS, START, make_folds, make_stage, write
+from finished import DAYS, START, make_folds, make_stage, say, write
 from nextday.cli.main import app
 from nextday.errors import MissingError, OutputError, StudyError, VerdictError
 from nextday.evaluate import compare, measure, score, summarise
@@ -292,6 +292,26 @@ def test_the_page_has_every_lesson_and_links_to_each_stage(whole):
     assert not re.search(r"\b(nan|NaN|None|inf)\b", text)
 
 
+def test_a_control_is_a_card_of_the_page_and_no_stage(climbed):
+    plain = compare_studies(climbed)
+    assert "Control: " not in (plain.out / "report.html").read_text()
+    ranges = make_stage({"Mean": (0.0, 0.0, 0), "LSTM-Raw": (0.5, 0.05, 0)}, seeds=(1, 2, 3))
+    ranges = ranges.with_columns(pl.col("actual", "predicted").abs())
+    write(climbed / "control", ranges, target="log_range", verdict={"benchmark": "Mean"})
+    contrast = {"first": "LSTM-Raw", "estimate": 0.3, "low": 0.2, "high": 0.4, "relation": ">", "withheld": ""}
+    losses = plain.ladder.comparison.losses
+    say(
+        climbed / "control", "The LSTM beats the mean.", index_hash=losses.index_hash, benchmark="Mean",
+        against_benchmark=[contrast], counts={"seeds": {"LSTM-Raw": 3, "Mean": 0}},
+    )  # fmt: skip
+    found = compare_studies(climbed)
+    assert "control" not in {stage.name for stage in found.ladder.stages}
+    assert not [note for note in found.notes if note.startswith("control")]
+    page = (found.out / "report.html").read_text()
+    assert page.count("Control: on these bars and days networks find +30.00 % (+20.00 to +40.00 %)") == 1
+    assert 'href="../control/report.html"' in page
+
+
 SORT = """
 found.plots = document.querySelectorAll(".plot svg").length;
 found.wide = document.documentElement.scrollWidth > innerWidth;
@@ -352,10 +372,10 @@ def test_run_all_runs_each_stage_notes_those_whose_package_is_missing_and_ends_w
     monkeypatch.setattr("nextday.ladder.run.run", run)
     shown = []
     found = run_all({"seeds": "7,8,9", "training.precision": "bf16"}, out=climbed, show=shown.append)
-    assert [name for name, *_ in ran] == [f"stage{number}" for number in range(1, 7)]
+    assert [name for name, *_ in ran] == ["control", *(f"stage{number}" for number in range(1, 7))]
     assert {given[1:] for given in ran} == {((7, 8, 9), "bf16")}
     assert "stage3" not in shown
-    assert shown[:3] == ["stage1", "stage2", "stage4"]
+    assert shown[:4] == ["control", "stage1", "stage2", "stage4"]
     assert found.notes[0] == "stage3 was skipped: fracast is not installed: pip install 'nextday[foundation]'"
     assert (found.out / "report.html").is_file()
 

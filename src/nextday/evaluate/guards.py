@@ -18,7 +18,7 @@ HALF = 0.5  # the largest rank; days of daily returns in percent go beyond
 SAME_FLOAT = 1e-6  # relative; float32 keeps 6e-8
 DECIMALS = range(4, 10)  # of printed returns; three decimals are too few to be the same return
 BEST_R2, BEST_HITS = 0.05, 0.6  # beyond what is known of daily returns
-ENOUGH = 20  # origins; three standard errors of a coin do the rest
+ENOUGH = 20  # origins or rows; three standard errors of a coin do the rest
 
 
 def known_pooled(pooled: Collection[str], variants: Sequence[str]) -> frozenset[str]:
@@ -46,8 +46,8 @@ def check_actual(actual: np.ndarray, tickers: Sequence[str]) -> str:
 
 def is_size(rows: pl.DataFrame | pl.LazyFrame) -> bool:
     """Whether no actual value is negative: a log range or an absolute return, which has no direction to forecast."""
-    least = rows.lazy().select(pl.col("actual").min()).collect().item()
-    return least is not None and least >= 0
+    least, count = rows.lazy().select(pl.col("actual").min(), pl.len().alias("count")).collect().row(0)
+    return count >= ENOUGH and least is not None and least >= 0
 
 
 def in_percent(actual: np.ndarray) -> bool:

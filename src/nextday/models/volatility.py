@@ -242,7 +242,7 @@ def _is_usable(fit: "ARCHModelResult") -> bool:
 def scaled(
     quantiles: np.ndarray, valid: np.ndarray, test: np.ndarray, *, mean: float = 0.0, notes: tuple[str, ...] = ()
 ) -> Fitted:
-    """Scale the quantiles of one day, that of the median last, by the deviations of the days of valid and test."""
+    """Scale the quantiles of one day, that of the median last, by the deviations of validation and test days."""
     return Fitted(
         mean + test * quantiles[-1],
         quantiles=mean + np.outer(test, quantiles[:-1]),

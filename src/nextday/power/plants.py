@@ -17,7 +17,7 @@ ROUNDS = 20
 
 
 def mirror(panel: Panel, rng: np.random.Generator) -> Panel:
-    r"""Give the return of each day a random sign, the same for all tickers and the market.
+    r"""Change the sign of each day's return at random, the same for all tickers and the market.
 
     What is known of a day's return beforehand then says nothing of its direction, while volatility, its clustering,
     volume, ranges, dependence across tickers and missing sessions are those of the bars (Rademacher's signs of the wild

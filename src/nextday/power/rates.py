@@ -101,7 +101,7 @@ def _interval(hits: int, plants: int) -> tuple[float, float]:
 
 
 def sentence_of(rates: pl.DataFrame, signal: str) -> str:
-    """Say how often signals of each strength are found, and how often something is found without one."""
+    """Write how often signals of each strength are found, and how often something is found without one."""
     plants = plural(int(rates["plants"].to_numpy().max()), "copy", "copies")
     asked, against = (rates.filter(contrast=name) for name in (ANY_ASKED, ANY_BETTER))
     parts = [
