@@ -299,6 +299,8 @@ def test_a_control_on_other_days_is_not_shown(beside, tmp_path):
     known = beside.comparison.losses.index_hash
     assert read_control(beside.out.parent, beside.study, known).finds
     assert read_control(beside.out.parent, None, known).sentence.startswith("Control: on these bars and days networks")
+    trained = beside.study.model_copy(update={"training": Training(max_epochs=1)})
+    assert read_control(beside.out.parent, trained, known).sentence.startswith("Control: on these bars and days networks")
     assert read_control(beside.out.parent, beside.study, "other") is None
     assert read_control(tmp_path, beside.study, known) is None
 

@@ -41,7 +41,8 @@ def read_control(out: Path, study: Study | None, index_hash: str) -> Control | N
         if said["index_hash"] != index_hash:
             return None
         networks = {name for name, seeds in said["counts"]["seeds"].items() if seeds and name in found}
-        own = {(one.model, one.features) for one in study.variants.values()} if study else set()
+        alike = study is not None and (study.training, study.lookback) == (control.training, control.lookback)
+        own = {(one.model, one.features) for one in study.variants.values()} if study and alike else set()
         shared = {name for name in networks if (control.variants[name].model, control.variants[name].features) in own}
         asked = [one for name, one in found.items() if name in (shared or networks)]
         return _said(asked, TARGETS[control.target], said["benchmark"], shared=bool(shared))
