@@ -85,6 +85,21 @@ def test_the_next_return_is_forecast_by_the_feature_of_the_planted_bars_with_the
         assert np.allclose(*ranges, atol=1e-12)
 
 
+def test_a_column_of_ones_own_is_planted_into_tickers_that_come_late(frame):
+    start = frame["date"].unique().sort()[200]
+    own = frame.with_columns(mine=pl.Series(np.random.default_rng(5).standard_normal(len(frame))))
+    uneven = own.filter(~((pl.col("ticker") == "BBB") & (pl.col("date") < start)))
+    panel = align(load_bars(uneven, accept=("*",)), market="MKT", balance="each")
+    still = mirror(panel, np.random.default_rng(1))
+    signs = [returns(still, name)[-100:] / returns(panel, name)[-100:] for name in ("AAA", "BBB")]
+    assert np.allclose(*signs)  # of the same days
+    planted, share = plant(still, "mine", 0.1, catalog=FEATURES, warmup=20)
+    assert abs(share - 0.1) < 0.02
+    for ticker in ("AAA", "BBB"):
+        added = returns(planted, ticker) - returns(still, ticker)
+        assert np.corrcoef(added, panel.of(ticker)["mine"].to_numpy()[:-1])[0, 1] > 1 - 1e-9
+
+
 def test_nothing_is_planted_at_a_strength_of_zero(panel):
     same, share = plant(panel, "vol_zscore", 0.0, catalog=FEATURES, warmup=20)
     assert same.frame.equals(panel.frame)
