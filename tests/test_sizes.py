@@ -151,6 +151,15 @@ def test_qlike_is_the_mean_of_its_formula(found):
     assert {one.first for one in judged.comparison.against_benchmark if one.low > 0} >= {"HAR"}
 
 
+def test_a_verdict_on_a_table_of_ranges_asks_for_a_benchmark(found):
+    rows = found["log_range"].forecasts
+    plain = nd.verdict(rows, ask="Ridge-OHLCV - Ridge-Raw")
+    assert any("name a benchmark" in one for one in plain.verdict.remarks)
+    against = nd.verdict(rows, ask="Ridge-OHLCV - Ridge-Raw", benchmark="HistoricalMean")
+    assert not any("name a benchmark" in one for one in against.verdict.remarks)
+    assert not against.verdict.parts
+
+
 def test_the_mean_of_the_target_minimises_qlike():
     rng = np.random.default_rng(0)
     y = rng.gamma(2.0, 0.01, 20_000)
@@ -300,7 +309,9 @@ def test_a_control_on_other_days_is_not_shown(beside, tmp_path):
     assert read_control(beside.out.parent, beside.study, known).finds
     assert read_control(beside.out.parent, None, known).sentence.startswith("Control: on these bars and days networks")
     trained = beside.study.model_copy(update={"training": Training(max_epochs=1)})
-    assert read_control(beside.out.parent, trained, known).sentence.startswith("Control: on these bars and days networks")
+    assert read_control(beside.out.parent, trained, known).sentence.startswith(
+        "Control: on these bars and days networks"
+    )
     assert read_control(beside.out.parent, beside.study, "other") is None
     assert read_control(tmp_path, beside.study, known) is None
 
@@ -309,7 +320,7 @@ def test_a_control_on_other_days_is_not_shown(beside, tmp_path):
     ("changes", "said"),
     [
         ({"relation": "?"}, "Control: on these bars and days the networks do not find even the next day's log range"),
-        ({"relation": "?", "withheld": "too few days"}, "Control: withheld (too few days)."),
+        ({"relation": "?", "withheld": "too few days"}, "Control: withheld (too few days); it does not show whether"),
     ],
 )
 def test_a_control_that_finds_nothing_or_withholds_says_so(beside, tmp_path, changes, said):

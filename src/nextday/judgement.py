@@ -32,6 +32,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MOMENTS = {"squared": ("mean squared return", "variance")}  # in the table, and in the training window of a study
+NEVER_NEGATIVE = (
+    "Actual values are never negative, so any level beats the zero forecast; name a benchmark, such as a variant that "
+    "forecasts their historical mean."
+)
 OTHER_MOMENTS = ("mean absolute return", "mean absolute deviation")
 
 
@@ -189,7 +193,8 @@ def verdict(
         rows = table.rows.collect()
         varies = timing(rows, names, block=block)
         found = signal(varies if sizes else any_signal(rows, names, block=block), varies, alpha=alpha)
-        notes = (*too_good(table.rows), *losses.notes, *_other_scale(losses))
+        level = [NEVER_NEGATIVE] if sizes and benchmark is None else []
+        notes = (*level, *too_good(table.rows), *losses.notes, *_other_scale(losses))
         across = compare_across(rows, comparison)
         beside = tuple(filter(None, (line_of(across, comparison),)))
         judged = judge(comparison, signal=found, beside=beside, notes=notes, across=clause_of(across, comparison))

@@ -62,7 +62,10 @@ def _said(asked: list[dict[str, Any]], what: str, benchmark: str, *, shared: boo
         )
     withheld = [one["withheld"] for one in asked if one["withheld"]]
     if withheld:
-        return Control(f"Control: withheld ({withheld[0]}).", finds=False)
+        return Control(
+            f"Control: withheld ({withheld[0]}); it does not show whether these networks could find anything.",
+            finds=False,
+        )
     return Control(
         f"Control: on these bars and days the networks do not find even {what}, which is known to be predictable; "
         "nothing can be concluded from what they do not find here.",
