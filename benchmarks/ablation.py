@@ -1,11 +1,12 @@
 """Planted truth for ablations: what designs find of groups that carry a signal, and what they find where there is none.
 
 Forty features of some tickers; four carry the next day's return, two of them nearly the same (twins). Runs, seeds and
-verdict are those of ``nextday ablate``. Each model has a world as large as its trainings are fast.
+verdict are those of ``nextday ablate``. Each model has a world as large as its trainings are fast. With ``--keep`` an
+interrupted run goes on where it was.
 
     python benchmarks/ablation.py --draws 100
     python benchmarks/ablation.py --model boosting --worlds independent,nothing --draws 100 --seeds 1
-    python benchmarks/ablation.py --model lstm --worlds independent,nothing --draws 10 --seeds 1
+    python benchmarks/ablation.py --model lstm --worlds independent,nothing --draws 10 --seeds 1 --keep /tmp/planted
 
 Rows of the output: at equal numbers of trainings ("units" per ticker), the share of single carriers and of twins that
 are found; the draws in which any of the other features ("nulls") helps, hurts, or has an interval without the mean
@@ -13,11 +14,14 @@ effect of all nulls, which overfitting makes negative; t of the single carriers;
 """
 
 import argparse
+import json
 import sys
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, replace
 from functools import cache
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
@@ -27,7 +31,7 @@ from nextday.effects import effects_of
 from nextday.evaluate import compare, measure
 from nextday.evaluate.answers import finding_of
 from nextday.evaluate.ask import Ask
-from nextday.evaluate.contrasts import Contrast
+from nextday.evaluate.reading import Prepared
 from nextday.models import Key, make_model
 from nextday.samples import Samples, Windows
 from nextday.study import Training
@@ -60,6 +64,16 @@ class Size:
     train: int
     test: int
     r2: float
+
+
+class Effect(NamedTuple):
+    """What is found of a group: the finding, the estimate, its standard error, and the simultaneous interval."""
+
+    finding: str
+    estimate: float
+    standard_error: float
+    low: float
+    high: float
 
 
 def draw(world: str, seed: int, size: Size) -> tuple[np.ndarray, np.ndarray]:
@@ -157,28 +171,49 @@ def forecasts(model: str, x: np.ndarray, y: np.ndarray, train: int, design: str,
     shape = predicted.shape
     origins = pl.date_range(pl.date(2010, 1, 1), pl.date(2010, 1, 1) + pl.duration(days=test - 1), eager=True)
     run, ticker, seed, day = (np.broadcast_to(one, shape).ravel() for one in np.ix_(*map(np.arange, shape)))
+    labels = [f"T{at:02d}" for at in range(tickers)]
     return pl.DataFrame({
-        "variant": pl.Series(names).gather(run), "ticker": pl.Series([f"T{at:02d}" for at in range(tickers)]).gather(ticker),
-        "seed": seed, "origin": origins.gather(day), "predicted": predicted.ravel(),
+        "variant": pl.Series(names, dtype=pl.Enum(names)).gather(run), "seed": seed, "origin": origins.gather(day),
+        "ticker": pl.Series(labels, dtype=pl.Enum(labels)).gather(ticker), "predicted": predicted.ravel(),
         "actual": np.broadcast_to(y[None, :, None, train:], shape).ravel(),
     })  # fmt: skip
 
 
-def judge(model: str, x: np.ndarray, y: np.ndarray, train: int, design: str, seeds: int) -> list[Contrast]:
+def judge(model: str, x: np.ndarray, y: np.ndarray, train: int, design: str, seeds: int) -> list[Effect]:
     """Return the effect of every group, in their order."""
-    rows = measure(forecasts(model, x, y, train, design, seeds))
+    rows = forecasts(model, x, y, train, design, seeds)
+    losses = measure(Prepared(rows.lazy()))  # names as they are, since selecting by texts takes twice the time
     *_, asks, alike = asked(design)
-    found = compare(rows, ask=asks, explore=(), others={}, other_blocks=(), alike=alike, replicates=2000).asked
-    named = {one.first: one for one in found}
-    return [named[f"g{at:02d}"] for at in range(GROUPS)]
+    found = compare(losses, ask=asks, explore=(), others={}, other_blocks=(), alike=alike, replicates=2000).asked
+    return [
+        Effect(finding_of(one), one.estimate, one.standard_error, one.low, one.high)
+        for one in sorted(found, key=lambda one: one.first)
+    ]
 
 
-def with_finding(found: list[Contrast], finding: str, among: Iterable[int]) -> list[int]:
+def of_draw(
+    model: str, world: str, number: int, size: Size, design: str, seeds: int, keep: Path | None
+) -> list[Effect]:
+    """Draw a world and judge it, unless that is kept."""
+    name = f"{model}-{world}-{'-'.join(map(str, astuple(size)))}-{design}-{seeds}-{number}.json"
+    if keep and (keep / name).exists():
+        return [Effect(*one) for one in json.loads((keep / name).read_text("utf-8"))]
+    start = time.perf_counter()
+    found = judge(model, *draw(world, number, size), size.train, design, seeds)
+    if keep:
+        (keep / name).write_text(json.dumps(found), "utf-8")
+    helps, hurts = (with_finding(found, one, range(GROUPS)) for one in ("better", "worse"))
+    spent = time.perf_counter() - start
+    print(f"{name}: help {helps}, hurt {hurts}, {spent:.1f} s", file=sys.stderr, flush=True)
+    return found
+
+
+def with_finding(found: list[Effect], finding: str, among: Iterable[int]) -> list[int]:
     """Return the groups of which a finding is reported."""
-    return [at for at in among if finding_of(found[at]) == finding]
+    return [at for at in among if found[at].finding == finding]
 
 
-def tally(draws: list[list[Contrast]], good: tuple[int, ...]) -> str:
+def tally(draws: list[list[Effect]], good: tuple[int, ...]) -> str:
     """Count what was found in all draws of a world."""
     nulls, count = [at for at in range(GROUPS) if at not in good], len(draws)
     effects = np.array([[one.estimate for one in found] for found in draws])
@@ -203,33 +238,27 @@ def main() -> None:
     wanted.add_argument("--draws", type=int, default=100)
     wanted.add_argument("--seeds", default="1,2", help="of the orthogonal design")
     wanted.add_argument("--worlds", default=",".join(WORLDS))
+    wanted.add_argument("--keep", type=Path, help="folder of finished draws")
     for name, kind in {"tickers": int, "train": int, "test": int, "r2": float}.items():
         wanted.add_argument(f"--{name}", type=kind)
     given = wanted.parse_args()
-    usual = MODELS[given.model][1]
-    size = Size(
-        *(getattr(usual, key) if getattr(given, key) is None else getattr(given, key) for key in Size.__slots__)
-    )
+    own = {name: getattr(given, name) for name in Size.__slots__ if getattr(given, name) is not None}
+    size = replace(MODELS[given.model][1], **own)
+    if given.keep:
+        given.keep.mkdir(parents=True, exist_ok=True)
     print(f"{given.model}, {size}")
-    print("world       design        seeds units  single twins  nulls: help, hurt, off      t  null mean, sd  s/draw")
+    print(
+        "world       design        seeds units  single twins  nulls: help, hurt, off      t  null mean, sd", flush=True
+    )
     pairs = [pair for which in given.seeds.split(",") for pair in DESIGNS[which]]
     for world in given.worlds.split(","):
-        draws: list[list[list[Contrast]]] = [[] for _ in pairs]
-        spent = [0.0] * len(pairs)
+        draws: list[list[list[Effect]]] = [[] for _ in pairs]
         for number in range(given.draws):
-            x, y = draw(world, number, size)
-            for at, (design, seeds) in enumerate(pairs):
-                start = time.perf_counter()
-                found = judge(given.model, x, y, size.train, design, seeds)
-                spent[at] += time.perf_counter() - start
-                draws[at].append(found)
-                helps, hurts = (with_finding(found, one, range(GROUPS)) for one in ("better", "worse"))
-                print(
-                    f"{world} {design} {seeds}, draw {number}: help {helps}, hurt {hurts}", file=sys.stderr, flush=True
-                )
-        for (design, seeds), every, seconds in zip(pairs, draws, spent, strict=True):
-            units, counted = len(asked(design)[0]) * seeds, tally(every, () if world == "nothing" else GOOD)
-            print(f"{world:11} {design:13} {seeds:5} {units:5}  {counted}  {seconds / given.draws:6.1f}", flush=True)
+            for found, pair in zip(draws, pairs, strict=True):
+                found.append(of_draw(given.model, world, number, size, *pair, given.keep))
+        for (design, seeds), found in zip(pairs, draws, strict=True):
+            units, counted = len(asked(design)[0]) * seeds, tally(found, () if world == "nothing" else GOOD)
+            print(f"{world:11} {design:13} {seeds:5} {units:5}  {counted}", flush=True)
 
 
 if __name__ == "__main__":
