@@ -10,7 +10,8 @@ interrupted run goes on where it was.
 
 Rows of the output: at equal numbers of trainings ("units" per ticker), the share of single carriers and of twins that
 are found; the draws in which any of the other features ("nulls") helps, hurts, or has an interval without the mean
-effect of all nulls, which overfitting makes negative; t of the single carriers; mean and deviation of null effects, %.
+effect of all nulls; t of the single carriers; mean and deviation of null effects, %. Overfitting makes the true effect
+of a null negative, and that of each depends on the training days, so that only "help" is a false finding as it stands.
 """
 
 import argparse
