@@ -50,6 +50,17 @@ def effects(runs, rows, design="orthogonal", *, explore=()):
     )
 
 
+def test_a_run_with_an_exploded_training_is_named():
+    runs, rows = world(0)
+    said = " ".join(judge(effects(runs, rows)).remarks)
+    assert "outlier" not in said
+    wild = (pl.col("variant") == "r03") & (pl.col("ticker") == "T1") & (pl.col("seed") == 0)
+    noise = pl.Series(np.random.default_rng(1).standard_normal(len(rows)))
+    rows = rows.with_columns(predicted=pl.when(wild).then(pl.col("predicted") + 3 * noise).otherwise("predicted"))
+    said = " ".join(judge(effects(runs, rows)).remarks)
+    assert "r03 has a training that is an outlier among all runs; an effect that rests on few runs" in said
+
+
 def test_an_effect_is_the_weighted_sum_of_skills():
     runs, rows = world(0, gain=0.3)
     found = effects(runs, rows)

@@ -9,6 +9,7 @@ from nextday.evaluate.contrasts import Comparison, Contrast, Needs, relation
 from nextday.evaluate.losses import loss_named, seed_counts
 from nextday.evaluate.parts import Parts
 from nextday.evaluate.wording import begin, join, sign_of, the
+from nextday.names import listed
 from nextday.words import plural
 
 MOST = 3  # contrasts that are spelled out
@@ -165,13 +166,30 @@ def _accidents(comparison: Comparison) -> list[str]:
             f"Single trainings of {join(astray)} are outliers that dominate the mean; with medians over seeds the "
             f"skill is {join([f'{_by_median(comparison, name)} ({name})' for name in astray])}."
         )
-    return said
+    return said + _runs_astray(comparison)
 
 
-def _goes_astray(by_seed: np.ndarray) -> bool:
-    """Return whether a training's loss lies ten robust deviations and a quarter above its ticker's median seed."""
-    middle = np.median(by_seed, axis=0)
-    spread = 1.4826 * np.median(np.abs(by_seed - middle), axis=0)
+def _runs_astray(comparison: Comparison) -> list[str]:
+    """Name the runs of a design with a training that is an outlier among all of them, as two seeds cannot show it."""
+    losses, found = comparison.losses, []
+    for group in comparison.alike:
+        runs = [losses.by_seed[losses.variants.index(name)] for name in group]
+        every = np.concatenate(runs)
+        found += [name for name, own in zip(group, runs, strict=True) if _goes_astray(own, every)]
+    if not found:
+        return []
+    verb = "has a training that is an outlier" if len(found) == 1 else "have trainings that are outliers"
+    return [
+        f"{listed(found)} {verb} among all runs; an effect that rests on few runs, as in leave_one_out, may come from "
+        "it alone."
+    ]
+
+
+def _goes_astray(by_seed: np.ndarray, among: np.ndarray | None = None) -> bool:
+    """Return whether a training's loss lies ten robust deviations and a quarter above the median of its ticker."""
+    among = by_seed if among is None else among
+    middle = np.median(among, axis=0)
+    spread = 1.4826 * np.median(np.abs(among - middle), axis=0)
     return bool(((by_seed > middle + 10 * np.maximum(spread, 1e-12)) & (by_seed > 1.25 * middle)).any())
 
 
