@@ -162,7 +162,10 @@ def test_the_rates_count_copies_and_have_wilsons_interval():
         numbers = {name: np.array([0.1, -0.1]) for name in ("estimate", "low", "high")}
         return Found(
             0.0, number, 0.0, ("A - B", "A - zero forecast"), 1,
-            numbers | {"better": np.array([better, 0]), "found": np.array([better * by_signal, 0])},
+            numbers | {
+                "better": np.array([better, 0]), "found": np.array([better * by_signal, 0]),
+                "withheld": np.array([0, int(number == 0)]),
+            },
         )  # fmt: skip
 
     rates = rates_of([one(0, 1, 1), one(1, 1, 0), one(2, 0, 0), one(3, 0, 0)])
@@ -170,7 +173,15 @@ def test_the_rates_count_copies_and_have_wilsons_interval():
     assert (row["rate"], row["better"]) == (0.25, 0.5)
     assert np.allclose((row["low"], row["high"]), (0.0456, 0.6994), atol=1e-4)  # Wilson (1927), 1 of 4
     assert rates.row(by_predicate=pl.col("contrast") == ANY_BETTER, named=True)["rate"] == 0
-    assert sentence_of(rates, "x").startswith("Signals planted in x, 4 copies of the bars per strength")
+    assert rates.row(by_predicate=pl.col("contrast") == ANY_BETTER, named=True)["withheld"] == 0.25
+    more = rates.with_columns(strength=0.1)
+    said = sentence_of(pl.concat([rates, more]), "x")
+    assert said.startswith(
+        "Signals planted in x, 4 copies of the bars per strength: an asked contrast finds the signal in"
+    )
+    assert (
+        "in 0 % of copies at an R² of 10 %, and in 0 % without a signal (contrasts were withheld in up to 25 %)" in said
+    )
 
 
 def test_ridge_regressions_take_the_place_of_the_models_and_read_the_same_inputs():

@@ -11,6 +11,7 @@ from nextday.words import plural
 
 ANY_ASKED, ANY_BETTER = "any asked contrast", "any variant vs benchmark"
 CONFIDENCE = 0.95
+FINDINGS = ("withheld", "better", "found")
 
 
 def unit_of(strength: float, number: int) -> str:
@@ -31,7 +32,7 @@ class Found:
     names, asked
         The contrasts, and how many of them, from the first on, are asked; the others are against the benchmark.
     numbers
-        ``estimate, low, high``, ``better`` and ``found`` of each contrast, shape [contrast]. A contrast is better if
+        ``estimate, low, high, withheld, better, found`` of each contrast, shape [contrast]. A contrast is better if
         its interval lies above zero and the difference matters; it is found if, besides, its gain is signal: the
         interval of that part of the difference (see ``parts``) lies above zero, too. Without a signal, a variant can
         still be better because it overfits less.
@@ -52,14 +53,14 @@ class Found:
     def frame(self) -> pl.DataFrame:
         """Return one row per contrast.
 
-        Columns: ``strength, plant, share, family, contrast, estimate, low, high, better, found``.
+        Columns: ``strength, plant, share, family, contrast, estimate, low, high, withheld, better, found``.
         """
         family = ["asked"] * self.asked + ["benchmark"] * (len(self.names) - self.asked)
         numbers = {name: self.numbers[name] for name in ("estimate", "low", "high")}
         return pl.DataFrame({"family": family, "contrast": self.names, **numbers}).select(
             pl.lit(self.strength).alias("strength"), pl.lit(self.number + 1).alias("plant"),
             pl.lit(self.share).alias("share"), pl.all(),
-            *(pl.Series(name, self.numbers[name] > 0) for name in ("better", "found")),
+            *(pl.Series(name, self.numbers[name] > 0) for name in FINDINGS),
         )  # fmt: skip
 
 
@@ -69,26 +70,27 @@ def rates_of(found: Sequence[Found]) -> pl.DataFrame:
     Returns
     -------
     One row per strength and contrast: ``strength, family, contrast, plants, rate, low, high`` (how often it was found,
-    and Wilson's interval at 95 %), ``better`` (how often it was better, for whatever reason), ``estimate`` (mean over
-    plants); and two rows per strength on whether any asked contrast, or any variant against the benchmark, was.
+    and Wilson's interval at 95 %), ``withheld`` and ``better`` (how often it was, for whatever reason), ``estimate``
+    (mean over plants); and two rows per strength on whether any asked contrast was, or any variant against the
+    benchmark.
     """
     each = pl.concat([one.frame() for one in found])
     any_of = each.group_by("strength", "plant", "family", maintain_order=True).agg(
-        pl.col("found", "better").any(), pl.lit(None, pl.Float64).alias("estimate")
+        pl.col(FINDINGS).any(), pl.lit(None, pl.Float64).alias("estimate")
     )
     titles = {"asked": ANY_ASKED, "benchmark": ANY_BETTER}
     rows = pl.concat(
         [any_of.with_columns(contrast=pl.col("family").replace_strict(titles)), each], how="diagonal_relaxed"
     )
     counts = rows.group_by("strength", "family", "contrast", maintain_order=True).agg(
-        pl.len().alias("plants"), pl.col("found").sum().alias("hits"), pl.col("better", "estimate").mean()
+        pl.len().alias("plants"), pl.col("found").sum().alias("hits"), pl.col("withheld", "better", "estimate").mean()
     )
     counts = counts.sort("strength", maintain_order=True)
     ends = [_interval(*row) for row in counts.select("hits", "plants").iter_rows()]
     return counts.select(
         "strength", "family", "contrast", "plants", (pl.col("hits") / pl.col("plants")).alias("rate"),
         *(pl.Series(name, column) for name, column in zip(("low", "high"), zip(*ends, strict=True), strict=True)),
-        "better", "estimate",
+        "withheld", "better", "estimate",
     )  # fmt: skip
 
 
@@ -119,4 +121,6 @@ def _clause(rates: pl.DataFrame, what: str) -> str:
         return ""
     r2 = join([f"{100 * one:g}" for one in strengths])
     text = f"{what} in {join([each[one] for one in strengths])} of copies at an R² of {r2} %"
-    return text + (f", and in {each[0.0]} without a signal" if 0.0 in each else "")
+    withheld = float(rates["withheld"].to_numpy().max())
+    text += f", and in {each[0.0]} without a signal" if 0.0 in each else ""
+    return text + (f" (contrasts were withheld in up to {100 * withheld:.0f} %)" if withheld else "")

@@ -82,9 +82,13 @@ class Plant:
         better = [finding_of(one) == "better" for one in contrasts]
         by_signal = [gains.get((one.first, one.second), True) for one in contrasts]
         names = "\n".join(one.name for one in contrasts)
+        findings = {
+            "withheld": [bool(one.withheld) for one in contrasts], "better": better,
+            "found": [one and gain for one, gain in zip(better, by_signal, strict=True)],
+        }  # fmt: skip
         return {
             "names": np.frombuffer(names.encode(), np.uint8), "asked": np.array([len(found.asked)]),
-            "better": np.array(better, int), "found": np.array(better, int) * by_signal, "share": np.array([share]),
+            "share": np.array([share]), **{name: np.array(values, int) for name, values in findings.items()},
             **{name: np.array([getattr(one, name) for one in contrasts]) for name in SHOWN},
         }  # fmt: skip
 
