@@ -46,6 +46,8 @@ def check_actual(actual: np.ndarray, tickers: Sequence[str]) -> str:
 
 def is_size(rows: pl.DataFrame | pl.LazyFrame) -> bool:
     """Whether no actual value is negative: a log range or an absolute return, which has no direction to forecast."""
+    if "actual" not in rows.lazy().collect_schema():
+        return False
     least, count = rows.lazy().select(pl.col("actual").min(), pl.len().alias("count")).collect().row(0)
     return count >= ENOUGH and least is not None and least >= 0
 
