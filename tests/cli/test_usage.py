@@ -73,7 +73,7 @@ def end(tmp_path, monkeypatch, capsys):
         ("verdict table.csv --ask A-C", "'C' is no variant; expected 'A - B', of A, B"),
         ("verdict table.csv --margin 0", "--margin"),
         ("run stage7 --store x", "takes no other option"),
-        ("run all --ask A-B", "--ask and --expect need a single study"),
+        ("run all --ask A-B", "--ask, --expect and --plant need a single study"),
         ("run mine.yaml --cluster auto --workers 2", "give only one of them"),
         ("data show --decimal ;", "decimal: expected '', '.' or ',', got ';'"),
         ("data fetch --start 2020-13-01", "--start"),
