@@ -12,13 +12,12 @@ from nextday.evaluate.ask import Ask
 from nextday.evaluate.contrasts import Comparison, Contrast, relation
 from nextday.evaluate.guards import is_size
 from nextday.evaluate.inference import ask_of, compare
-from nextday.evaluate.losses import ZERO, average, loss_named
+from nextday.evaluate.losses import OF_RETURNS, ZERO, average, loss_named
 from nextday.evaluate.table import measure
 from nextday.evaluate.wording import join
 from nextday.study import LEAST_NAMES
 from nextday.words import signed
 
-BESIDE = ("squared", "absolute", "miss")  # losses that are answered across tickers too
 DRAWS = 2000  # of dates, for what stands beside a verdict
 AHEAD = 5  # days over which the decay of a coefficient is followed
 SCORES = {
@@ -36,7 +35,7 @@ def compare_across(forecasts: pl.DataFrame, comparison: Comparison, loss: str = 
     counterpart.
     """
     named = comparison.losses
-    fits = named.loss in BESIDE or loss_named(named.loss).across
+    fits = named.loss in OF_RETURNS or loss_named(named.loss).across
     if not fits or most_names(forecasts) < LEAST_NAMES or is_size(forecasts):
         return None
     asks: list[Ask] = [ask_of(one, comparison) for one in comparison.asked]

@@ -73,12 +73,12 @@ def _qlike(actual: np.ndarray, predicted: np.ndarray) -> np.ndarray:
     return actual / mean / raised + np.log(raised)
 
 
-def _difference(loss: np.ndarray, base: np.ndarray) -> np.ndarray:
-    return base - loss
+def _difference(loss: np.ndarray, base: np.ndarray, factor: float = 1) -> np.ndarray:
+    return factor * (base - loss)
 
 
-def _difference_slope(loss: np.ndarray, base: np.ndarray) -> np.ndarray:
-    return -np.ones_like(loss + base)
+def _difference_slope(loss: np.ndarray, base: np.ndarray, factor: float = 1) -> np.ndarray:
+    return -factor * np.ones_like(loss + base)
 
 
 LOSSES: dict[str, Loss] = {
@@ -98,6 +98,7 @@ LOSSES: dict[str, Loss] = {
 }  # fmt: skip
 OF_COLUMN = Loss(None, ratio, ratio_slope, None, 0.0025, "% of the benchmark's loss")
 BASIS_POINT = 1e-4
+OF_RETURNS = ("squared", "absolute", "miss")  # point losses of returns; those of sizes are ``study.OF_SIZES``
 POINT_LOSSES = tuple(name for name, loss in LOSSES.items() if loss.of)
 """``qlike`` is ``y / f + ln f`` in units of the mean of ``y``; the mean of a positive ``y`` minimises it (Patton 2011,
 "Volatility forecast comparison using imperfect volatility proxies", Journal of Econometrics 160), and errors count
@@ -115,7 +116,7 @@ def _across(
         return (1 - score(actual.reshape(cells), same.reshape(-1, *cells))).reshape(shape)
 
     return Loss(
-        of, lambda loss, base: factor * (base - loss), lambda loss, base: -factor * np.ones_like(loss + base),
+        of, partial(_difference, factor=factor), partial(_difference_slope, factor=factor),
         None, margin, unit, sign, skewed=False, across=True,
     )  # fmt: skip
 

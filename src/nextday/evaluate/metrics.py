@@ -29,6 +29,11 @@ training and validation returns; share of positive returns among the nonzero one
 OF_DIRECTION = ("DirAcc", "R2Zero", "AlwaysUp")  # undefined for targets that are never negative
 
 
+def has_directions(scores: pl.DataFrame) -> bool:
+    """Whether the targets have a sign: without one there is no hit rate, and no zero forecast to compare with."""
+    return scores["AlwaysUp"].count() > 0
+
+
 def score(forecasts: pl.DataFrame, folds: pl.DataFrame, *, interval: float | None = None) -> pl.DataFrame:
     """Score every variant, ticker and seed over all its test days.
 

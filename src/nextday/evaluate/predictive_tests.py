@@ -11,12 +11,10 @@ from nextday.evaluate.ask import Ask
 from nextday.evaluate.contrasts import Comparison
 from nextday.evaluate.guards import is_size
 from nextday.evaluate.inference import ask_of, compare
-from nextday.evaluate.losses import ZERO, Losses
+from nextday.evaluate.losses import OF_RETURNS, ZERO, Losses
 from nextday.evaluate.signals import any_signal, holm, timing
 from nextday.evaluate.table import measure
 from nextday.study import OF_SIZES
-
-OF_RETURNS = ("squared", "absolute", "miss")
 
 
 @dataclass(frozen=True, slots=True)

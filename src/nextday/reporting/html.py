@@ -13,6 +13,7 @@ from nextday.evaluate.breakdown import Breakdown, break_down
 from nextday.evaluate.contrasts import Comparison
 from nextday.evaluate.control import Control
 from nextday.evaluate.losses import LOSSES, the
+from nextday.evaluate.metrics import has_directions
 from nextday.evaluate.verdict import CODES, Verdict
 from nextday.reporting import breakdown_plots as plots
 from nextday.reporting.findings import lines_of, unit
@@ -151,7 +152,7 @@ def _texts(comparison: Comparison, scores: pl.DataFrame, folds: pl.DataFrame) ->
         "tickers": plural(len(comparison.losses.tickers), "ticker"),
         "samples": f"{int((~np.isnan(comparison.losses.base)).sum()):,}",
         "seeds": ", ".join(map(str, seeds)) or "none (all models are deterministic)",
-        "directions": "yes" if scores["AlwaysUp"].count() else "",  # targets have a sign
+        "directions": "yes" if has_directions(scores) else "",  # targets have a sign
         "up": share(scores["AlwaysUp"].mean()),
         "zero_days": f"{int(scores['ZeroDays'].max() or 0):,}",  # type: ignore[arg-type]
         "block": f"{comparison.block:.1f}",

@@ -11,6 +11,7 @@ import polars as pl
 from nextday.evaluate import Beside, summarise
 from nextday.evaluate.breakdown import Breakdown
 from nextday.evaluate.contrasts import Comparison, Contrast
+from nextday.evaluate.metrics import has_directions
 from nextday.evaluate.parts import Parts
 from nextday.evaluate.verdict import Verdict
 from nextday.evaluate.wording import sign_of
@@ -173,7 +174,7 @@ def _metrics(scores: pl.DataFrame, comparison: Comparison) -> Table:
     counts = zip(comparison.losses.variants, comparison.losses.seeds, strict=True)
     seeds, rows = {name: len(own) or None for name, own in counts}, []
     percent = {"DirAcc": "DirAcc, %", "R2Zero": "R² against zero, %", "R2Mean": "R² against the mean, %"}
-    if not scores["AlwaysUp"].count():  # targets without a sign
+    if not has_directions(scores):
         percent = {"R2Mean": percent["R2Mean"]}
     for row in summarise(scores, by=["variant"]).iter_rows(named=True):
         errors = [_score(row[name], 1, 5) for name in ("MAE", "RMSE")]

@@ -11,6 +11,7 @@ import polars as pl
 from nextday.evaluate import METRICS, Comparison, Verdict, summarise
 from nextday.evaluate.bootstrap import robust_block
 from nextday.evaluate.guards import is_size
+from nextday.evaluate.metrics import has_directions
 from nextday.evaluate.pointwise import hit_widths
 from nextday.reporting import style
 from nextday.reporting.breakdown_plots import by_ticker, hit_rates
@@ -99,7 +100,7 @@ def _figures(
     title, draw = f"Actual and predicted {_named(forecasts)}", partial(predictions, forecasts, look)
     yield Plate("ablation_predictions", title, draw, of_typical(forecasts))
     by_cell = summarise(scores, by=["variant", "ticker"])
-    if _has_directions(scores):
+    if has_directions(scores):
         yield Plate("ablation_heatmap", "Hit rate by ticker", partial(heatmap, scores, look, forecasts), by_cell)
     if baselines is not None:
         simple = finite(baselines)
@@ -127,11 +128,11 @@ def zero_forecast(forecasts: pl.DataFrame) -> pl.DataFrame:
 
 def ablation(scores: pl.DataFrame, zero: pl.DataFrame, look: Mapping[str, Look]) -> "Figure":
     """Draw the mean over tickers of MAE, RMSE and DirAcc per variant, with reference values."""
-    what = "Errors and hit rate" if _has_directions(scores) else "Errors"
+    what = "Errors and hit rate" if has_directions(scores) else "Errors"
     title = f"{what} of each variant, {_tickers(scores, 'mean over ')}; the axes do not start at zero"
     details = _seeds(scores, dots=True)
     figure = new_figure(11, 1.3 + 0.34 * len(look), title, details)
-    labels = LABELS if _has_directions(scores) else OF_SIZES
+    labels = LABELS if has_directions(scores) else OF_SIZES
     third = [*labels][-1]
     for ax, metric in zip(figure.subplots(1, 3, sharey=True), labels, strict=True):
         lines = _coin(scores) if metric == "DirAcc" else {} if metric == third else _nothing(zero, scores, metric)
@@ -359,14 +360,9 @@ def _matrix(table: pl.DataFrame, metric: str, tickers: Sequence[str], variants: 
     return np.array([[found.get((ticker, variant)) for variant in variants] for ticker in tickers], dtype=np.float64)
 
 
-def _has_directions(scores: pl.DataFrame) -> bool:
-    """Whether the targets have a sign: without one there is no hit rate, and no zero forecast to compare with."""
-    return scores["AlwaysUp"].count() > 0
-
-
 def _nothing(zero: pl.DataFrame, scores: pl.DataFrame, metric: str) -> dict[str, float]:
     """Return the reference of an error: that of the zero forecast, over the tickers that have one."""
-    if not _has_directions(scores):
+    if not has_directions(scores):
         return {}
     known = zero.join(scores.drop_nulls(metric), on="ticker", how="semi")[metric].to_numpy()
     return {f"zero forecast {known.mean():.5f}": float(known.mean())} if len(known) else {}

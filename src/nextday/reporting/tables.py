@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from nextday.evaluate import Comparison, Verdict, summarise
+from nextday.evaluate.metrics import has_directions
 from nextday.evaluate.quantiles import levels_of
 from nextday.reporting.findings import Line, lines_of, unit
 from nextday.reporting.style import MOST_TICKERS, MOST_VARIANTS
@@ -54,7 +55,7 @@ def summary_table(scores: pl.DataFrame, title: str) -> Table:
         caption_justify="left",
     )
     table.add_column("variant", no_wrap=True)
-    signed = scores["AlwaysUp"].count() > 0  # the targets have directions
+    signed = has_directions(scores)
     percent = {"DirAcc": "DirAcc %", "R2Zero": "R2 vs zero %", "R2Mean": "R2 vs mean %", "AlwaysUp": "base %"}
     percent = percent if signed else {"R2Mean": percent["R2Mean"]}
     headers = ["MAE", "RMSE", *percent.values(), "days", "seeds"]
