@@ -312,6 +312,9 @@ def test_a_control_on_other_days_is_not_shown(beside, tmp_path):
     assert read_control(beside.out.parent, trained, known).sentence.startswith(
         "Control: on these bars and days networks"
     )
+    larger = beside.study.variants["Forest"].model_copy(update={"options": {"estimator": "random_forest"}})
+    other = beside.study.model_copy(update={"variants": {"Forest": larger}})
+    assert read_control(beside.out.parent, other, known).sentence.startswith("Control: on these bars and days networks")
     assert read_control(beside.out.parent, beside.study, "other") is None
     assert read_control(tmp_path, beside.study, known) is None
 

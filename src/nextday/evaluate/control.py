@@ -42,8 +42,8 @@ def read_control(out: Path, study: Study | None, index_hash: str) -> Control | N
             return None
         networks = {name for name, seeds in said["counts"]["seeds"].items() if seeds and name in found}
         alike = study is not None and (study.training, study.lookback) == (control.training, control.lookback)
-        own = {(one.model, one.features) for one in study.variants.values()} if study and alike else set()
-        shared = {name for name in networks if (control.variants[name].model, control.variants[name].features) in own}
+        own = list(study.variants.values()) if study and alike else []
+        shared = {name for name in networks if control.variants[name] in own}
         asked = [one for name, one in found.items() if name in (shared or networks)]
         return _said(asked, TARGETS[control.target], said["benchmark"], shared=bool(shared))
     except (NextdayError, OSError, ValueError, KeyError, TypeError):
