@@ -17,7 +17,7 @@ from nextday.evaluate.contrasts import Contrast
 from nextday.evaluate.export import SCHEMA_FILE, dump
 from verdict_schema import check, validator
 
-WORLD = worlds.World(days=400, tickers=3, seeds=3, signal=0.1, bias=0.02, strengths={"mine": 1.0, "other": 0.2})
+WORLD = worlds.World(days=400, tickers=3, seeds=3, signal=0.06, bias=0.02, strengths={"mine": 1.0, "other": 0.2})
 
 
 @pytest.fixture(scope="module")

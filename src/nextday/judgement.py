@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import polars as pl
 from threadpoolctl import threadpool_limits
 
+from nextday.auditing.findings import accept
 from nextday.cards import card
 from nextday.evaluate import (
     Answer,
@@ -16,11 +17,11 @@ from nextday.evaluate import (
     Losses,
     Verdict,
     compare,
+    examine,
     judge,
     load_forecasts,
     measure,
     prepare,
-    too_good,
 )
 from nextday.evaluate.cross_section import clause_of, compare_across, line_of
 from nextday.evaluate.export import as_dict
@@ -128,7 +129,7 @@ def verdict(
     frame: "pl.DataFrame | pl.LazyFrame | pd.DataFrame | str | Path", *, benchmark: str | None = None,
     loss: str = "squared", margin: float | None = None, alpha: float = 0.05, pooled: Iterable[str] | str = (),
     ask: Iterable[str] | str = (), expect: Iterable[str] | str = (),
-    scale: Literal["training", "predicted"] = "training",
+    scale: Literal["training", "predicted"] = "training", allow: Iterable[str] | str = (),
 ) -> Judgement:  # fmt: skip
     """Compare forecasts that were made anywhere, and answer what is asked of them.
 
@@ -155,6 +156,8 @@ def verdict(
         Expectations ``A > B``, ``A < B``, ``A = B``, which are asked too; see ``Judgement.outcomes``.
     scale
         ``predicted`` divides squared errors by the predicted variance of the day.
+    allow
+        Variants whose alarms are accepted: forecasts that seem to know the future, but do not.
 
     Returns
     -------
@@ -178,6 +181,7 @@ def verdict(
     >>> judged.code, judged.outcomes[0].outcome
     ('resolved', 'holds')
     """
+    allow = _listed(allow, ",")
     table = prepare(load_forecasts(Path(frame)) if isinstance(frame, str | Path) else frame).at_hand()
     sizes = is_size(table.rows)
     losses = measure(
@@ -194,10 +198,17 @@ def verdict(
         varies = timing(rows, names, block=block)
         found = signal(varies if sizes else any_signal(rows, names, block=block), varies, alpha=alpha)
         level = [NEVER_NEGATIVE] if sizes and benchmark is None else []
-        notes = (*level, *too_good(table.rows), *losses.notes, *_other_scale(losses))
+        notes = (*level, *losses.notes, *_other_scale(losses))
         across = compare_across(rows, comparison)
         beside = tuple(filter(None, (line_of(across, comparison),)))
-        judged = judge(comparison, signal=found, beside=beside, notes=notes, across=clause_of(across, comparison))
+        judged = judge(
+            comparison,
+            signal=found,
+            beside=beside,
+            notes=notes,
+            across=clause_of(across, comparison),
+            findings=accept(examine(table.rows), allow),
+        )
     return Judgement(comparison, judged, tuple(hold(one, comparison) for one in expected))
 
 

@@ -129,6 +129,23 @@ class BarsSettings(Form):
     also: tuple[Also, ...] = ()  # further files, joined to the bars
     # common: the sessions that all tickers share; each: every ticker's own, so that they may come and go
     balance: Balance = "common"
+    # when the values of columns of the bars were public, ``{eps: 45d}``: so long after the end of their quarter or
+    # month, or ``{eps: eps_released}``, a column of dates
+    known: dict[str, str] = {}
+    allow: tuple[str, ...] = ()  # alarms of an audit that are accepted: NAME of a column or variant, or NAME:RULE
+
+    @field_validator("known", mode="before")
+    @classmethod
+    def _known_pairs(cls, value: object) -> object:
+        return split_pairs(value)
+
+    @field_validator("known")
+    @classmethod
+    def _public(cls, value: dict[str, str]) -> dict[str, str]:
+        for name, when in value.items():
+            if not when:
+                raise ValueError(f"expected NAME=LAG or NAME=COLUMN, such as eps=45d or eps=eps_released; got {name}")
+        return value
 
     @field_validator("also", mode="before")
     @classmethod
@@ -140,7 +157,7 @@ class BarsSettings(Form):
         """The ticker of the market; empty if there is to be none."""
         return "" if self.market == NO_MARKET else self.market
 
-    @field_validator("tickers", "accept", mode="before")
+    @field_validator("tickers", "accept", "allow", mode="before")
     @classmethod
     def _split_at_commas(cls, value: object) -> object:
         return split_at_commas(value)

@@ -6,7 +6,7 @@ import pytest
 
 import worlds
 from nextday.errors import VerdictError
-from nextday.evaluate import measure, too_good, twins
+from nextday.evaluate import examine, measure, twins
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def where(rows, condition, **values):
 
 def test_a_clean_table_gives_rise_to_no_note(table):
     assert measure(table).notes == ()
-    assert too_good(table) == ()
+    assert examine(table) == ()
 
 
 def test_pooled_names_are_stripped_and_an_unknown_one_is_refused(table):
@@ -148,34 +148,6 @@ def test_a_variant_named_like_the_zero_forecast_is_refused_unless_it_is_the_benc
     named = table.with_columns(pl.col("variant").replace("A", "zero forecast"))
     refused(named, "a variant is named 'zero forecast', as is the default benchmark")
     assert measure(named, benchmark="zero forecast").variants == ("B",)
-
-
-def test_a_skill_nobody_has_had_is_a_leak_and_the_column_that_carries_it_is_named():
-    world = worlds.World(tickers=2, days=300, seeds=3, signal=0.5, strengths={"Raw": 0.0, "Leak": 1.0})
-    table = worlds.draw(world, 0)
-    (said,) = too_good(table, {"Raw": ["log_return"], "Leak": ["log_return", "future"]})
-    assert said.startswith("Check for leakage first: Leak has an R2 of ")
-    assert "% against the zero forecast and predicts " in said
-    assert said.endswith("; it alone reads future.")
-    assert "alone" not in too_good(table)[0]
-    assert "alone" not in too_good(table, {"Leak": ["log_return", "future"]})[0]  # nobody to compare it with
-
-
-@pytest.mark.parametrize(("days", "said"), [(40, 0), (400, 1)])
-def test_two_days_of_three_are_luck_over_two_months_and_a_leak_over_two_years(days, said):
-    world = worlds.World(tickers=1, days=days, seeds=1, strengths={"A": 0.0})
-    right = pl.when(pl.col("origin").rank("dense") % 3 == 0).then(-1).otherwise(1)
-    hits = worlds.draw(world, 0).with_columns(predicted=pl.col("actual").sign() * right * 1e-7)
-    assert len(too_good(hits)) == said
-
-
-def test_directions_alone_can_be_too_good():
-    table = worlds.draw(worlds.World(tickers=2, days=300, seeds=3), 0)
-    signs = where(table, pl.col("variant") == "A", predicted=pl.col("actual").sign() * 1e-7)
-    assert too_good(signs) == (
-        "Check for leakage first: A predicts 100.0 % of directions correctly; no such predictability of daily "
-        "returns is known.",
-    )
 
 
 def test_twins_are_found_in_groups(table):

@@ -27,6 +27,16 @@ ExpectOption = Annotated[
         help="Also < and =. Exit status 3 if the data refute it, 4 if they are inconclusive.",
     ),
 ]  # fmt: skip
+AllowOption = Annotated[
+    str | None,
+    typer.Option(metavar="NAME,...", help="Alarms of the audit to accept: a column or variant, or NAME:RULE."),
+]
+KnownOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME=LAG,...", help="When values of columns were public: eps=45d after the quarter, or a column of dates."
+    ),
+]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no notes.")]
 
 

@@ -8,6 +8,7 @@ import typer
 
 from nextday.cli.bars import takes_bars
 from nextday.cli.options import (
+    AllowOption,
     AskOption,
     DeviceName,
     DeviceOption,
@@ -56,6 +57,7 @@ def verdict(
     alpha: Annotated[float, typer.Option(min=1e-4, max=0.4, help="Joint error rate of the intervals.")] = 0.05,
     ask: AskOption = None,
     expect: ExpectOption = None,
+    allow: AllowOption = None,
     quiet: QuietOption = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -66,7 +68,7 @@ def verdict(
     try:
         judged = judge_table(
             file, benchmark=benchmark, loss=loss, scale=scale.value, margin=margin, alpha=alpha, pooled=pooled,
-            ask=texts_of(ask, "--ask"), expect=texts_of(expect, "--expect"),
+            ask=texts_of(ask, "--ask"), expect=texts_of(expect, "--expect"), allow=allow or (),
         )  # fmt: skip
     except StudyError as error:  # of what is asked and expected; the table's are others
         raise OptionError(str(error)) from None

@@ -5,7 +5,8 @@ from nextday.evaluate.ask import Ask, Subject, asked_by, subjects_of
 from nextday.evaluate.baselines import load_baselines, load_neighbour
 from nextday.evaluate.conformal import calibrate
 from nextday.evaluate.contrasts import Comparison, Contrast, relation
-from nextday.evaluate.guards import too_good, twins
+from nextday.evaluate.credible import examine
+from nextday.evaluate.guards import twins
 from nextday.evaluate.inference import compare
 from nextday.evaluate.losses import LOSSES, Losses
 from nextday.evaluate.metrics import METRICS, score, summarise
@@ -30,6 +31,7 @@ __all__ = [
     "beside",
     "calibrate",
     "compare",
+    "examine",
     "judge",
     "load_baselines",
     "load_forecasts",
@@ -40,6 +42,5 @@ __all__ = [
     "score",
     "subjects_of",
     "summarise",
-    "too_good",
     "twins",
 ]  # fmt: skip

@@ -20,7 +20,8 @@ def as_dict(comparison: Comparison, verdict: Verdict) -> dict[str, Any]:
     losses = comparison.losses
     return finite({
         "schema": SCHEMA,
-        "verdict": {name: value for name, value in asdict(verdict).items() if name != "parts"},
+        "verdict": {name: value for name, value in asdict(verdict).items() if name not in ("parts", "findings")},
+        "audit": [one.as_dict() for one in verdict.findings],
         "loss": losses.loss,
         "scale": losses.scale,
         "benchmark": losses.benchmark,

@@ -17,8 +17,7 @@ PERCENT = 0.1  # nor is its typical daily return 10 %
 HALF = 0.5  # the largest rank; days of daily returns in percent go beyond
 SAME_FLOAT = 1e-6  # relative; float32 keeps 6e-8
 DECIMALS = range(4, 10)  # of printed returns; three decimals are too few to be the same return
-BEST_R2, BEST_HITS = 0.05, 0.6  # beyond what is known of daily returns
-ENOUGH = 20  # origins or rows; three standard errors of a coin do the rest
+ENOUGH = 20  # origins or rows below which nothing is said
 
 
 def known_pooled(pooled: Collection[str], variants: Sequence[str]) -> frozenset[str]:
@@ -196,59 +195,3 @@ def twins(losses: Losses) -> tuple[tuple[str, ...], ...]:
     for name, grid in zip(losses.variants, losses.grid, strict=True):
         groups.setdefault((grid + 0.0).tobytes(), []).append(name)
     return tuple(tuple(names) for names in groups.values() if len(names) > 1)
-
-
-def too_good(
-    rows: pl.DataFrame | pl.LazyFrame, features: Mapping[str, Collection[str]] | None = None
-) -> tuple[str, ...]:
-    """Name the variants whose skill is implausibly high for daily returns, and the columns that they alone read.
-
-    The limits are an R2 against the zero forecast above 5 %, and more than 60 % of directions correct and beyond three
-    standard errors of a coin toss. Both are means over tickers and seeds.
-
-    Parameters
-    ----------
-    rows
-        A forecasts table as ``prepare`` returns it.
-    features
-        Columns that each variant reads, if known.
-    """
-    if is_size(rows):
-        return ()  # its level alone has an R2 of 80 % against zero
-    found = _skills(rows.lazy()).with_columns(pl.struct("r2", "hits", "days").alias("skill"))
-    bad = {row["variant"]: beyond for row in found.iter_rows(named=True) if (beyond := _beyond(**row["skill"]))}
-    read = features or {}
-    honest = {column for name, columns in read.items() if name not in bad for column in columns}
-    said = []
-    for name, beyond in bad.items():
-        alone = [column for column in read.get(name, ()) if column not in honest]
-        carries = f"; it alone reads {', '.join(alone)}" if alone and honest else ""
-        said.append(
-            f"Check for leakage first: {name} {' and '.join(beyond)}; no such predictability of daily returns is "
-            f"known{carries}."
-        )
-    return tuple(said)
-
-
-def _skills(rows: pl.LazyFrame) -> pl.DataFrame:
-    """R2 against zero and hit rate per variant, means over its units, and its number of origins."""
-    actual, predicted = pl.col("actual"), pl.col("predicted")
-    hit = pl.when(predicted == 0).then(0.5).otherwise(((predicted > 0) == (actual > 0)).cast(pl.Float64))
-    keys = [name for name in ("ticker", "seed") if name in rows.collect_schema()]
-    units = rows.group_by("variant", *keys, maintain_order=True).agg(
-        r2=1 - ((actual - predicted) ** 2).sum() / (actual**2).sum(),
-        hits=hit.filter(actual != 0).mean(),
-        days=pl.col("origin").n_unique(),
-    )
-    means = units.group_by("variant", maintain_order=True).agg(pl.col("r2", "hits").mean(), pl.col("days").max())
-    return means.collect()
-
-
-def _beyond(r2: float | None, hits: float | None, days: int) -> list[str]:
-    """Return which of the two skills is implausible, and beyond chance."""
-    said = []
-    if days >= ENOUGH and r2 is not None and r2 > max(BEST_R2, 9 / days):
-        said.append(f"has an R2 of {100 * r2:.1f} % against the zero forecast")
-    if days >= ENOUGH and hits is not None and hits > max(BEST_HITS, 0.5 + 1.5 / days**0.5):
-        said.append(f"predicts {100 * hits:.1f} % of directions correctly")
-    return said

@@ -17,7 +17,6 @@ from nextday.evaluate.bootstrap import (
     robust_block,
 )
 from nextday.evaluate.contrasts import Comparison, Contrast, detectable_of
-from nextday.evaluate.guards import BEST_R2
 from nextday.evaluate.losses import Loss, Losses, loss_named
 from nextday.evaluate.noise import TINY, draw_errors, intervals
 from nextday.evaluate.seeds import (
@@ -33,6 +32,7 @@ from nextday.words import plural
 
 ROUGH = 1000  # replicates, for the sensitivity to the block length
 BLOCKS = 10  # at least, of a contrast's own optimal length
+BEST_R2 = 0.05  # against zero, beyond what is known of daily returns
 
 
 def compare(  # noqa: PLR0913

@@ -105,6 +105,7 @@ def intervals(
     counted = level[:, judged] if judged is not None and judged.any() else level
     largest, seen = level if alone else counted.max(axis=1, keepdims=True), estimates / safe
     seen = np.where(seen > 0, seen / up, -seen / down)  # what puts zero at the end of an interval
+    seen = np.where((errors == 0) & (np.abs(estimates) > TINY), np.inf, seen)  # a difference without any error
     wide, narrow = np.quantile(largest, 1 - alpha, axis=0), np.quantile(level, 1 - 2 * alpha, axis=0)
     return {
         "low": estimates - wide * up * errors,

@@ -91,7 +91,8 @@ def _slopes(asked: list[Contrast], variants: tuple[str, ...], means: np.ndarray)
         row[second] -= 1 / (roots[base] * both)
         tilt[base] -= 1 / (2 * means[base])
         for column in (first, second):
-            tilt[column] -= 1 / (2 * roots[column] * both)
+            if roots[column] > 0:  # forecasts without an error have none that could move
+                tilt[column] -= 1 / (2 * roots[column] * both)
     return slopes, tilts
 
 

@@ -7,14 +7,15 @@ from pathlib import Path
 import polars as pl
 
 from nextday.ablation import variants_of
+from nextday.auditing.findings import Finding, accept
 from nextday.designs import DESIGNS
 from nextday.errors import StudyError
 from nextday.evaluate.ask import Ask, Subject, asked_by, effects_asked, read_question, subjects_of
 from nextday.evaluate.baselines import Neighbour, load_neighbour
 from nextday.evaluate.contrasts import Comparison, relation
 from nextday.evaluate.control import Control, read_control
+from nextday.evaluate.credible import examine
 from nextday.evaluate.cross_section import clause_of, compare_across, line_of
-from nextday.evaluate.guards import too_good
 from nextday.evaluate.inference import compare
 from nextday.evaluate.losses import ZERO, seed_counts
 from nextday.evaluate.predictive_tests import Beside, beside
@@ -99,10 +100,12 @@ class Judged:
 def answer(
     folder: Path, study: Study, feature_sets: Mapping[str, Sequence[str]], forecasts: pl.DataFrame,
     folds: pl.DataFrame, pooled: Sequence[str] = (), costs: Mapping[str, Mapping[str, float]] | None = None,
+    findings: Sequence[Finding] = (),
 ) -> Judged:  # fmt: skip
     """Answer the question of a study from its tables; ``folder`` is its folder, next to those of other studies.
 
-    ``costs`` are the ``units`` and ``seconds`` of each variant.
+    ``costs`` are the ``units`` and ``seconds`` of each variant, ``findings`` those of the audit of its columns: where
+    they have no alarm, skill that is too good raises a question.
     """
     asked, terms = gather(folder, study, feature_sets, forecasts, pooled), study.verdict
     losses = measure(
@@ -118,7 +121,9 @@ def answer(
     read = {name: feature_sets.get(variant.features, ()) for name, variant in study.variants.items()}
     simple = simpler(folder.parent / study.baselines, comparison, forecasts) if study.baselines else ""
     across = compare_across(asked.forecasts, comparison)
-    notes = (*too_good(forecasts, read), *losses.notes, *_of_design(study, comparison, costs or {}))
+    doubted = {one.name for one in findings if one.level == "alarm"}
+    trusted = [name for name in losses.variants if not doubted & set(read.get(name, ()))]
+    notes = (*losses.notes, *_of_design(study, comparison, costs or {}))
     if terms.scale == "predicted":
         notes += (_by_training_scale(asked, comparison, folds),)
     control = read_control(folder.parent, study, losses.index_hash)
@@ -127,6 +132,7 @@ def answer(
         comparison, subjects=asked.subjects, signal=signal(aside.clark_west, aside.timing, alpha=terms.alpha),
         beside=tuple(filter(None, beside_it)), notes=notes,
         across="" if study.ablation else clause_of(across, comparison),  # a run is no answer to what is asked
+        findings=accept((*findings, *examine(asked.forecasts, trusted=trusted, features=read)), study.allow),
     )  # fmt: skip
     return Judged(comparison, verdict, aside, asked.note, across, control)
 

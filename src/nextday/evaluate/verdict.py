@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from nextday.auditing.findings import Finding, by_level, warning
 from nextday.cards import Grid, card
 from nextday.evaluate.answers import FINDINGS, MOST_NAMED, Answer, answer_of, headline_of
 from nextday.evaluate.ask import Subject
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 CODES = {
     "withheld": "withheld", "equal_baseline": "no better than the benchmark", "features_help": "features help",
     "learns_its_own": "learns its own features", "features_add_noise": "features hurt", "resolved": "resolved",
-    "equal": "equal within the margin", "inconclusive": "inconclusive",
+    "equal": "equal within the margin", "inconclusive": "inconclusive", "leak": "not to be trusted",
 }  # fmt: skip
 
 
@@ -36,9 +37,10 @@ class Verdict:
         ``features_help``, ``learns_its_own``, ``features_add_noise``: the effect of features, if all models agree;
         ``resolved``: another significant or equal result; ``equal_baseline``: all asked contrasts are equal, and
         nothing beats the benchmark; ``equal``: all asked contrasts are equal; ``inconclusive``: no asked contrast is
-        resolved; ``withheld``: no asked contrast can be judged.
+        resolved; ``withheld``: no asked contrast can be judged; ``leak``: an audit has an open alarm, whatever the
+        answers are.
     sentence
-        The answers in one sentence.
+        The answers in one sentence, after the warning of an audit with an open alarm.
     answers
         One for each asked contrast.
     context
@@ -47,6 +49,8 @@ class Verdict:
         Precision and conditions of the answers, and the data that would resolve open ones.
     parts
         Penalty and signal of each asked contrast; for the squared loss.
+    findings
+        What an audit found, open alarms first.
     """
 
     code: str
@@ -55,6 +59,7 @@ class Verdict:
     context: tuple[str, ...]
     remarks: tuple[str, ...]
     parts: tuple[Parts, ...] = ()
+    findings: tuple[Finding, ...] = ()
 
     def __str__(self) -> str:
         """Return the answers, then their context, line by line."""
@@ -101,7 +106,7 @@ class Verdict:
 
 def judge(
     comparison: Comparison, *, subjects: Mapping[str, Subject] | None = None, signal: Signal | None = None,
-    beside: Sequence[str] = (), notes: Sequence[str] = (), across: str = "",
+    beside: Sequence[str] = (), notes: Sequence[str] = (), across: str = "", findings: Sequence[Finding] = (),
 ) -> Verdict:  # fmt: skip
     """Describe a comparison in words.
 
@@ -120,9 +125,13 @@ def judge(
     across
         What the best variant is worth across tickers, if it is worth anything: it qualifies that none beats the
         benchmark.
+    findings
+        What an audit found: with an open alarm the sentence begins with a warning, and nothing else changes.
     """
     subjects = subjects or {}
     answers = tuple(answer_of(one, comparison, subjects) for one in comparison.asked)
+    findings = by_level(findings)
+    alarm = warning(findings)
     code = _code(answers, comparison, subjects)
     clause, line = _against_benchmark(comparison)
     of_pairs = any(one.second != comparison.losses.benchmark for one in comparison.asked)
@@ -134,9 +143,16 @@ def judge(
     parts = split(comparison)
     found = [_reconciled(signal, comparison)] if signal else []
     context = (*((line,) if line and of_pairs else ()), *found, *beside)
+    sentence = f"{begin(sentence, comparison.losses)}."
     return Verdict(
-        code, f"{begin(sentence, comparison.losses)}.", answers, context, remarks_on(comparison, parts, notes), parts
-    )
+        "leak" if alarm else code, f"{alarm} {sentence}" if alarm else sentence, answers, context,
+        remarks_on(comparison, parts, (*_of_audit(findings, told=bool(alarm)), *notes)), parts, tuple(findings),
+    )  # fmt: skip
+
+
+def _of_audit(findings: Sequence[Finding], *, told: bool) -> list[str]:
+    """Return the findings that the sentence does not tell; the first open alarm is in it."""
+    return [f"Accepted: {one.sentence}" if one.accepted else one.sentence for one in findings[told:]]
 
 
 def _code(answers: Sequence[Answer], comparison: Comparison, subjects: Mapping[str, Subject]) -> str:
