@@ -52,9 +52,9 @@ def admit(path: str, name: str, tickers: int) -> None:
     """Apply the tests of admission."""
     import polars as pl
 
+    from nextday.auditing.admission import faults_of_features
     from nextday.data import align, load_bars
     from nextday.features import SETS
-    from nextday.features.admission import faults_of_features
 
     bars = load_bars(pl.read_parquet(path), accept=("*",), market="SPY")
     long = bars.frame.group_by("ticker").agg(pl.len(), pl.col("date").max()).filter(pl.col("len") > 3000)

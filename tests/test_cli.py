@@ -111,7 +111,10 @@ def test_the_manifest_says_what_was_run(climbed):
     assert manifest["units"]["fitted"] == 18
     assert set(manifest["versions"]) >= {"nextday", "torch", "polars"}
     assert re.fullmatch("[0-9a-f]{64}", manifest["data"]["fingerprint"])
-    assert "unchanged without the later bars" in manifest["checks"]["causality of features"]
+    assert (
+        "unchanged at 8 places (4 in the test range) when later bars are cut or rewritten"
+        in manifest["checks"]["causality of features"]
+    )
 
 
 def test_the_verdict_is_printed_with_what_is_asked_and_is_in_the_json_with_all_else(climbed):
@@ -190,6 +193,8 @@ def elsewhere(tmp_path_factory):
 def test_verdict_compares_forecasts_made_elsewhere(elsewhere, tmp_path):
     assert "mine is significantly better than near, +" in whole("verdict", elsewhere, folder=tmp_path).stdout
     found = check(nextday("verdict", elsewhere, "--json", folder=tmp_path).stdout)
+    assert found["verdict"]["code"] == "leak", "nobody forecasts a fifth of the variance"
+    found = check(nextday("verdict", elsewhere, "--json", "--allow", "mine,near,nearer", folder=tmp_path).stdout)
     assert found["verdict"]["code"] == "resolved"
     assert found["counts"]["days"] == 900
     csv = tmp_path / "forecasts.csv"

@@ -44,7 +44,7 @@ def test_check_shows_what_it_finds_and_fails_on_bad_bars(bad):
 def test_check_can_accept_fail_on_any_finding_and_speak_json(bad):
     check = ["data", "check", "bars.parquet", "--market", "MKT", "--accept", "BBB"]
     assert "3 tickers and the market MKT on 111 common sessions" in nextday(*check, folder=bad).stdout
-    assert "findings, and --strict fails on any" in nextday(*check, "--strict", folder=bad, status=1).stderr
+    assert "1 finding, and --strict fails on any" in nextday(*check, "--strict", folder=bad, status=1).stderr
     said = json.loads(nextday(*check, "--json", "--exchange", "XNYS", folder=bad).stdout)
     assert {finding["rule"] for finding in said["findings"]} == {"ends early", "not a session"}
     assert said["findings"][0].keys() == {"ticker", "rule", "on", "bars", "evidence", "fatal"}
@@ -118,10 +118,6 @@ def test_looking_at_yahoo_fetches_nothing(tmp_path):
     assert done.stderr == "nextday: there is no snapshot of Yahoo's bars in bars; make one with nextday data fetch\n"
 
 
-def test_all_survivors_are_remarked(tmp_path):
-    assert "is delisted before" in nextday("data", "check", folder=tmp_path).stdout
-
-
 STUDY = """
 name: mine
 data: bars.parquet
@@ -157,8 +153,8 @@ def test_check_of_a_study_says_what_its_run_would_refuse(studied):
     assert str(error.value) == str(seen.refused)
     carried = look(wanted(studied, ", fill: forward"))
     assert carried.refused is None
-    assert carried.used[1].startswith("mine: 2 variants, 4 units to fit; 1 feature up to")
-    assert carried.used[1].endswith("not checked, as columns of the bars and further files: mood")
+    assert carried.used[1].startswith("mine: 2 variants, 4 units to fit; 1 feature unchanged at 8 places ")
+    assert carried.used[1].endswith("audited from data alone, as columns of the bars and further files: mood")
 
 
 def test_check_of_a_study_takes_its_settings_and_says_what_they_lack(studied):
@@ -175,7 +171,7 @@ def test_check_shows_columns_of_ones_own_and_the_file_by_its_name(studied):
     table = " ".join(done.stdout.split())
     assert "further columns: bars.parquet" in table
     assert "│ mood │ AAA │ 80.0 │ 2000-01-04 │ 159 values missing after the first: refused as a feature │" in table
-    assert "│ note │ │ 0.0 │ │ text: cannot be a feature │" in table
+    assert "│ note │ │ 0.0 │ │ no number: cannot be a feature │" in table
     assert "feature mood of AAA" in done.stderr
     assert done.stderr.count("\n") == 1
     assert "frame" not in done.stdout + done.stderr

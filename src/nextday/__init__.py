@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from nextday.engine import Execution
     from nextday.errors import NextdayError
     from nextday.evaluate import Comparison, Verdict
+    from nextday.examination import Audit, audit
     from nextday.features import Feature, groups_of
     from nextday.judgement import Judgement, verdict
     from nextday.ladder.run import compare, run_all
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
 
 HOMES = {
     "confirmation": ("confirm",), "data": ("Bars", "load_bars"), "engine": ("Execution",), "errors": ("NextdayError",),
-    "evaluate": ("Comparison", "Verdict"), "features": ("Feature", "groups_of"), "judgement": ("Judgement", "verdict"),
+    "evaluate": ("Comparison", "Verdict"), "examination": ("Audit", "audit"),
+    "features": ("Feature", "groups_of"), "judgement": ("Judgement", "verdict"),
     "ladder.run": ("compare", "run_all"), "models": ("Fitted", "Forecaster", "Key"),
     "models.networks.base": ("Network",), "pipeline": ("forecast", "report", "run"),
     "planning": ("Prospect", "plan"), "plugins": ("estimator", "feature", "loss", "model", "split"),
@@ -35,10 +37,10 @@ HOMES = {
 HOME = {name: module for module, names in HOMES.items() for name in names}
 
 __all__ = [
-    "Bars", "Comparison", "Execution", "Feature", "Fitted", "Forecaster", "Judgement", "Key", "Network",
+    "Audit", "Bars", "Comparison", "Execution", "Feature", "Fitted", "Forecaster", "Judgement", "Key", "Network",
     "NextdayError", "Power", "Prospect", "Results", "Samples", "Split", "Study", "Verdict", "Windows", "__version__",
-    "compare", "confirm", "estimator", "feature", "forecast", "groups_of", "load_bars", "loss", "model", "plan",
-    "plant", "report", "run", "run_all", "split", "verdict",
+    "audit", "compare", "confirm", "estimator", "feature", "forecast", "groups_of", "load_bars", "loss", "model",
+    "plan", "plant", "report", "run", "run_all", "split", "verdict",
 ]  # fmt: skip
 __version__ = version("nextday")
 

@@ -11,11 +11,16 @@ import polars as pl
 from threadpoolctl import threadpool_limits
 
 from nextday.analyses import ANALYSES, base
+from nextday.auditing.causality import check_causality, leaks_first
+from nextday.auditing.columns import audit_columns
+from nextday.auditing.findings import Finding, findings_of
 from nextday.data import Panel, load, panel_of
 from nextday.data.yahoo.preset import yahoo_snapshot
 from nextday.engine import (
+    POOL,
     Execution,
     Options,
+    Plan,
     RunLog,
     Store,
     choose_device,
@@ -35,7 +40,7 @@ from nextday.engine.rehearse import rehearse
 from nextday.evaluate import calibrate, load_baselines, score
 from nextday.evaluate.export import as_dict, dump
 from nextday.evaluate.question import answer
-from nextday.features import check_causality, resolve_sets
+from nextday.features import resolve_sets
 from nextday.plugins import catalogs_of
 from nextday.progress import STOPPED, Watch, progress_of
 from nextday.reporting import draw_plots, figures_of, render_report, write_csv
@@ -144,10 +149,16 @@ def _forecast(
             pool.start()  # PyTorch loads while the bars are read; a finished study needs none
         study, panel = read_panel(study, bars, watch)
         device = choose_device(how.device) if how.cluster is None else "cuda" if how.device == "cuda" else "cpu"
-        plan = make_plan(study, panel, device=device, catalogs=catalogs)
+        with leaks_first(panel, catalog=catalogs.features):
+            plan = make_plan(study, panel, device=device, catalogs=catalogs)
         log.say(f"{len(plan.units)} units on {device}; bars: {panel.source}, {panel.dates[0]} to {panel.dates[-1]}")
         base.check(ANALYSES, study, panel, folder.path.parent)
-        causal = check_causality(panel, plan.features, catalog=catalogs.features, meant=study.features_from)
+        causal = check_causality(
+            panel, plan.features, catalog=catalogs.features, first_test=panel.dates[plan.first_test].item()
+        )
+        findings = audit_inputs(study, panel, plan)
+        for one in findings:
+            log.say(f"audit, {one.level}: {one.sentence}")
         engine, first = choose_engine(pool, device), partial(rehearse, plan, catalogs=catalogs, engine=pool)
         outcomes = list(watch(execute(plan, units, engine, fresh=how.fresh, before=first), len(plan.units)))
         tables = collect(plan, outcomes, panel.dates) | base.keep(ANALYSES, plan, outcomes, panel.dates)
@@ -165,10 +176,20 @@ def _forecast(
         device=device,
         remarks=(*remarks, *plan.notes),
         inputs=inputs_of(plan, catalogs),
+        findings=findings,
     )
     folder.write(described, study.written(folder.path, bars="" if bars is None else HANDED_OVER), tables)
     log.finish(described)
     return folder.path
+
+
+def audit_inputs(study: Study, panel: Panel, plan: Plan) -> tuple[Finding, ...]:
+    """Audit the columns of bars and further files that a study has as inputs, see ``audit_columns``."""
+    used = {name for one in study.variants.values() for name in plan.feature_sets[one.features]}
+    names = [name for name in plan.features.own if name in used]
+    if not names and not study.known:
+        return ()
+    return audit_columns(panel, names, known=study.known, pooled=any(unit.ticker == POOL for unit in plan.units))
 
 
 def read_panel(
@@ -212,7 +233,8 @@ def report(folder: Path | str) -> Results:
     baselines, remark = load_baselines(folder.parent / study.baselines, forecasts) if study.baselines else (None, "")
     with threadpool_limits(1):  # the number of threads moves the last bits
         sets, costs = resolve_sets(study.feature_sets), manifest.get("costs")
-        judged = answer(folder, study, sets, forecasts, folds, manifest["pooled"], costs)
+        audited = findings_of(manifest.get("audit", ()))
+        judged = answer(folder, study, sets, forecasts, folds, manifest["pooled"], costs, audited)
     comparison, verdict = judged.comparison, judged.verdict
     shown = base.show(ANALYSES, base.Finished(folder, study, tables, scores, comparison, judged.across))
     write_csv(folder, study.name, forecasts=forecasts, scores=scores)

@@ -14,6 +14,7 @@ from functools import partial
 import cloudpickle
 import numpy as np
 
+from nextday.auditing.admission import faults_of_features
 from nextday.data import Panel, align, load_bars, random_walk
 from nextday.engine import Plan, Unit, Workers, make_plan
 from nextday.engine.catalogs import HOUSE, Catalogs
@@ -23,7 +24,6 @@ from nextday.engine.rehearse import brief, futures, small
 from nextday.engine.source import carry_along
 from nextday.errors import NextdayError, PluginError, first_line
 from nextday.features import FEATURES, Feature
-from nextday.features.admission import faults_of_features
 from nextday.models import Fitted, Forecaster, Key
 from nextday.models.catalog import Model
 from nextday.models.networks.base import Network

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nextday.data import Calendar, check_bars, load_bars, random_walk, survivors
+from nextday.data import Calendar, check_bars, load_bars, random_walk
 from nextday.data.sessions import exchange_sessions
 from nextday.errors import DataError
 
@@ -182,13 +182,6 @@ def test_bad_tickers_are_refused_unless_they_are_dropped_or_accepted():
         load_bars(put(frame, "ZZZ", 9, close=0.0), accept=())
     with pytest.raises(DataError, match="every ticker is bad"):
         load_bars(frame.with_columns(high=pl.lit(0.0)), drop_bad=True)
-
-
-def test_survivors_are_named_only_where_all_survive():
-    frame = clean(0)
-    assert survivors(frame).startswith("none of the 3 tickers is delisted before")
-    assert survivors(without(frame, "NA", 50, 100)) == ""
-    assert survivors(frame.filter(ticker="NA")) == ""
 
 
 if __name__ == "__main__":

@@ -45,7 +45,7 @@ def test_what_a_run_refuses_is_remarked_and_nothing_else():
     assert remarks == {
         "whole": "", "late": "", "hole": "1 value missing after the first: refused as a feature",
         "absent": "no value: refused as a feature", "still": "never moves",
-        "endless": "1 value not finite: refused as a feature", "flag": "", "note": "text: cannot be a feature",
+        "endless": "1 value not finite: refused as a feature", "flag": "", "note": "no number: cannot be a feature",
     }  # fmt: skip
     panel = align(OWN, market="MKT")
     for name, remark in remarks.items():

@@ -5,9 +5,9 @@ from dataclasses import replace
 import polars as pl
 import pytest
 
+from nextday.auditing.admission import faults_of_features
 from nextday.data import align, load_bars, random_walk
 from nextday.features import SETS, Feature
-from nextday.features.admission import faults_of_features
 from nextday.features.alpha101 import CAPITALISATION, INDUSTRY, VWAP
 from nextday.features.catalog import Together
 

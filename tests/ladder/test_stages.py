@@ -5,7 +5,7 @@ import json
 import polars as pl
 import pytest
 
-from finished import make_stage, write
+from finished import make_stage, say, write
 from nextday.errors import VerdictError
 from nextday.ladder.leaderboard import rank
 from nextday.ladder.run import compare
@@ -144,3 +144,24 @@ def test_the_pooled_and_the_costs_of_the_manifest_stand_in_the_entries(results):
     file.write_text(json.dumps(manifest))
     row = load_ladder(results).entries.filter(variant="B").row(0, named=True)
     assert (row["pooled"], row["seconds"], row["parameters"]) == (True, None, None)
+
+
+def test_a_variant_of_which_an_audit_has_an_open_alarm_is_marked_and_an_accepted_one_is_not(results):
+    write(results / "mine", make_stage({"Mine": (0.0, 0.05, 0), "Yours": (0.0, 0.04, 0)}))
+    alarm = {
+        "name": "Mine",
+        "level": "alarm",
+        "code": "C1",
+        "sentence": "Mine copies.",
+        "numbers": {},
+        "accepted": False,
+    }
+    say(results / "mine", "Not to be trusted: Mine copies.", code="leak", audit=[alarm])
+    found = compare(results)
+    table = pl.read_csv(found.out / "final_comparison.csv")
+    assert table.filter(pl.col("Leak"))["Model"].to_list() == ["Mine"]
+    shown = (found.out / "report.html").read_text()
+    assert '<span class="word">Mine</span> <span class="word">(not</span>' in shown
+    assert [one.sentence for one in found.lessons if one.stage == "mine"] == ["Not to be trusted: Mine copies."]
+    say(results / "mine", "Fine.", audit=[alarm | {"accepted": True}])
+    assert not pl.read_csv(compare(results).out / "final_comparison.csv")["Leak"].any()

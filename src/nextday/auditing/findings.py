@@ -66,9 +66,9 @@ def by_level(findings: Iterable[Finding]) -> tuple[Finding, ...]:
 
 def warning(findings: Sequence[Finding]) -> str:
     """Return the beginning of a verdict that is not to be trusted, ``Not to be trusted: ...``; empty without alarms."""
-    found = [one.sentence.removesuffix(".") for one in by_level(findings) if one.is_open]
+    found = [one.sentence.partition(". ")[0].removesuffix(".") for one in by_level(findings) if one.is_open]
     if not found:
         return ""
     more = len(found) - 1
-    others = f" ({more} more {'alarm' if more == 1 else 'alarms'})" if more else ""
+    others = f" (and {more} more {'alarm' if more == 1 else 'alarms'})" if more else ""
     return f"Not to be trusted: {found[0]}{others}."

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nextday.cli.bars import settings_of, takes_bars
-from nextday.cli.options import announce_plugins, changes_of
-from nextday.cli.terminal import console
+from nextday.cli.options import AllowOption, KnownOption, announce_plugins, audited, changes_of
+from nextday.cli.terminal import console, print_findings
 from nextday.errors import DataError, OutputError, StudyError
 from nextday.names import known
 from nextday.progress import progress_of
@@ -62,6 +62,8 @@ def check(
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any key of bars, or of the study, dotted.")
     ] = None,
+    allow: AllowOption = None,
+    known: KnownOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     *,
     bars: dict[str, object],
@@ -69,13 +71,14 @@ def check(
     """Check bars or a study: what a run would refuse, what a careful person would look at, what a run would use."""
     from nextday.cli.look import look, tables_of
 
-    seen = look(_wanted(path, changes_of(settings, bars=bars, data=data)), exchange)
+    seen = look(_wanted(path, changes_of(settings, bars=bars | audited(allow, known), data=data)), exchange)
     if as_json:
         typer.echo(json.dumps(seen.as_dict(), indent=1))
     else:
         screen = console()
         for table in tables_of(seen):
             screen.print(table)
+        print_findings(screen, seen.audit)
         for remark in seen.remarks:
             screen.print(f"note: {remark}", style="dim", markup=False, highlight=False)
         more = len(seen.used) - MOST_LINES
@@ -83,8 +86,9 @@ def check(
             typer.echo(line)
     if seen.refused:
         raise seen.refused
-    if strict and seen.findings:
-        raise DataError(f"{seen.source}: {len(seen.findings)} findings, and --strict fails on any")
+    count = len(seen.findings) + sum(one.is_open for one in seen.audit)
+    if strict and count:
+        raise DataError(f"{seen.source}: {plural(count, 'finding')}, and --strict fails on any")
 
 
 def _wanted(path: str, changes: dict[str, object]) -> BarsSettings:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
+from nextday.auditing import findings as audits
+from nextday.auditing.columns import audit_columns, own_columns
 from nextday.data import (
     Calendar,
     Finding,
@@ -18,7 +20,6 @@ from nextday.data import (
     checked,
     panel_of,
     read,
-    survivors,
 )
 from nextday.data.gaps import describe_gaps
 from nextday.data.jumps import REFUSED
@@ -49,6 +50,8 @@ class Look:
         What is wrong with them.
     own
         Columns of one's own, ticker by ticker.
+    audit
+        What an audit of the columns of one's own found.
     remarks
         What a reader should know of the bars.
     used
@@ -60,6 +63,7 @@ class Look:
     source: str
     findings: Sequence[Finding]
     own: Sequence[Own]
+    audit: Sequence[audits.Finding]
     remarks: Sequence[str]
     used: Sequence[str]
     refused: NextdayError | None
@@ -70,6 +74,7 @@ class Look:
             "source": self.source,
             "findings": [finding.as_dict() for finding in self.findings],
             "columns": [one.as_dict() for one in self.own],
+            "audit": [one.as_dict() for one in self.audit],
             "remarks": [*self.remarks, *self.used],
             "refused": str(self.refused or ""),
         }
@@ -94,7 +99,7 @@ def look(wanted: BarsSettings, exchange: str = "") -> Look:
     check_keys(frame, source)
     calendar = Calendar.parse(exchange) if exchange else None
     findings = check_bars(frame, accept=wanted.accept, calendar=calendar, market=wanted.index)
-    used: list[str] = []
+    used, audit = list[str](), tuple[audits.Finding, ...]()
     refused: NextdayError | None = None
     try:
         _refuse_bad(findings, source, wanted)
@@ -103,14 +108,14 @@ def look(wanted: BarsSettings, exchange: str = "") -> Look:
         )
         panel = panel_of(whole, wanted)
         used += describe(panel, source)
+        audit = audits.accept(audit_columns(panel, own_columns(panel), known=wanted.known), wanted.allow)
         if isinstance(wanted, Study):
             used += _rehearse(wanted, panel)  # its notes tell what gaps cost
         elif panel.gaps:
             used.append(f"{describe_gaps(panel.gaps)}: targets and windows that span gaps would be left out")
     except NextdayError as error:
         refused = error
-    remarks = [*notes, *filter(None, [survivors(frame)])]
-    return Look(source, findings, describe_own(frame, _chosen(frame, wanted)), remarks, used, refused)
+    return Look(source, findings, describe_own(frame, _chosen(frame, wanted)), audit, notes, used, refused)
 
 
 def _chosen(frame: "pl.DataFrame", wanted: BarsSettings) -> list[str]:
@@ -153,13 +158,15 @@ def describe(panel: Panel, source: str) -> list[str]:
 
 def _rehearse(study: Study, panel: Panel) -> list[str]:
     """Go through a run up to its training: models and features by name, features computed, folds cut."""
+    from nextday.auditing.causality import check_causality, leaks_first
     from nextday.engine import make_plan
-    from nextday.features import check_causality
     from nextday.plugins import catalogs_of
 
     catalogs = catalogs_of(study.plugins)
-    plan = make_plan(study, panel, catalogs=catalogs)
-    causal = check_causality(panel, plan.features, catalog=catalogs.features, meant=study.features_from)
+    with leaks_first(panel, catalog=catalogs.features):
+        plan = make_plan(study, panel, catalogs=catalogs)
+    first = panel.dates[plan.first_test].item()
+    causal = check_causality(panel, plan.features, catalog=catalogs.features, first_test=first)
     fits = f"{plural(len(study.variants), 'variant')}, {plural(len(plan.units), 'unit')} to fit"
     return [f"{study.name}: {fits}; {causal}", *plan.notes]
 

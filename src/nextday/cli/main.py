@@ -13,15 +13,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nextday.cli.ablate import ablate, follow_up
+from nextday.cli.audit import audit
 from nextday.cli.bars import takes_bars
 from nextday.cli.check import check
 from nextday.cli.data import SOURCES, data_app
 from nextday.cli.options import (
+    AllowOption,
     AskOption,
     DeviceName,
     DeviceOption,
     ExpectOption,
     FreshOption,
+    KnownOption,
     OutOption,
     PlantModels,
     PrecisionName,
@@ -29,6 +32,7 @@ from nextday.cli.options import (
     SetOption,
     announce,
     announce_plugins,
+    audited,
     changes_of,
     load_asking,
     load_study,
@@ -116,6 +120,8 @@ def run(
     fresh: FreshOption = False,
     ask: AskOption = None,
     expect: ExpectOption = None,
+    allow: AllowOption = None,
+    known: KnownOption = None,
     plant: Annotated[
         str | None,
         typer.Option(metavar="R2,...", help="Plant signals of known R2, such as 0.01,0.05, and count what is found."),
@@ -131,8 +137,9 @@ def run(
 ) -> None:
     """Run a study: fit missing units, write tables and plots, print the summary."""
     changes = changes_of(
-        settings, bars=bars, data=data, seeds=seeds, folds=folds, precision=precision.value if precision else None
-    )
+        settings, bars=bars | audited(allow, known), data=data, seeds=seeds, folds=folds,
+        precision=precision.value if precision else None,
+    )  # fmt: skip
     options: dict[str, Any] = {
         "workers": workers, "cluster": cluster, "store": store, "device": device.value, "fresh": fresh,
     }  # fmt: skip
@@ -176,7 +183,7 @@ def report(
     show_study(report_study(folder), quiet=quiet)
 
 
-for command in (ablate, verdict, plan, check, init, show, completion):
+for command in (ablate, audit, verdict, plan, check, init, show, completion):
     app.command()(command)
 
 

@@ -34,7 +34,8 @@ AllowOption = Annotated[
 KnownOption = Annotated[
     str | None,
     typer.Option(
-        metavar="NAME=LAG,...", help="When values of columns were public: eps=45d after the quarter, or a column of dates."
+        metavar="NAME=LAG,...",
+        help="When values of columns were public: eps=45d after the quarter, or a column of dates.",
     ),
 ]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no notes.")]
@@ -76,6 +77,11 @@ class PrecisionName(StrEnum):
 
     float32 = "float32"
     bf16 = "bf16"
+
+
+def audited(allow: str | None, known: str | None) -> dict[str, object]:
+    """Return the keys of bars that the options of an audit change."""
+    return {key: value for key, value in {"allow": allow, "known": known}.items() if value is not None}
 
 
 def texts_of(given: list[str] | None, option: str) -> list[str]:

@@ -11,6 +11,7 @@ from rich.text import Text
 from nextday.words import plural
 
 if TYPE_CHECKING:
+    from nextday.auditing.findings import Finding
     from nextday.evaluate import Comparison, Verdict
     from nextday.expectations import Outcome
     from nextday.results import Results
@@ -37,6 +38,15 @@ def show_study(results: "Results", outcomes: Sequence["Outcome"] = (), *, quiet:
     for note in () if quiet else results.notes[:3] + ((f"{hidden:,} more in manifest.json",) if hidden > 0 else ()):
         screen.print(f"note: {note}", style="dim", markup=False, highlight=False)
     screen.print(f"tables, plots, report.html: {results.out}", markup=False, highlight=False, soft_wrap=True)
+
+
+def print_findings(screen: Console, findings: Sequence["Finding"]) -> None:
+    """Print what an audit found, one line each: level, rule, sentence."""
+    for one in findings:
+        level = "accepted" if one.accepted else one.level
+        style = {"alarm": "bold red", "question": "yellow"}.get(level, "dim")
+        line = Text(f"{level} {one.code}: ", style)
+        screen.print(line.append(one.sentence, ""), highlight=False)
 
 
 def show_verdict(

@@ -204,14 +204,3 @@ REMARKS = (
     ),
     Rule("no volume", pl.col("volume") == 0, lambda *_: "nothing was traded"),
 )  # fmt: skip
-
-
-def survivors(frame: pl.DataFrame) -> str:
-    """Warn where every ticker is alive at the end; empty if one is not."""
-    last = frame.group_by("ticker").agg(pl.col("date").max())["date"]
-    if len(last) < 2 or last.n_unique() > 1:
-        return ""
-    return (
-        f"none of the {plural(len(last), 'ticker')} is delisted before {last[0]}: results are subject to survivorship "
-        "bias"
-    )

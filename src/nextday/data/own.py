@@ -43,7 +43,7 @@ class Own:
     def remark(self) -> str:
         """What a run would refuse, or what tells it nothing; empty where all is well."""
         if not self.ticker:
-            return "text: cannot be a feature"
+            return "no number: cannot be a feature"
         said = [
             "no value: refused as a feature" if self.first is None else "",
             f"{plural(self.infinite, 'value')} not finite: refused as a feature" if self.infinite else "",

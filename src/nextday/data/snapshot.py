@@ -139,3 +139,25 @@ def _first_mistake(error: ValidationError) -> str:
     first = error.errors(include_input=False)[0]
     where = ".".join(str(part) for part in first["loc"] if str(part).isprintable())[:60]
     return f"{where + ': ' if where else ''}{expected(first)[:200]}"
+
+
+def older_snapshot(path: Path | str) -> Path | None:
+    """Return the snapshot of the same request that was made before this one; None if there is none."""
+    path = Path(path)
+    own = _made(path)
+    if own is None:
+        return None
+    others = [(made, other) for other in path.parent.glob("*.parquet") if other != path and (made := _made(other))]
+    before = [(when, other) for (request, when), other in others if request == own[0] and when < own[1]]
+    return max(before, default=(None, None))[1]
+
+
+def _made(path: Path) -> tuple[tuple[str, ...], str] | None:
+    """Return what a snapshot was asked for and when it was made; None if the file is none, or is damaged."""
+    if path.suffix != ".parquet" or not _beside(path).is_file():
+        return None
+    try:
+        facts = verify_snapshot(path)
+    except DataError:
+        return None
+    return None if facts is None else ((*facts["tickers"], str(facts["source"])), str(facts["time"]))

@@ -203,10 +203,11 @@ def _is_kept(name: str, new: dict[str, str]) -> bool:
 
 
 def _others(frame: pl.DataFrame, where: str, decimal: str) -> list[pl.Series]:
-    """Read the columns that a study may name as features; a text is none, and is told so when named."""
+    """Read the columns that a study may name as features; texts and dates are none, and are told so when named."""
     extras = [name for name in frame.columns if name not in COLUMNS and are_numbers(frame[name], decimal=decimal)]
-    texts = frame.select(cs.boolean() | cs.string(include_categorical=True)).drop(COLUMNS, *extras, strict=False)
-    texts = texts.cast({cs.string(include_categorical=True): pl.String})
+    texts = frame.select(cs.boolean() | cs.string(include_categorical=True) | cs.date() | cs.datetime())
+    texts = texts.drop(COLUMNS, *extras, strict=False)
+    texts = texts.cast({cs.string(include_categorical=True): pl.String, cs.datetime(): pl.Date})
     return [*(read_numbers(frame[name], where, decimal=decimal or ".") for name in extras), *texts]
 
 

@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 import polars as pl
 
+from nextday.auditing.findings import Finding
 from nextday.data import Panel
 from nextday.engine.execute import Outcome
 from nextday.engine.needs import version_of
@@ -19,9 +20,10 @@ from nextday.words import plural
 LIBRARIES = ("nextday", "torch", "numba", "numpy", "polars", "scikit-learn", "statsmodels", "qweave", "polars-talib")
 
 
-def describe_run(
+def describe_run(  # noqa: PLR0913
     study: Study, panel: Panel, outcomes: Sequence[Outcome], checks: dict[str, str], *, started: float, device: str,
     remarks: Sequence[str] = (), inputs: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
+    findings: Sequence[Finding] = (),
 ) -> bytes:  # fmt: skip
     """Return the manifest as JSON, with notes for readers: dropped sessions, fits that did not converge."""
     dropped = {ticker: count for ticker, count in panel.dropped.items() if count}
@@ -57,6 +59,7 @@ def describe_run(
         "device": device, "machine": platform.machine(), "python": platform.python_version(),
         "versions": versions(),
         "checks": checks,
+        "audit": [one.as_dict() for one in findings],
         "inputs": {name: dict(features) for name, features in inputs.items()},
         "notes": notes,
     }  # fmt: skip

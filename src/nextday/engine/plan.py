@@ -116,6 +116,11 @@ class Plan:
     notes: tuple[str, ...] = ()  # what a reader should know of the inputs
 
     @property
+    def first_test(self) -> int:
+        """Position of the first origin of any test set in the panel's dates."""
+        return min(int(fold.at[fold.split.test][0]) for fold in self.folds.values())
+
+    @property
     def groups(self) -> dict[str, tuple[str, ...]]:
         """Groups of the study's ablation, and their features; none without one."""
         named = {} if self.study.ablation is None else self.study.ablation.groups

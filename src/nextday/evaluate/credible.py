@@ -21,6 +21,7 @@ CONFIDENCE = 0.999  # one-sided, of that lower end
 HITS = 0.6  # share of directions, beyond three standard errors of a coin
 EXACT, EXACT_POOLED, EXACT_MEAN = 1e-4, 1e-6, 1e-6  # of slope, intercept and mean error of a fit to the same rows
 LATER = 0.15  # correlation with the actual values of later rows
+MOSTLY = 0.9  # share of rows whose actual values are a return of the bars
 PUBLISHED = "published forecasts of daily returns reach 0.1 to 1 %"
 
 
@@ -254,3 +255,38 @@ def _with_columns(found: list[Finding], features: Mapping[str, Collection[str]])
             one = Finding(one.name, one.level, one.code, sentence, one.numbers)
         said.append(one)
     return tuple(said)
+
+
+def check_timing(rows: pl.LazyFrame, prices: pl.DataFrame) -> list[Finding]:
+    """Find actual values that are returns of another day than the one after their origin (``C5``).
+
+    Parameters
+    ----------
+    rows
+        A forecasts table as ``prepare`` returns it.
+    prices
+        ``ticker, date, adj_close``.
+    """
+    close = pl.col("adj_close").log()
+    moves = {k: (close.shift(-k) - close.shift(1 - k)).over("ticker").alias(f"k{k}") for k in AWAY}
+    returns = prices.sort("ticker", "date").select("ticker", pl.col("date").alias("origin"), *moves.values())
+    joined = rows.select("ticker", pl.col("origin").cast(pl.Date, strict=False), "actual").unique().collect()
+    joined = joined.join(returns, on=["ticker", "origin"], how="inner").filter(pl.col("actual") != 0)
+    if len(joined) < ENOUGH:
+        return [Finding("", "question", "C5", "The bars have next to none of the origins of the table.")]
+    actual = joined["actual"].to_numpy()
+    near = SAME * max(float(np.std(actual)), 1e-300)
+    shares = {}
+    for k in AWAY:
+        move = joined[f"k{k}"].to_numpy().astype(np.float64)
+        forms = (move, np.expm1(move), 100 * move, 100 * np.expm1(move))
+        shares[k] = max(float((np.abs(actual - form) <= max(near, 1e-7)).mean()) for form in forms)
+    k, share = max(shares.items(), key=lambda one: one[1])
+    if share <= MOSTLY:
+        said = "Actual values are not the returns of these bars; whether they are of the right day cannot be checked."
+        return [Finding("", "question", "C5", said, {"share": share})]
+    if k == 1:
+        return []
+    when = f"{k} days after" if k > 1 else "on the day of" if k == 0 else f"{-k} days before"
+    said = f"Actual values are the returns {when} the origin in {100 * share:.0f} % of rows, not those of the next day."
+    return [Finding("", "alarm", "C5", said, {"share": share, "day": float(k)})]

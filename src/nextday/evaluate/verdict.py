@@ -146,13 +146,15 @@ def judge(
     sentence = f"{begin(sentence, comparison.losses)}."
     return Verdict(
         "leak" if alarm else code, f"{alarm} {sentence}" if alarm else sentence, answers, context,
-        remarks_on(comparison, parts, (*_of_audit(findings, told=bool(alarm)), *notes)), parts, tuple(findings),
+        (*_of_audit(findings, notes=False), *remarks_on(comparison, parts, notes), *_of_audit(findings, notes=True)),
+        parts, findings,
     )  # fmt: skip
 
 
-def _of_audit(findings: Sequence[Finding], *, told: bool) -> list[str]:
-    """Return the findings that the sentence does not tell; the first open alarm is in it."""
-    return [f"Accepted: {one.sentence}" if one.accepted else one.sentence for one in findings[told:]]
+def _of_audit(findings: Sequence[Finding], *, notes: bool) -> list[str]:
+    """Return the alarms and questions of an audit, or its notes."""
+    chosen = [one for one in findings if (one.level == "note") == notes]
+    return [f"Accepted: {one.sentence}" if one.accepted else one.sentence for one in chosen]
 
 
 def _code(answers: Sequence[Answer], comparison: Comparison, subjects: Mapping[str, Subject]) -> str:

@@ -1,7 +1,7 @@
 """Compute named features of a panel."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 import numpy as np
@@ -54,6 +54,20 @@ class Features:
         return self.values[self.tickers.index(ticker)][:, columns]
 
 
+class NotFinite(DataError):
+    """A feature has no value after its warm-up.
+
+    Attributes
+    ----------
+    features
+        All that was computed.
+    """
+
+    def __init__(self, message: str, features: Features) -> None:
+        super().__init__(message)
+        self.features = features
+
+
 def compute_features(
     panel: Panel, names: Collection[str], *, catalog: Mapping[str, Feature] = HOUSE, warmup: int = WARMUP,
     meant: Mapping[str, str] = NOTHING,
@@ -81,8 +95,10 @@ def compute_features(
         If a name is unknown, ambiguous or refused, or a feature needs a longer warm-up or more tickers.
     MissingError
         If a feature needs a library that is not installed.
+    NotFinite
+        If a feature has a value that is not finite after its warm-up.
     DataError
-        If a feature has a value that is not finite after its warm-up, or cannot be computed.
+        If a feature cannot be computed.
     """
     columns = _own_columns(panel.frame)
     chosen = tuple(dict.fromkeys(names))
@@ -176,33 +192,6 @@ def _late_columns(
     )
 
 
-def check_causality(
-    panel: Panel, features: Features, *, catalog: Mapping[str, Feature] = HOUSE, meant: Mapping[str, str] = NOTHING
-) -> str:
-    """Recompute the features without the last third of the bars, and check that earlier values do not change.
-
-    Raises
-    ------
-    DataError
-        If a feature uses data after its own date.
-    """
-    known = len(panel.dates) * 2 // 3
-    last = panel.dates[known - 1]
-    cut = replace(panel, frame=panel.frame.filter(pl.col("date") <= last), dates=panel.dates[:known])
-    again = compute_features(cut, features.names, catalog=catalog, warmup=features.warmup, meant=meant).values
-    before = features.values[:, :known]
-    moved = ((before != again) & ~(np.isnan(before) & np.isnan(again))).any(axis=(0, 1))
-    if moved.any():
-        name = features.names[int(moved.argmax())]
-        where = f"{catalog[name].source}: " if name in catalog and catalog[name].source else ""
-        raise DataError(f"{where}feature {name} uses data after its own date: it changes with later bars")
-    own = features.own
-    source = " and further files" if panel.joined.keys() & own.keys() else ""
-    unseen = f"; not checked, as columns of the bars{source}: {', '.join(own)}" if own else ""
-    count = len(features.names) - len(own)
-    return f"{plural(count, 'feature')} up to {last} unchanged without the later bars{unseen}"
-
-
 def _leading_gap(values: np.ndarray, sessions: Sequence[np.ndarray]) -> int:
     """Count the sessions before every ticker has a finite value; shape [ticker, date, feature]."""
     if not values.size:
@@ -226,9 +215,10 @@ def _check_finite(
         name, day = features.names[feature], panel.dates[date]
         where = (used[name].source if name in used else "") or panel.source
         values = features.values[ticker, :, feature]
-        raise DataError(
+        raise NotFinite(
             f"{where}: feature {name} of {panel.tickers[ticker]} on {day} is {values[date]} "
-            f"({plural(len(bad), 'such value')}); {_way_out(panel, name, panel.tickers[ticker], values)}"
+            f"({plural(len(bad), 'such value')}); {_way_out(panel, name, panel.tickers[ticker], values)}",
+            features,
         )
 
 

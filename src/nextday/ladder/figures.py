@@ -25,6 +25,7 @@ COLUMNS = {
     "ConfidenceSetP": "confidence_set", "ClarkWestP": "clark_west", "Levels": "levels", "Pinball@Levels": "Pinball",
     "CRPS@Levels": "CRPS", "Nominal": "Nominal", "Coverage": "Coverage", "Width": "Width",
     "SecondsPerUnit": "seconds_per_unit", "Units": "units", "Parameters": "parameters", "Contaminated": "contaminated",
+    "Leak": "leak",
 }  # fmt: skip
 FREE = 1e-2  # seconds: what takes less counts as free
 SIDES = ((0, 7), (0, -12), (8, -3), (-8, -3), (7, 6), (-7, 6), (7, -11), (-7, -11))  # points

@@ -1,6 +1,7 @@
 """The report on all stages: lessons, leaderboard, cost, links to each stage; and a summary for the terminal."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -84,7 +85,7 @@ def _board(board: pl.DataFrame) -> Table:
     for row in board.iter_rows(named=True):
         skill, low, high = (100 * row[name] + 0.0 for name in ("skill", "low", "high"))
         rows.append((
-            Cell(row["variant"]), Cell(stage_label(row["stage"])), Cell(f"{skill:+.2f}", skill),
+            Cell(_named(row)), Cell(stage_label(row["stage"])), Cell(f"{skill:+.2f}", skill),
             Cell(f"{low:+.2f} to {high:+.2f}", low), Cell("yes" if row["may_be_best"] else "no"),
             *(_number(row[name], 1, 3) for name in ("confidence_set", "clark_west")),
             *(_number(row[name], 1, 5) for name in ("MAE", "RMSE")),
@@ -93,6 +94,11 @@ def _board(board: pl.DataFrame) -> Table:
             _number(row["parameters"], 1, 0), _number(row["contaminated"], 100, 0),
         ))  # fmt: skip
     return Table("All models on the same days, highest skill first", columns, tuple(rows))
+
+
+def _named(row: Mapping[str, Any]) -> str:
+    """Return the name of a model, and whether its study's audit has an open alarm about it."""
+    return f"{row['variant']} (not to be trusted)" if row["leak"] else str(row["variant"])
 
 
 def _quantiles(board: pl.DataFrame) -> Table:
@@ -148,7 +154,7 @@ def leaderboard_table(ladder: Ladder, board: pl.DataFrame) -> rich.Table:
             _number(row["contaminated"], 100, 0),
         )  # fmt: skip
         table.add_row(
-            Text(row["variant"]), stage_label(row["stage"]), f"{skill:+.2f}", f"{low:+.2f} to {high:+.2f}",
+            Text(_named(row)), stage_label(row["stage"]), f"{skill:+.2f}", f"{low:+.2f} to {high:+.2f}",
             "*" if row["may_be_best"] else "", *(cell.text for cell in cells),
         )  # fmt: skip
     return table

@@ -7,6 +7,7 @@ from typing import Any
 
 import polars as pl
 
+from nextday.auditing.findings import findings_of
 from nextday.errors import NextdayError, OutputError
 from nextday.evaluate.baselines import read_neighbour
 from nextday.storage.folder import StudyFolder
@@ -29,6 +30,8 @@ class Stage:
         Name in the leaderboard of each variant: its own name, followed by the stage if two stages use it.
     reached
         Share of test days that the training data of each variant may contain, by own name.
+    doubted
+        Variants and columns of which the study's audit has an open alarm, by own name.
     """
 
     folder: StudyFolder
@@ -38,6 +41,7 @@ class Stage:
     folds: pl.DataFrame
     names: Mapping[str, str]
     reached: Mapping[str, float]
+    doubted: frozenset[str] = frozenset()
 
     @property
     def name(self) -> str:
@@ -52,12 +56,14 @@ class Stage:
         copy = self.study.conformal.get(name)
         source = copy.of if copy else name
         variant, cost = self.study.variants[source], self.manifest.get("costs", {}).get(source, {})
+        read = {name, source, *self.study.feature_sets.get(variant.features, ())}
         return {
             "variant": label, "stage": self.name, "own": name,
             "method": f"{variant.model} + {copy.method}" if copy else variant.model, "features": variant.features,
             "copy_of": self.names.get(source) if copy else None,
             "units": cost.get("units"), "seconds": cost.get("seconds"), "parameters": cost.get("parameters"),
             "contaminated": self.reached.get(source, 0.0), "pooled": name in self.manifest["pooled"],
+            "leak": not self.doubted.isdisjoint(read),
         }  # fmt: skip
 
 
@@ -104,4 +110,12 @@ def read_stage(folder: StudyFolder) -> Stage:
         raise OutputError(f"{folder.path}: forecasts.parquet: {what}; run {folder.name} again")
     reached = forecasts.group_by("variant").agg(pl.col("contaminated").cast(pl.Float64).mean())
     own = {name: name for name in names}
-    return Stage(folder, study, manifest, forecasts, folds, own, dict(reached.iter_rows()))
+    return Stage(folder, study, manifest, forecasts, folds, own, dict(reached.iter_rows()), _doubted(folder))
+
+
+def _doubted(folder: StudyFolder) -> frozenset[str]:
+    """Return the names of open alarms in a study's verdict; lessons refuse a verdict that cannot be read."""
+    try:
+        return frozenset(one.name for one in findings_of(folder.verdict().get("audit", ())) if one.is_open)
+    except (OutputError, TypeError):
+        return frozenset()

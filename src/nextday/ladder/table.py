@@ -34,7 +34,8 @@ class Ladder:
     entries
         One row per variant: ``variant, stage, own`` (its name in its stage), ``method, features, copy_of`` (the variant
         with the same point forecasts: this one calibrates its intervals, or an earlier stage contains it), ``units,
-        seconds, parameters, contaminated, pooled`` (one network forecasts all tickers).
+        seconds, parameters, contaminated, pooled`` (one network forecasts all tickers), ``leak`` (its study's audit has
+        an open alarm about it).
     comparison
         Skill of every variant against the zero forecast by squared loss, with simultaneous intervals.
     notes

@@ -4,7 +4,7 @@ import hashlib
 import importlib
 import importlib.util
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
@@ -62,6 +62,23 @@ def load_plugins(plugins: Sequence[str]) -> Catalogs:
             )
         catalogs = _join(catalogs, marks, name)
     return catalogs
+
+
+def load_function(name: str) -> Callable[[Any], Any]:
+    """Run a plugin and return one of its functions, named as ``FILE.py:NAME``.
+
+    Raises
+    ------
+    PluginError
+        If the plugin is missing or fails, or has no such function.
+    """
+    file, colon, function = name.rpartition(":")
+    if not colon or not file:
+        raise PluginError(f"{name}: expected FILE.py:NAME, such as mine.py:features")
+    found = getattr(_module(file), function, None)
+    if not callable(found):
+        raise PluginError(f"{file} has no function {function!r}")
+    return found
 
 
 def _marks(module: ModuleType) -> Iterator[Mark]:

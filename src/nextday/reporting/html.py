@@ -66,6 +66,7 @@ def render_report(
         badge=CODES.get(verdict.code, verdict.code), benchmark=the(comparison.losses.benchmark),
         title=study.get("question") or study.get("name") or "study", answers=_answers(comparison, verdict),
         notes=[line for line in lines_of(comparison.asked, comparison, verdict) if line.note],
+        remarks=[remark for remark in verdict.remarks if not any(one.sentence in remark for one in verdict.findings)],
         label=stage_label, study=study, manifest=manifest, nothing=NOTHING, colours=COLOURS, dark=DARK,
         unit=unit(comparison), text=_texts(comparison, scores, folds), pictures=drawn,
         tables=lay_out(

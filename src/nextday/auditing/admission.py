@@ -6,11 +6,13 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 
-from nextday.data import COLUMNS, Panel
+from nextday.auditing.causality import computing
+from nextday.auditing.perturb import differing, find_moved, places_of
+from nextday.data import Panel
 from nextday.features.catalog import Feature, Together
 from nextday.features.values import compute_values
 
-CUTS = (0.3, 0.5, 0.7, 0.9)  # shares of the sessions that are known when the rest is rewritten
+PLACES = 5  # where later bars are cut off and rewritten
 PRICES = ("open", "high", "low", "close", "adj_close")
 # a dividend or split of tomorrow rescales adj_close, a vendor may count in other units; powers of 2 round nothing
 UNITS = ({"adj_close": 0.25}, dict.fromkeys(PRICES, 8.0), {"volume": 4.0})
@@ -45,9 +47,11 @@ def _faults(panel: Panel, features: Mapping[str, Feature], values: np.ndarray) -
     for name in _moved(names, values, compute_values(panel, features)):
         yield name, f"feature {name} differs when it is computed again"
     yield from _in_company(panel, features, values)
-    for name in _moved_by_a_cut(panel, features, values):
-        yield name, f"feature {name} uses data after its own date: it changes with later bars"
-    for name, day in _moved_by_the_future(panel, features, values):
+    for one in find_moved(
+        computing(panel, features), panel.frame, panel.dates, places_of(len(panel.dates), count=PLACES),
+        before=values, tolerance=0,
+    ):  # fmt: skip
+        name, day = names[one.column], panel.dates[one.first]
         yield name, f"feature {name} uses data after its own date: on {day} it changes with later bars"
     for name, unit in _moved_by_units(panel, features, values):
         yield name, f"feature {name} depends on the unit of {unit}, which later splits or dividends change; use ratios"
@@ -72,31 +76,6 @@ def _in_company(
     single = compute_values(replace(panel, tickers=panel.tickers[:1]), alone)
     for name in _moved(list(alone), values[:1][..., at], single):
         yield name, f"feature {name} of a ticker depends on the other tickers"
-
-
-def _moved_by_a_cut(panel: Panel, features: Mapping[str, Feature], values: np.ndarray) -> list[str]:
-    known = len(panel.dates) * 2 // 3
-    frame = panel.frame.filter(pl.col("date") <= panel.dates[known - 1])
-    cut = replace(panel, frame=frame, dates=panel.dates[:known])
-    return _moved(list(features), values[:, :known], compute_values(cut, features))
-
-
-def _moved_by_the_future(
-    panel: Panel, features: Mapping[str, Feature], values: np.ndarray,
-) -> Iterator[tuple[str, str]]:  # fmt: skip
-    """Rewrite the bars after several days, and name each feature that moves with the first day on which it does."""
-    names = list(features)
-    for share in CUTS:
-        at = int(share * len(panel.dates))
-        factor = pl.Series(np.exp(np.random.default_rng(at).normal(0, 0.3, len(panel.frame))))
-        later = pl.col("date") > panel.dates[at]
-        rewritten = panel.frame.with_columns(
-            pl.when(later).then(pl.col(column) * factor).otherwise(column).alias(column) for column in COLUMNS[2:]
-        )
-        before, after = values[:, : at + 1], compute_values(replace(panel, frame=rewritten), features)[:, : at + 1]
-        for name in _moved(names, before, after):
-            moved = _differs(before[..., names.index(name)], after[..., names.index(name)]).any(axis=0)
-            yield name, str(panel.dates[int(moved.argmax())])
 
 
 def _moved_by_units(
@@ -131,9 +110,5 @@ def _across(feature: Feature) -> bool:
 
 
 def _moved(names: Sequence[str], before: np.ndarray, after: np.ndarray) -> list[str]:
-    moved = np.flatnonzero(_differs(before, after).any(axis=(0, 1)))
+    moved = np.flatnonzero(differing(before, after).any(axis=(0, 1)))
     return [names[int(at)] for at in moved]
-
-
-def _differs(before: np.ndarray, after: np.ndarray) -> np.ndarray:
-    return np.asarray((before != after) & ~(np.isnan(before) & np.isnan(after)))
