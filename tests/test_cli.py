@@ -194,7 +194,7 @@ def test_verdict_compares_forecasts_made_elsewhere(elsewhere, tmp_path):
     assert "mine is significantly better than near, +" in whole("verdict", elsewhere, folder=tmp_path).stdout
     found = check(nextday("verdict", elsewhere, "--json", folder=tmp_path).stdout)
     assert found["verdict"]["code"] == "leak", "nobody forecasts a fifth of the variance"
-    found = check(nextday("verdict", elsewhere, "--json", "--allow", "mine,near,nearer", folder=tmp_path).stdout)
+    found = check(nextday("verdict", elsewhere, "--json", "--allow", "mine,near,nearer,other", folder=tmp_path).stdout)
     assert found["verdict"]["code"] == "resolved"
     assert found["counts"]["days"] == 900
     csv = tmp_path / "forecasts.csv"
