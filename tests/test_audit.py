@@ -7,8 +7,10 @@ import polars as pl
 import pytest
 
 import nextday
+from auditing.pipelines import clean, label_off_by_one, pipeline
+from leaks import CLEAN, LEAKS, with_columns
 from nextday.cli.main import main
-from nextday.data import random_walk
+from nextday.data import COLUMNS, align, random_walk
 from nextday.errors import DataError, PluginError
 from nextday.plugins import load_function
 from nextday.storage.folder import StudyFolder
@@ -211,3 +213,50 @@ def test_data_check_audits_every_further_column(files, capsys):
     assert said(capsys, "data", "check", files / "mine.parquet", *options)[0] == 1
     status, out, _ = said(capsys, "data", "check", files / "mine.parquet", *options[:-1], "--json")
     assert [one["code"] for one in json.loads(out)["audit"] if one["level"] == "alarm"] == ["T1"]
+
+
+def run_of(panel, makers, tmp_path):
+    """Run a regression on columns that are made from bars, each a feature of its own."""
+    whole = pl.col(list(makers)).fill_nan(None).forward_fill().over("ticker")  # a run refuses holes, also at the end
+    bars = with_columns(panel, makers).frame.with_columns(whole)
+    sets = {"mine": ["log_return", *makers]}
+    found = study(feature_sets=sets, variants={
+        "Raw": {"model": "linear_regression", "features": "raw"},
+        "Mine": {"model": "linear_regression", "features": "mine"},
+    })  # fmt: skip
+    return nextday.run(found, bars=bars, out=tmp_path, workers=0, watch=False).verdict
+
+
+@pytest.mark.slow
+def test_on_a_random_walk_every_detectable_leak_is_named_in_a_run_and_no_clean_column(tmp_path):
+    panel = align(random_walk(tickers=TICKERS, sessions=1200, seed=5), market="MKT")
+    detectable = [name for name, one in LEAKS.items() if one.detectable and not one.lifelike and one.level == "alarm"]
+    pair = {"component_2": LEAKS["component_2"].make}  # which tells on the first
+    leaking = run_of(panel, {name: LEAKS[name].make for name in detectable} | pair, tmp_path / "leaks")
+    assert leaking.sentence.startswith("Not to be trusted: ")
+    named = {one.name for one in leaking.findings if one.is_open}
+    assert [name for name in detectable if name not in named] == []
+    clean = run_of(panel, CLEAN, tmp_path / "clean")
+    assert clean.code != "leak"
+
+
+def test_a_column_that_lacks_its_last_value_is_refused_with_what_it_knows(frame, tmp_path):
+    cut = frame.with_columns(future=MOVE.shift(-1).over("ticker"))
+    with pytest.raises(DataError, match=r"feature future of AAA on .* is nan .*future knows the next returns") as error:
+        nextday.run(study(), bars=cut, out=tmp_path, workers=0, watch=False)
+    assert "\n" not in str(error.value)
+
+
+def test_a_label_off_by_one_is_found_in_the_table_and_by_the_bars_beside_it(frame):
+    """Trained on the return of today and scored by it: no later bar is used, so other futures cannot show it."""
+
+    def late(bars):
+        today = bars.select("ticker", pl.col("date").alias("origin"), actual=MOVE.over("ticker"))
+        return pipeline(label_off_by_one)(bars).drop("actual").join(today, on=["ticker", "origin"])
+
+    bars = frame.select(COLUMNS)
+    codes = {one.code for one in nextday.audit(bars, forecaster=late, settings=study()).alarms}
+    assert codes & {"C1", "C2"}
+    assert "C5" in codes
+    assert "F5" not in codes
+    assert nextday.audit(bars, forecaster=pipeline(clean), settings=study()).status == 0

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime
 import polars as pl
 import pytest
 
-from nextday.data.snapshot import LARGEST, verify_snapshot, write_snapshot
+from nextday.data.snapshot import LARGEST, older_snapshot, verify_snapshot, write_snapshot
 from nextday.errors import DataError
 
 FACTS = {
@@ -116,3 +116,16 @@ def test_a_manifest_of_wrong_types_is_found(path, values):
 def test_a_new_snapshot_takes_the_place_of_the_old(path, bars):
     write_snapshot(path, bars.head(1), FACTS | {"notes": []})
     assert verify_snapshot(path)["tickers"] == ["SPY"]
+
+
+def test_the_snapshot_before_is_the_latest_older_one_of_the_same_tickers(tmp_path, bars):
+    first, second, third = (
+        write_snapshot(tmp_path / f"{name}.parquet", bars, FACTS | {"time": datetime(2024, month, 3, tzinfo=UTC)})
+        for name, month in (("c", 1), ("a", 2), ("b", 3))
+    )
+    write_snapshot(tmp_path / "other.parquet", bars.filter(ticker="KO"), FACTS)
+    bars.write_parquet(tmp_path / "alone.parquet")
+    assert older_snapshot(third) == second
+    assert older_snapshot(second) == first
+    assert older_snapshot(first) is None
+    assert older_snapshot(tmp_path / "alone.parquet") is None

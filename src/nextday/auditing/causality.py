@@ -8,6 +8,7 @@ from datetime import date
 import numpy as np
 import polars as pl
 
+from nextday.auditing.columns import audit_columns
 from nextday.auditing.perturb import TESTED, Compute, find_moved, places_of
 from nextday.data import Panel
 from nextday.errors import DataError
@@ -82,7 +83,7 @@ def _in_words(panel: Panel, features: Features, where: str) -> str:
 
 @contextmanager
 def leaks_first(panel: Panel, *, catalog: Mapping[str, Feature] = HOUSE) -> Iterator[None]:
-    """Report a leak rather than the missing values that it leaves at the end of the bars.
+    """Report a leak rather than the missing values that it leaves at the end of the bars; of a column, both.
 
     Raises
     ------
@@ -93,6 +94,9 @@ def leaks_first(panel: Panel, *, catalog: Mapping[str, Feature] = HOUSE) -> Iter
         yield
     except NotFinite as error:
         check_causality(panel, error.features, catalog=catalog)
+        known = [one.sentence for one in audit_columns(panel, tuple(error.features.own)) if one.is_open]
+        if known:
+            raise DataError(f"{error}. Besides, {known[0]}") from None
         raise
 
 
