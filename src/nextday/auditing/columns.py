@@ -26,7 +26,7 @@ from nextday.features.catalog import FEATURES
 from nextday.features.values import MARKET, compute_values
 from nextday.words import plural
 
-SURE = 6.0  # standard errors
+SURE, SURER = 6.0, 8.0  # standard errors; of sums of many days, and of levels that remember, whose draws are few
 POWER = 0.84  # more of them for a power of 80 %
 FAR, FURTHEST = 260, 65  # days: beyond the first all is chance, up to the second single days are looked at
 FEWEST = 600  # days, below which too few are far
@@ -50,12 +50,20 @@ class Link:
         Days ahead at which it is largest; 1 for a sum of days.
     error
         Its standard error.
+    wanted
+        Standard errors that an alarm takes.
     """
 
     size: float
     errors: float
     lag: int
     error: float
+    wanted: float = SURE
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether it is significant."""
+        return self.errors >= self.wanted
 
 
 Links = dict[tuple[str, int], Link]  # by what is known, returns or ranges, and over how many days
@@ -119,16 +127,20 @@ def own_columns(panel: Panel) -> list[str]:
 def links_of(values: np.ndarray, moves: Moves) -> Links:
     """Return the largest correlations of a column with returns and with ranges to come; [ticker, date]."""
     best: Links = {}
-    for view in views(values):
+    for view, remembers in views(values):
         left = _left(view, moves.known)
         for one in [view, *([left] if left is not None else [])]:
             transform = np.conj(rfft(one, axis=1))
             for target in ("returns", "excess"):
-                _keep(best, "returns", _links(transform, one, target, moves, RETURNS))
+                _keep(best, "returns", _links(transform, one, target, moves, RETURNS, remembers=remembers))
         for shape in (view, standard(view**2, view != 0)):
             left = _left(shape, moves.known_ranges)
             if left is not None:
-                _keep(best, "ranges", _links(np.conj(rfft(left, axis=1)), left, "ranges", moves, RANGES))
+                _keep(
+                    best,
+                    "ranges",
+                    _links(np.conj(rfft(left, axis=1)), left, "ranges", moves, RANGES, remembers=remembers),
+                )
     return best
 
 
@@ -143,13 +155,14 @@ def _keep(best: Links, what: str, found: Mapping[int, Link]) -> None:
     """Keep the strongest of each number of days, among those that are significant if any is."""
     for days, link in found.items():
         held = best.get((what, days))
-        if held is None or (link.errors >= SURE, link.size) > (held.errors >= SURE, held.size):
+        if held is None or (link.is_sure, link.size) > (held.is_sure, held.size):
             best[what, days] = link
 
 
 def _links(
-    transform: np.ndarray, view: np.ndarray, target: str, moves: Moves, windows: Mapping[int, object]
-) -> dict[int, Link]:
+    transform: np.ndarray, view: np.ndarray, target: str, moves: Moves, windows: Mapping[int, object], *,
+    remembers: bool,
+) -> dict[int, Link]:  # fmt: skip
     """Correlate a view with a target at all lags, around the calendar, and with its sums over some days."""
     days = view.shape[1]
     covariance = irfft((transform * moves.spectra[target]).sum(axis=0), days)  # [lag]
@@ -162,7 +175,8 @@ def _links(
         lags = np.arange(1, FURTHEST + 1 if window == 1 else 2)  # of the window's first day
         at = int(lags[np.abs(profile[lags]).argmax()])
         reach = float(abs(profile[at]))
-        found[window] = Link(reach, reach / max(error, 1e-300), at, error)
+        wanted = SURER if window > SHORT or remembers else SURE
+        found[window] = Link(reach, reach / max(error, 1e-300), at, error, wanted)
     return found
 
 
@@ -175,7 +189,7 @@ def _floor(moves: Moves) -> dict[tuple[str, int], float]:
     floor: dict[tuple[str, int], float] = {}
     for at in range(len(house)):
         for key, link in links_of(values[..., at], moves).items():
-            floor[key] = max(floor.get(key, 0.0), link.size if link.errors >= SURE else 0.0)
+            floor[key] = max(floor.get(key, 0.0), link.size if link.is_sure else 0.0)
     return floor
 
 
@@ -185,7 +199,7 @@ def _alarm(name: str, links: Links, floor: Mapping[tuple[str, int], float]) -> I
     for (what, days), link in links.items():
         bound, times = (RETURNS if what == "returns" else RANGES)[days]
         house = _house(floor, what, days)
-        if link.errors >= SURE and link.size >= max(bound, times * house):
+        if link.is_sure and link.size >= max(bound, times * house):
             beyond.append((link.size, what, days, link, house))
     if beyond:
         size, what, days, link, house = max(beyond, key=lambda one: one[0])

@@ -1,7 +1,6 @@
 """What a fit to the whole sample leaves in a column: exact means, exact ends, even ranks, filled beginnings (T3)."""
 
 from collections.abc import Callable, Iterator, Mapping
-from itertools import combinations
 
 import numpy as np
 
@@ -9,7 +8,9 @@ from nextday.auditing.findings import Finding, Level
 from nextday.auditing.moves import Moves, grid
 from nextday.words import plural
 
-EXACT, ENDS, UNRELATED = 1e-5, 1e-9, 1e-6  # of mean and deviation; of minimum and maximum; of a correlation
+EXACT, ENDS = 1e-5, 1e-9  # of mean and deviation; of minimum and maximum
+UNRELATED, UNRELATED_POOLED = 1e-6, 1e-10  # correlations on every ticker, and on all together
+LEAST, FIRST, DISTINCT_VALUES = 100, 200, 10  # rows of a pair; rows of which so many differ, as dummies do not
 EVEN = 0.35  # deviation of the gaps between sorted values, in mean gaps; 1 where they are random
 DISTINCT = 0.9  # share of values
 PROPORTIONAL = 1e-4  # relative
@@ -137,27 +138,39 @@ def _filled(name: str, rows: list[np.ndarray]) -> Finding | None:
 
 
 def _orthogonal(values: Mapping[str, np.ndarray]) -> Iterator[Finding]:
-    """Find pairs that are uncorrelated to rounding on every ticker, or on all together: principal components."""
-    names = [name for name, own in values.items() if np.isfinite(own).any()]
-    for one, other in combinations(names, 2):
-        a, b = values[one], values[other]
-        both = np.isfinite(a) & np.isfinite(b)
-        if both.sum() < 100:
-            continue
-        each = [
-            abs(_correlation(x[there], y[there])) for x, y, there in zip(a, b, both, strict=True) if there.sum() > 2
-        ]
-        if max(each, default=1.0) < UNRELATED or abs(_correlation(a[both], b[both])) < UNRELATED:
+    """Find pairs that are uncorrelated to rounding on every ticker, or on all together: principal components.
+
+    Only columns with the same rows are compared, as components come together. A column that is the same for all tickers
+    of a day is left out of the second comparison: what sums to zero every day is uncorrelated with it by construction.
+    """
+    alike: dict[bytes, list[str]] = {}
+    for name, own in values.items():
+        there = np.isfinite(own)
+        if there.sum() >= LEAST and len(np.unique(own[there][:FIRST])) >= DISTINCT_VALUES:
+            alike.setdefault(there.tobytes(), []).append(name)
+    for names in alike.values():
+        pairs = np.triu(_unrelated(np.stack([values[name] for name in names])), 1)
+        for at, other in zip(*np.nonzero(pairs), strict=True):
             yield Finding(
-                one, "alarm", "T3",
-                f"{one} and {other} are uncorrelated to the last digit over exactly these bars, as principal "
-                "components of the whole sample are: they were fitted with days that were still to come.",
+                names[at], "alarm", "T3",
+                f"{names[at]} and {names[other]} are uncorrelated to the last digit over exactly these bars, as "
+                "principal components of the whole sample are: they were fitted with days that were still to come.",
             )  # fmt: skip
 
 
-def _correlation(x: np.ndarray, y: np.ndarray) -> float:
-    """Return a correlation; 1 where one is constant."""
-    a, b = x - x.mean(), y - y.mean()
-    size = np.sqrt((a**2).sum() * (b**2).sum())
-    few = min(len(np.unique(x[:200])), len(np.unique(y[:200]))) < 10  # dummies may be by construction
-    return 1.0 if not size > 0 or few else float((a * b).sum() / size)
+def _unrelated(columns: np.ndarray) -> np.ndarray:
+    """Return which pairs of columns, [column, ticker, date], are uncorrelated to rounding, shape [column, column]."""
+    there = np.isfinite(columns[0])
+    each = [np.abs(_correlations(columns[:, at, own])) for at, own in enumerate(there) if own.sum() > HEAD]
+    high, low = (np.where(there, sign * columns, -np.inf).max(axis=1) for sign in (1, -1))
+    own = (high > -low).any(axis=1) | (len(there) == 1)  # on some day it differs between tickers
+    together = (np.abs(_correlations(columns[:, there])) < UNRELATED_POOLED) & own & own[:, None]
+    return together | (np.max(each, axis=0) < UNRELATED) if len(each) > 1 else together
+
+
+def _correlations(rows: np.ndarray) -> np.ndarray:
+    """Return the correlations of rows; 1 where one is constant."""
+    centred = rows - rows.mean(axis=1, keepdims=True)
+    size = np.sqrt((centred**2).sum(axis=1))
+    found = centred @ centred.T / np.maximum(np.outer(size, size), 1e-300)
+    return np.where(np.outer(size > 0, size > 0), found, 1.0)

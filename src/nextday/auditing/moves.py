@@ -155,17 +155,18 @@ def grid(panel: Panel, name: str) -> np.ndarray:
     return values
 
 
-def views(values: np.ndarray) -> Iterator[np.ndarray]:
+def views(values: np.ndarray) -> Iterator[tuple[np.ndarray, bool]]:
     """Return a column as its level, its change, or both, as normal scores of each ticker; missing values are zero.
 
-    A level that remembers is left out, as it agrees with any other that does.
+    A level that hardly moves is left out, as it agrees with any other that does not; whether one still remembers is
+    told, as few of its values are independent then.
     """
     ordinary = memory(values)
     if ordinary < 0.9:
-        yield normal_scores(values)
+        yield normal_scores(values), ordinary > 0.6
     if ordinary > 0.3:
         change = _steps(values)
-        yield normal_scores(change / _deviation(change))
+        yield normal_scores(change / _deviation(change)), False
 
 
 def memory(values: np.ndarray) -> float:

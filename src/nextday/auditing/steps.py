@@ -17,6 +17,7 @@ from nextday.words import plural
 ROUND = 1e-6  # of a deviation: values that differ by less are one
 SHORTEST, RUNS = 3, 30  # rows of the median run, and runs in all
 SURE, LEAST = 6.0, 0.3  # standard errors and correlation of an alarm
+SURE_WITHOUT = 3.0  # standard errors where there is no relation
 LAG = re.compile(r"^(\d{1,4})\s*d(ays?)?$")
 
 
@@ -72,11 +73,14 @@ def _period(rows: float) -> str:
 def _clustered(x: np.ndarray, y: np.ndarray, day: np.ndarray) -> tuple[float, float]:
     """Return the absolute correlation of standardised values and its standard errors, with days as clusters.
 
-    The errors are those of a regression of one on the other (Liang and Zeger 1986), so that a perfect fit has none.
+    The errors are those of a regression of one on the other (Liang and Zeger 1986), so that a perfect fit has none;
+    with few clusters these are too small, so that those without a relation have to agree that there is one.
     """
     size, total = np.sqrt((x**2).sum() * (y**2).sum()), float((x * y).sum())
     if not size > 0:
         return 0.0, 0.0
+    if abs(total) < SURE_WITHOUT * np.sqrt((np.bincount(day, x * y) ** 2).sum()):
+        return abs(total) / size, 0.0
     sums = np.bincount(day, x * (y - total / (x**2).sum() * x))
     return abs(total) / size, abs(total) / max(float(np.sqrt((sums**2).sum())), 1e-300)
 
