@@ -26,7 +26,7 @@ from nextday.features.catalog import FEATURES
 from nextday.features.values import MARKET, compute_values
 from nextday.words import plural
 
-SURE, SURER = 6.0, 8.0  # standard errors; of sums of many days, and of levels that remember, whose draws are few
+SURE, SURER = 6.0, 7.0  # standard errors; of sums of many days, and of levels that remember, whose draws are few
 POWER = 0.84  # more of them for a power of 80 %
 FAR, FURTHEST = 260, 65  # days: beyond the first all is chance, up to the second single days are looked at
 FEWEST = 600  # days, below which too few are far

@@ -17,7 +17,7 @@ from nextday.words import plural
 ROUND = 1e-6  # of a deviation: values that differ by less are one
 SHORTEST, RUNS = 3, 30  # rows of the median run, and runs in all
 SURE, LEAST = 6.0, 0.3  # standard errors and correlation of an alarm
-SURE_WITHOUT = 3.0  # standard errors where there is no relation
+SURE_WITHOUT = 3.5  # standard errors where there is no relation
 LAG = re.compile(r"^(\d{1,4})\s*d(ays?)?$")
 
 
