@@ -16,8 +16,7 @@ from nextday.words import plural
 
 ROUND = 1e-6  # of a deviation: values that differ by less are one
 SHORTEST, RUNS = 3, 30  # rows of the median run, and runs in all
-SURE, LEAST = 6.0, 0.3  # standard errors and correlation of an alarm
-SURE_WITHOUT = 3.5  # standard errors where there is no relation
+LEAST = {0.3: 6.0, 0.7: 3.5}  # standard errors of an alarm, by the least correlation
 LAG = re.compile(r"^(\d{1,4})\s*d(ays?)?$")
 
 
@@ -57,7 +56,7 @@ def find_steps(name: str, values: np.ndarray, moves: Moves) -> Iterator[Finding]
     best = max(_clustered(np.concatenate([normal_scores(one[None])[0] for one in each]), after, day)
                for each in (levels, changes))  # fmt: skip
     size, errors = best
-    if errors >= SURE and size >= LEAST:
+    if any(size >= least and errors >= wanted for least, wanted in LEAST.items()):
         period = _period(float(np.median(lengths)))
         yield Finding(
             name, "alarm", "T4",
@@ -73,16 +72,11 @@ def _period(rows: float) -> str:
 def _clustered(x: np.ndarray, y: np.ndarray, day: np.ndarray) -> tuple[float, float]:
     """Return the absolute correlation of standardised values and its standard errors, with days as clusters.
 
-    The errors are those of a regression of one on the other (Liang and Zeger 1986), so that a perfect fit has none;
-    with few clusters these are too small, so that those without a relation have to agree that there is one.
+    The errors are those of no relation, so that few clusters cannot make them too small.
     """
-    size, total = np.sqrt((x**2).sum() * (y**2).sum()), float((x * y).sum())
-    if not size > 0:
-        return 0.0, 0.0
-    if abs(total) < SURE_WITHOUT * np.sqrt((np.bincount(day, x * y) ** 2).sum()):
-        return abs(total) / size, 0.0
-    sums = np.bincount(day, x * (y - total / (x**2).sum() * x))
-    return abs(total) / size, abs(total) / max(float(np.sqrt((sums**2).sum())), 1e-300)
+    size, total = np.sqrt((x**2).sum() * (y**2).sum()), abs(float((x * y).sum()))
+    error = float(np.sqrt((np.bincount(day, x * y) ** 2).sum()))
+    return (total / size, total / error) if size > 0 and error > 0 else (0.0, 0.0)
 
 
 def ends_of(dates: np.ndarray, period: str) -> np.ndarray:
