@@ -196,7 +196,10 @@ def main() -> None:
     if args.results:
         SAMPLE.mkdir(exist_ok=True)
         for file, name in FILES.items():
-            shutil.copyfile(args.results / file, SAMPLE / name)
+            if (args.results / file).parent.is_dir():
+                shutil.copyfile(args.results / file, SAMPLE / name)
+            else:
+                print(f"{file} is not there; docs/sample/{name} stays as it is")
     pages = rendered()
     if args.check:
         stale = [page for page, text in pages.items() if not page.exists() or page.read_text("utf-8") != text]
