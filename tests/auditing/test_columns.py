@@ -53,7 +53,11 @@ RULES = {
         "T1",
         "later knows the next returns: its correlation with the return 3 days ahead, where ",
     ),
-    "together": (MOVE.rolling_sum(5).shift(-5), "T1", "with the returns of the next 5 days together is "),
+    "together": (
+        MOVE.rolling_sum(5).shift(-5),
+        "T1",
+        "its correlation with the return 5 days ahead, where it is strongest, is ",
+    ),
     "swing": (
         RANGE.shift(-1),
         "T2",

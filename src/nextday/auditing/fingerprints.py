@@ -163,7 +163,8 @@ def _unrelated(columns: np.ndarray) -> np.ndarray:
     there = np.isfinite(columns[0])
     each = [np.abs(_correlations(columns[:, at, own])) for at, own in enumerate(there) if own.sum() > HEAD]
     high, low = (np.where(there, sign * columns, -np.inf).max(axis=1) for sign in (1, -1))
-    own = (high > -low).any(axis=1) | (len(there) == 1)  # on some day it differs between tickers
+    apart = np.where(there.any(axis=0), high + low, 0.0).max(axis=1)  # the most that tickers of a day differ
+    own = (apart > ENDS * np.abs(columns[:, there]).max(axis=1)) | (len(there) == 1)
     together = (np.abs(_correlations(columns[:, there])) < UNRELATED_POOLED) & own & own[:, None]
     return together | (np.max(each, axis=0) < UNRELATED) if len(each) > 1 else together
 

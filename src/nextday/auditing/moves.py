@@ -158,12 +158,12 @@ def grid(panel: Panel, name: str) -> np.ndarray:
 def views(values: np.ndarray) -> Iterator[tuple[np.ndarray, bool]]:
     """Return a column as its level, its change, or both, as normal scores of each ticker; missing values are zero.
 
-    A level that hardly moves is left out, as it agrees with any other that does not; whether one still remembers is
-    told, as few of its values are independent then.
+    A level that remembers is taken less its moving mean of the days before: compared with its mean over all days, a
+    high one is followed by a fall, whatever it knew. Whether it remembers is told, as few values are independent then.
     """
     ordinary = memory(values)
-    if ordinary < 0.9:
-        yield normal_scores(values), ordinary > 0.6
+    remembers = ordinary > 0.6
+    yield normal_scores(values - _moving_mean(values) if remembers else values), remembers
     if ordinary > 0.3:
         change = _steps(values)
         yield normal_scores(change / _deviation(change)), False
@@ -219,6 +219,17 @@ def _steps(values: np.ndarray) -> np.ndarray:
     for own, row in zip(found, values, strict=True):
         at = np.flatnonzero(np.isfinite(row))
         own[at[1:]] = np.diff(row[at])
+    return found
+
+
+def _moving_mean(values: np.ndarray) -> np.ndarray:
+    """Compute the moving mean of the values before each; missing for the first ones."""
+    found = np.full_like(values, np.nan)
+    for own, row in zip(found, values, strict=True):
+        at = np.flatnonzero(np.isfinite(row))
+        if len(at) > FIRST:
+            after, _ = lfilter([DECAY], [1, DECAY - 1], row[at], zi=[(1 - DECAY) * row[at[:FIRST]].mean()])
+            own[at[FIRST:]] = after[FIRST - 1 : -1]
     return found
 
 
