@@ -49,7 +49,7 @@ def found(tmp_path_factory):
     features.write_parquet(folder / "mine.parquet")
     values = {
         "name": "mine", "data": str(folder / "bars.parquet"), "market": "none", "lookback": 5,
-        "also": [{"file": str(folder / "mine.parquet"), "lag": 0}],
+        "also": [{"file": str(folder / "mine.parquet"), "lag": 0}], "allow": "f0",  # it carries too much to be true
         "ablation": {
             "model": "linear_regression", "groups": {f"f{at}": [f"f{at}"] for at in range(6)},
             "design": ["orthogonal", "leave_one_out"],

@@ -130,7 +130,7 @@ def test_a_table_is_audited_and_with_bars_the_day_of_its_actual_values(frame, fi
     status, out, _ = said(capsys, "audit", files / "table.csv")
     assert status == 1
     assert "alarm C1: mine copies the actual values in 100 % of rows." in out
-    assert "The table has 1 variant: its best is the best of 1." in out
+    assert "The table has 1 variant." in out
 
 
 def test_the_file_of_before_says_what_moved(frame, files, capsys):

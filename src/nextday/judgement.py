@@ -174,8 +174,8 @@ def verdict(
     >>> rng, days = np.random.default_rng(0), np.datetime64("2020-01-01") + np.arange(600)
     >>> signal, noise = rng.normal(size=(2, 600))
     >>> rows = [
-    ...     pl.DataFrame({"variant": name, "ticker": "A", "origin": days, "actual": signal + noise, "predicted": made})
-    ...     for name, made in {"mine": signal, "other": 0 * signal}.items()
+    ...     pl.DataFrame({"variant": name, "ticker": "A", "origin": days, "actual": signal + 5 * noise, "predicted": p})
+    ...     for name, p in {"mine": signal, "other": 0 * signal}.items()
     ... ]
     >>> judged = verdict(pl.concat(rows), expect="mine > other")
     >>> judged.code, judged.outcomes[0].outcome

@@ -159,7 +159,8 @@ def views(values: np.ndarray) -> Iterator[tuple[np.ndarray, bool]]:
     """Return a column as its level, its change, or both, as normal scores of each ticker; missing values are zero.
 
     A level that remembers is taken less its moving mean of the days before: compared with its mean over all days, a
-    high one is followed by a fall, whatever it knew. Whether it remembers is told, as few values are independent then.
+    high one is followed by a fall, whatever it knew. The second element is whether it remembers, as few of its values
+    are independent then.
     """
     ordinary = memory(values)
     remembers = ordinary > 0.6

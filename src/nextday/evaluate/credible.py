@@ -75,7 +75,8 @@ def examine(
 def count_variants(names: Collection[str]) -> Finding:
     """Return how many variants a table has, as the best of many is better than it is (``C6``)."""
     count = len(names)
-    return Finding("", "note", "C6", f"The table has {plural(count, 'variant')}: its best is the best of {count}.")
+    best = f": its best is the best of {count}" if count > 1 else ""
+    return Finding("", "note", "C6", f"The table has {plural(count, 'variant')}{best}.")
 
 
 def _examine(name: str, rows: _Rows, trusted: bool, returns: bool) -> Iterator[Finding]:

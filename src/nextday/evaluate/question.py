@@ -121,20 +121,29 @@ def answer(
     read = {name: feature_sets.get(variant.features, ()) for name, variant in study.variants.items()}
     simple = simpler(folder.parent / study.baselines, comparison, forecasts) if study.baselines else ""
     across = compare_across(asked.forecasts, comparison)
-    doubted = {one.name for one in findings if one.level == "alarm"}
-    trusted = [name for name in losses.variants if not doubted & set(read.get(name, ()))]
     notes = (*losses.notes, *_of_design(study, comparison, costs or {}))
     if terms.scale == "predicted":
         notes += (_by_training_scale(asked, comparison, folds),)
+    seen = examine(asked.forecasts, trusted=losses.variants, features=read)
     control = read_control(folder.parent, study, losses.index_hash)
     beside_it = (simple, line_of(across, comparison), control.sentence if control else "")
     verdict = judge(
         comparison, subjects=asked.subjects, signal=signal(aside.clark_west, aside.timing, alpha=terms.alpha),
         beside=tuple(filter(None, beside_it)), notes=notes,
         across="" if study.ablation else clause_of(across, comparison),  # a run is no answer to what is asked
-        findings=accept((*findings, *examine(asked.forecasts, trusted=trusted, features=read)), study.allow),
+        findings=_of_audit(findings, seen, read, study.allow),
     )  # fmt: skip
     return Judged(comparison, verdict, aside, asked.note, across, control)
+
+
+def _of_audit(
+    columns: Sequence[Finding], forecasts: Sequence[Finding], read: Mapping[str, Sequence[str]], allow: Sequence[str]
+) -> tuple[Finding, ...]:
+    """Join the findings of columns and of forecasts; an open alarm of a column explains skill that is too good."""
+    columns = accept(columns, allow)
+    doubted = {one.name for one in columns if one.is_open}
+    left = [one for one in forecasts if one.code != "C2" or doubted.isdisjoint(read.get(one.name, ()))]
+    return (*columns, *accept(left, allow))
 
 
 def alike_of(study: Study) -> tuple[tuple[str, ...], ...]:
