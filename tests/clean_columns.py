@@ -271,8 +271,19 @@ EXPRESSIONS: dict[str, pl.Expr] = {
     "time": (DAY.year() - 2000 + DAY.ordinal_day() / 366).cast(pl.Float64),
 }  # fmt: skip
 
+# States that last until the price turns: their runs end with a return against them, which is no knowledge of returns.
+STATES: dict[str, pl.Expr] = {
+    "above_average_5": PRICE.rolling_mean(5) < PRICE, "above_average_20": PRICE.rolling_mean(20) < PRICE,
+    "above_average_50": PRICE.rolling_mean(50) < PRICE, "above_average_200": PRICE.rolling_mean(200) < PRICE,
+    "rsi_above_50": rsi(14) > 50, "rsi_in_steps": (rsi(14) / 20).floor(), "up_over_5_days": PRICE.diff(5) > 0,
+    "macd_above_signal": _MACD.ewm_mean(span=9, adjust=False) < _MACD,
+    "averages_crossed": PRICE.rolling_mean(5) > PRICE.rolling_mean(20),
+    "near_high": PRICE.rolling_max(250) - 0.05 < PRICE, "off_low": PRICE.rolling_min(20) + 0.05 < PRICE,
+}  # fmt: skip
+
 CLEAN: dict[str, Maker] = {
     **{name: per_ticker(expression) for name, expression in EXPRESSIONS.items()},
+    **{name: per_ticker(state.cast(pl.Float64)) for name, state in STATES.items()},
     "rank_of_return": across(RETURN), "rank_of_reversal": across(-PRICE.diff(5)),
     "rank_of_momentum": across(PRICE.shift(21) - PRICE.shift(250)), "rank_of_turnover": across(TURNOVER.rolling_mean(20)),
     "rank_of_volatility": across(RETURN.rolling_std(20)), "rank_of_volume": across(VOLUME - VOLUME.rolling_mean(60)),

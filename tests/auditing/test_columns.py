@@ -191,3 +191,12 @@ def test_many_tickers_are_thinned_out_and_columns_are_found_on_them():
     panel = align(random_walk(tickers=(*many, "MKT"), sessions=600, seed=0), market="MKT")
     (one,) = about(found_in(panel, tomorrow=MOVE.shift(-1)), "tomorrow")
     assert one.code == "T1"
+
+
+def test_a_state_that_ends_when_the_price_turns_is_no_stamp(panel):
+    """The price above its moving average: returns up to its own end agree with it, and it is known at the close."""
+    above = {
+        f"above_{days}": (pl.col("close") > pl.col("close").rolling_mean(days)).cast(pl.Float64)
+        for days in (5, 10, 20, 50)
+    }
+    assert [one.sentence for one in found_in(panel, **above) if one.level == "alarm"] == []

@@ -32,24 +32,27 @@ def runs_of(row: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def find_steps(name: str, values: np.ndarray, moves: Moves) -> Iterator[Finding]:
     """Correlate a step column, and its steps, with the returns of the days after its first that the value stands for.
 
-    Ranks within tickers; the dates on which values begin are the clusters of the standard error.
+    Every value is held against as many days, the median of all: the price above its moving average is a value that ends
+    when the price falls, so that returns up to its own end agree with it, whatever it knew. Ranks within tickers; the
+    dates on which values begin are the clusters of the standard error.
     """
-    levels, changes, followed, dates, lengths = [], [], [], [], []
-    for row, moved in zip(values, moves.returns, strict=True):
-        if np.isfinite(row).sum() < SHORTEST or not np.nanstd(row) > 0:
-            continue
-        start, stop = runs_of(row)
-        if len(start) < 3:
-            continue
-        totals = np.concatenate([[0.0], np.cumsum(np.nan_to_num(moved))])
-        lengths += (stop - start).tolist()
-        longer = (stop - start > 1) & (np.arange(len(start)) > 0)
-        level = row[start]
-        levels.append(level[longer])
-        changes.append(np.diff(level, prepend=level[:1])[longer])
-        followed.append((totals[stop] - totals[start + 1])[longer])
-        dates.append(start[longer])
-    if not lengths or np.median(lengths) < SHORTEST or sum(map(len, levels)) < RUNS:
+    rows = [
+        (row[start], start, stop, np.concatenate([[0.0], np.cumsum(np.nan_to_num(moved))]))
+        for row, moved in zip(values, moves.returns, strict=True)
+        if np.isfinite(row).sum() >= SHORTEST and np.nanstd(row) > 0
+        for start, stop in [runs_of(row)]
+    ]
+    lengths = np.concatenate([stop - start for _, start, stop, _ in rows]) if rows else np.zeros(0)
+    if not len(lengths) or np.median(lengths) < SHORTEST:
+        return
+    days, (levels, changes, followed, dates) = int(np.median(lengths)), ([], [], [], [])
+    for level, start, _, totals in rows:
+        whole = (np.arange(len(start)) > 0) & (start + days < len(totals))
+        levels.append(level[whole])
+        changes.append(np.diff(level, prepend=level[:1])[whole])
+        followed.append(totals[start[whole] + days] - totals[start[whole] + 1])
+        dates.append(start[whole])
+    if sum(map(len, levels)) < RUNS:
         return
     day = np.concatenate(dates)
     after = np.concatenate([normal_scores(one[None])[0] for one in followed])
