@@ -10,7 +10,7 @@ import polars as pl
 
 from nextday.auditing.columns import audit_columns, own_columns
 from nextday.auditing.findings import Finding, accept, by_level
-from nextday.auditing.forecaster import audit_forecaster
+from nextday.auditing.forecaster import run_forecaster
 from nextday.auditing.functions import audit_function
 from nextday.auditing.perturb import missed
 from nextday.auditing.vintages import compare_vintages
@@ -93,13 +93,13 @@ class Audit:
 
     def __str__(self) -> str:
         """Return the findings, then the outcome, line by line."""
-        lines = [f"{'accepted' if one.accepted else one.level} {one.code}: {one.sentence}" for one in self.findings]
+        lines = [f"{one.status} {one.code}: {one.sentence}" for one in self.findings]
         return "\n".join((*lines, self.sentence))
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        rows = [("accepted" if one.accepted else one.level, one.code, one.name, one.sentence) for one in self.findings]
+        rows = [(one.status, one.code, one.name, one.sentence) for one in self.findings]
         return card("Audit", self.sentence, Grid("Findings", ("", "rule", "name", "finding"), rows))
 
 
@@ -179,8 +179,8 @@ def audit(  # noqa: PLR0913
             said = f"Functions were run on {plural(cuts, 'other future')}: {missed(cuts)}."
             found.append(Finding("", "note", "F1", said, {"places": float(cuts)}))
         if forecaster is not None:
-            found += audit_forecaster(panel.frame, forecaster)
-            found += _examined(prepare(forecaster(panel.frame)), panel.frame)
+            perturbed, forecasts = run_forecaster(panel.frame, forecaster)
+            found += [*perturbed, *_examined(prepare(forecasts), panel.frame)]
     accepted = accept(found, {*allow, *((settings and settings.allow) or ())})
     return Audit(name, by_level(accepted), time.perf_counter() - started)
 

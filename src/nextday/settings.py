@@ -13,6 +13,17 @@ Balance = Literal["common", "each"]
 LONGEST = 10_000  # numbers of a range such as 42-46
 
 
+def split_pairs(value: Any) -> Any:  # noqa: ANN401 - whatever a file holds; what is no text passes
+    """Read ``date=trade_date,volume=vol``."""
+    if not isinstance(value, str):
+        return value
+    pairs = [part.partition("=") for part in value.split(",")]
+    return {ours.strip(): theirs.strip() if equals else "" for ours, equals, theirs in pairs}
+
+
+Pairs = Annotated[dict[str, str], BeforeValidator(split_pairs)]  # also written date=trade_date,volume=vol
+
+
 class Settings(BaseModel):
     """A frozen group of settings that refuses keys it does not have."""
 
@@ -60,13 +71,8 @@ class Form(Layout):
     """How bars are written, where they do not say so themselves."""
 
     # what columns are called in the source, such as ``{date: day}``; usual names need none
-    columns: dict[str, str] = {}
+    columns: Pairs = {}
     adjusted: bool = False  # ``close`` is adjusted for splits and dividends already, and there is no ``adj_close``
-
-    @field_validator("columns", mode="before")
-    @classmethod
-    def _pairs(cls, value: object) -> object:
-        return split_pairs(value)
 
     @field_validator("columns")
     @classmethod
@@ -87,7 +93,7 @@ class Also(Layout):
     fill: Literal["none", "forward"] = "none"  # ``forward`` carries the last known value on; ``none`` leaves days empty
     limit: int | None = Field(None, ge=1)  # sessions that a value is carried on at most; no limit unless given
     # names of its columns, ``{date: day}``; any other name takes a column under this name, and none that is not named
-    columns: dict[str, str] = {}
+    columns: Pairs = {}
 
     @model_validator(mode="before")
     @classmethod
@@ -98,11 +104,6 @@ class Also(Layout):
                 "known at the close of its own date, lag: 1 at the close of the next session"
             )
         return value
-
-    @field_validator("columns", mode="before")
-    @classmethod
-    def _pairs(cls, value: object) -> object:
-        return split_pairs(value)
 
     @model_validator(mode="after")
     def _limits_what_is_filled(self) -> Self:
@@ -131,13 +132,8 @@ class BarsSettings(Form):
     balance: Balance = "common"
     # when the values of columns of the bars were public, ``{eps: 45d}``: so long after the end of their quarter or
     # month, or ``{eps: eps_released}``, a column of dates
-    known: dict[str, str] = {}
+    known: Pairs = {}
     allow: tuple[str, ...] = ()  # alarms of an audit that are accepted: NAME of a column or variant, or NAME:RULE
-
-    @field_validator("known", mode="before")
-    @classmethod
-    def _known_pairs(cls, value: object) -> object:
-        return split_pairs(value)
 
     @field_validator("known")
     @classmethod
@@ -189,14 +185,6 @@ def _range(text: str) -> list[int] | list[str]:
 def split_at_commas(value: Any) -> Any:  # noqa: ANN401 - whatever a file holds; what is no text passes
     """Split a text at its commas."""
     return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
-
-
-def split_pairs(value: Any) -> Any:  # noqa: ANN401 - whatever a file holds; what is no text passes
-    """Read ``date=trade_date,volume=vol``."""
-    if not isinstance(value, str):
-        return value
-    pairs = [part.partition("=") for part in value.split(",")]
-    return {ours.strip(): theirs.strip() if equals else "" for ours, equals, theirs in pairs}
 
 
 def each_once(names: tuple[Any, ...]) -> tuple[Any, ...]:

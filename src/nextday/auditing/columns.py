@@ -136,11 +136,8 @@ def links_of(values: np.ndarray, moves: Moves) -> Links:
         for shape in (view, standard(view**2, view != 0)):
             left = _left(shape, moves.known_ranges)
             if left is not None:
-                _keep(
-                    best,
-                    "ranges",
-                    _links(np.conj(rfft(left, axis=1)), left, "ranges", moves, RANGES, remembers=remembers),
-                )
+                transform = np.conj(rfft(left, axis=1))
+                _keep(best, "ranges", _links(transform, left, "ranges", moves, RANGES, remembers=remembers))
     return best
 
 

@@ -40,6 +40,11 @@ class Finding:
         """Whether it is an alarm that nobody has accepted."""
         return self.level == "alarm" and not self.accepted
 
+    @property
+    def status(self) -> str:
+        """Its level, or ``accepted``."""
+        return "accepted" if self.accepted else self.level
+
     def as_dict(self) -> dict[str, Any]:
         """Return plain values."""
         return asdict(self)

@@ -56,6 +56,13 @@ def audit_forecaster(frame: object, forecaster: Function, *, rewrites: int = REW
     DataError
         If the forecaster fails, or returns no such table.
     """
+    return run_forecaster(frame, forecaster, rewrites=rewrites)[0]
+
+
+def run_forecaster(
+    frame: object, forecaster: Function, *, rewrites: int = REWRITES
+) -> tuple[tuple[Finding, ...], pl.DataFrame]:  # fmt: skip
+    """Audit a forecaster as ``audit_forecaster`` does, and return also its table of the bars as they are."""
     bars, name = keyed(read_frame(frame), "the bars").sort(KEYS), name_of(forecaster)
     run, first = adapt(forecaster, bars)
     table = _forecasts(first, name)
@@ -70,7 +77,7 @@ def audit_forecaster(frame: object, forecaster: Function, *, rewrites: int = REW
         before = dict(early.group_by("variant").agg("origin").iter_rows())
         places.append(_Place(after, before, frozenset(moved["variant"])))
     dates = bars["date"].unique().sort().to_numpy()
-    return tuple(_judged(table, unstable, places, dates))
+    return tuple(_judged(table, unstable, places, dates)), first
 
 
 def _judged(

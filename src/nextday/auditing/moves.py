@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
-import polars as pl
 from scipy.fft import rfft
 from scipy.signal import lfilter
 from scipy.special import ndtri
 from scipy.stats import rankdata
 
+from nextday.auditing.foreign import on_grid
 from nextday.data import Panel
 
 MOST_TICKERS = 300  # evenly chosen from a larger panel
@@ -147,12 +147,8 @@ class Moves:
 
 def grid(panel: Panel, name: str) -> np.ndarray:
     """Return a column of the bars, shape [ticker, date]; not a number where it is missing."""
-    frame = panel.frame.filter(pl.col("ticker").is_in(panel.tickers))
-    values = np.full((len(panel.tickers), len(panel.dates)), np.nan)
-    ticker = frame["ticker"].cast(pl.String).cast(pl.Enum(panel.tickers)).to_physical().to_numpy()
-    found = frame[name].cast(pl.Float64).fill_null(np.nan).to_numpy()
-    values[ticker, np.searchsorted(panel.dates, frame["date"].to_numpy())] = np.where(np.isfinite(found), found, np.nan)
-    return values
+    found = on_grid(panel.frame, panel.tickers, panel.dates, [name])[..., 0]
+    return np.where(np.isfinite(found), found, np.nan)
 
 
 def views(values: np.ndarray) -> Iterator[tuple[np.ndarray, bool]]:

@@ -143,9 +143,8 @@ def _by_lag(frame: pl.DataFrame, name: str, lag: int) -> pl.Series:
         edge = ends_of(dates, "Q" if quarterly else "M")
         for first, last in zip(start[1:], stop[1:], strict=True):
             if edge[first]:
-                month = (
-                    (dates[first] + np.timedelta64(4, "D")).astype("datetime64[M]").astype(int)
-                )  # its last day counts
+                later = dates[first] + np.timedelta64(4, "D")  # the last day of a period counts as its end
+                month = later.astype("datetime64[M]").astype(int)
                 over = (np.datetime64("1970-01") + month // period * period).astype("datetime64[D]") - 1
                 public[at + first : at + last] = over + np.timedelta64(timedelta(days=lag))
         at += len(bars)

@@ -43,9 +43,8 @@ def show_study(results: "Results", outcomes: Sequence["Outcome"] = (), *, quiet:
 def print_findings(screen: Console, findings: Sequence["Finding"]) -> None:
     """Print what an audit found, one line each: level, rule, sentence."""
     for one in findings:
-        level = "accepted" if one.accepted else one.level
-        style = {"alarm": "bold red", "question": "yellow"}.get(level, "dim")
-        line = Text(f"{level} {one.code}: ", style)
+        style = {"alarm": "bold red", "question": "yellow"}.get(one.status, "dim")
+        line = Text(f"{one.status} {one.code}: ", style)
         screen.print(line.append(one.sentence, ""), highlight=False)
 
 

@@ -103,10 +103,14 @@ def _rows_of(lazy: pl.LazyFrame, name: str) -> _Rows:
     day = own["origin"].rank("dense").to_numpy().astype(np.int64) - 1
     if not len(group):
         return _Rows(group, day, actual, predicted, actual)
+    return _Rows(group, day, actual, predicted, _moments(actual, group)[1][group])
+
+
+def _moments(values: np.ndarray, group: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and standard deviation of each group, shape [group]."""
     count = np.bincount(group)
-    mean = np.bincount(group, actual) / count
-    deviation = np.sqrt(np.bincount(group, (actual - mean[group]) ** 2) / count)
-    return _Rows(group, day, actual, predicted, deviation[group])
+    mean = np.bincount(group, values) / count
+    return mean, np.sqrt(np.bincount(group, (values - mean[group]) ** 2) / count)
 
 
 def _copies(name: str, rows: _Rows) -> Iterator[Finding]:
@@ -123,8 +127,8 @@ def _copies(name: str, rows: _Rows) -> Iterator[Finding]:
             return
         numbers = {"share": share, "rows": float(away)}
         if away < 0:
-            said = f"{name} repeats the actual values {_rows_away(-away)} earlier in {100 * share:.0f} % of rows."
-            yield Finding(name, "note", "C1", f"{said[:-1]}: persistence.", numbers)
+            said = f"{name} repeats the actual values {_rows_away(-away)} earlier in {100 * share:.0f} % of rows"
+            yield Finding(name, "note", "C1", f"{said}: persistence.", numbers)
         else:
             when = f" {_rows_away(away)} later" if away else ""
             said = f"{name} copies the actual values{when} in {100 * share:.0f} % of rows."
@@ -143,21 +147,18 @@ def _too_good(name: str, rows: _Rows, trusted: bool) -> Iterator[Finding]:
     moved = rows.actual != 0
     hit = np.where(rows.predicted == 0, 0.5, (rows.predicted > 0) == (rows.actual > 0))[moved]
     hits = float(hit.mean()) if len(hit) else 0.5
-    said = []
-    if low > (DOUBTFUL if trusted else GOOD):
-        said.append(f"has an R2 of {100 * r2:.1f} % against the zero forecast, at least {100 * low:.1f} %")
+    skill = f"has an R2 of {100 * r2:.1f} % against the zero forecast, at least {100 * low:.1f} %"
+    said = [skill] if low > (DOUBTFUL if trusted else GOOD) else []
     if days >= ENOUGH and hits > max(HITS, 0.5 + 1.5 / days**0.5):
         said.append(f"predicts {100 * hits:.1f} % of directions correctly")
     numbers = {"r2": r2, "low": low, "hits": hits}
     what = f"{name} {' and '.join(said)}"
     if said and trusted:
-        look = f"{what}; {PUBLISHED}; check bars, costs and timing"
-        yield Finding(name, "question", "C2", f"{look}.", numbers)
+        yield Finding(name, "question", "C2", f"{what}; {PUBLISHED}; check bars, costs and timing.", numbers)
     elif said:
         yield Finding(name, "alarm", "C2", f"{what}; no such predictability of daily returns is known.", numbers)
     elif low > DOUBTFUL:
-        doubt = f"{name} has an R2 of {100 * r2:.1f} % against the zero forecast, at least {100 * low:.1f} %"
-        yield Finding(name, "question", "C2", f"{doubt}; {PUBLISHED}.", numbers)
+        yield Finding(name, "question", "C2", f"{name} {skill}; {PUBLISHED}.", numbers)
 
 
 def _r2(rows: _Rows, days: int) -> tuple[float, float]:
@@ -191,7 +192,7 @@ def _fitted(name: str, rows: _Rows) -> Iterator[Finding]:
     each, pooled = _distance(rows, rows.group), _distance(rows, np.zeros_like(rows.group))
     per = each[many & ~np.isnan(each)]
     off = float(per.max()) if len(per) else np.inf
-    size = np.sqrt(np.bincount(rows.group, rows.deviation**2) / count)
+    size = _moments(rows.actual, rows.group)[1]
     error = np.abs(np.bincount(rows.group, rows.actual - rows.predicted) / count) / np.where(size > 0, size, np.nan)
     mean = float(np.nanmax(error[many], initial=0.0)) if np.isfinite(error[many]).any() else np.inf
     said = f"{name} was fitted to the rows that it is scored on"
@@ -207,13 +208,12 @@ def _distance(rows: _Rows, group: np.ndarray) -> np.ndarray:
 
     Shape [group]; not a number where the forecast is constant.
     """
-    count = np.bincount(group)
-    mean_x, mean_y = (np.bincount(group, values) / count for values in (rows.predicted, rows.actual))
-    x, y = rows.predicted - mean_x[group], rows.actual - mean_y[group]
-    spread, size = np.bincount(group, x**2) / count, np.sqrt(np.bincount(group, y**2) / count)
-    varies = (np.sqrt(spread) > 1e-9 * np.abs(mean_x)) & (spread > 0) & (size > 0)
-    slope = np.divide(np.bincount(group, x * y) / count, spread, out=np.full(len(count), np.nan), where=varies)
-    start = np.divide(mean_y - slope * mean_x, size, out=np.full(len(count), np.nan), where=varies)
+    (mean_x, spread), (mean_y, size) = (_moments(values, group) for values in (rows.predicted, rows.actual))
+    together = np.bincount(group, (rows.predicted - mean_x[group]) * (rows.actual - mean_y[group])) / np.bincount(group)
+    varies = (spread > 1e-9 * np.abs(mean_x)) & (spread > 0) & (size > 0)
+    nothing = np.full(len(size), np.nan)
+    slope = np.divide(together, spread**2, out=nothing.copy(), where=varies)
+    start = np.divide(mean_y - slope * mean_x, size, out=nothing, where=varies)
     return np.maximum(np.abs(slope - 1), np.abs(start))
 
 
@@ -238,10 +238,8 @@ def _later(name: str, rows: _Rows) -> Iterator[Finding]:
 
 def _standard(values: np.ndarray, rows: _Rows) -> np.ndarray:
     """Remove the mean and the deviation of each group; what is constant becomes 0."""
-    count = np.bincount(rows.group)
-    centred = values - (np.bincount(rows.group, values) / count)[rows.group]
-    deviation = np.sqrt(np.bincount(rows.group, centred**2) / count)[rows.group]
-    return np.divide(centred, deviation, out=np.zeros_like(centred), where=deviation > 0)
+    mean, deviation = (moment[rows.group] for moment in _moments(values, rows.group))
+    return np.divide(values - mean, deviation, out=np.zeros_like(values), where=deviation > 0)
 
 
 def _with_columns(found: list[Finding], features: Mapping[str, Collection[str]]) -> tuple[Finding, ...]:
