@@ -47,6 +47,7 @@ BAD = {
     "the truth in one row of ten": (lambda y, rng: np.where(rng.random(DAYS) < 0.1, y, 0.1 * rng.permutation(y)), "C1"),
     "tomorrow's actual value": (lambda y, _: later(y, 1), "C1"),
     "the truth with noise": (noisy(0.15), "C2"),
+    "the size of large moves, of few directions": (lambda y, _: np.where(np.abs(y) > 2 * y.std(), 0.5 * y, 0), "C2"),
     "the right directions, tiny": (lambda y, _: np.sign(y) * 1e-7, "C2"),
     "a regression on the rows that are scored": (fit, "C3"),
     "the mean of the rows that are scored": (lambda y, _: np.full(DAYS, y.mean()), "C3"),
