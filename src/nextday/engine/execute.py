@@ -35,7 +35,7 @@ def execute(
     sweep(store.folder)
     keys, remarks = {}, {}
     for unit in plan.units:
-        keys[unit] = plan.job(unit).fingerprint()
+        keys[unit] = plan.fingerprint(unit)
         found = "" if fresh else store.load(keys[unit])
         if isinstance(found, Fitted):
             yield Outcome(unit, replace(found, weights={}), parameters=found.parameters, reused=True)

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -76,17 +76,22 @@ class Job:
         train, valid = self.train, self.valid
         return [*train.windows.arrays(), train.y, *valid.windows.arrays(), valid.y, *self.test.arrays()]
 
-    def fingerprint(self) -> str:
-        """Hash the job's content: inputs, targets, model, settings, seed, code and libraries; 64 hex digits."""
-        digest = hashlib.sha256(
-            json.dumps([repr(self.model), repr(self.key), self.test.names, self.test.lookback]).encode()
-        )
-        digest.update(code_fingerprint("models"))
-        digest.update(source_digest(self.model.parts()))
+    def inputs(self) -> bytes:
+        """Hash all that goes in but model and key: names, shapes and numbers."""
+        digest = hashlib.sha256(json.dumps([self.test.names, self.test.lookback]).encode())
         for array in self.arrays():
-            digest.update(str((array.shape, array.dtype)).encode())
+            digest.update(f"{array.shape} {array.dtype.str}".encode())
             digest.update(np.ascontiguousarray(array).data)
-        return digest.hexdigest()
+        return digest.digest()
+
+
+def fingerprint(model: Forecaster, key: Key, inputs: bytes) -> str:
+    """Hash a job's content: inputs and targets, model, settings, seed, code and libraries; 64 hex digits."""
+    digest = hashlib.sha256(json.dumps([repr(model), repr(key)]).encode())
+    digest.update(code_fingerprint("models"))
+    digest.update(source_digest(model.parts()))
+    digest.update(inputs)
+    return digest.hexdigest()
 
 
 @cache
@@ -114,6 +119,7 @@ class Plan:
     models: dict[str, Forecaster]
     feature_sets: dict[str, tuple[str, ...]]
     notes: tuple[str, ...] = ()  # what a reader should know of the inputs
+    digests: dict[tuple[object, ...], bytes] = field(default_factory=dict, compare=False, repr=False)  # of inputs
 
     @property
     def first_test(self) -> int:
@@ -140,6 +146,17 @@ class Plan:
         cuts = [self._cut(fold, self.study.variants[unit.variant], model, key) for fold in self.folds_of(unit)]
         train, valid, test = cuts[0] if not model.pooled else _pool(cuts)
         return Job(model, train, valid, test, key)
+
+    def fingerprint(self, unit: Unit) -> str:
+        """Hash the content of a unit's job. Seeds and models that share their inputs cut and hash them once."""
+        model, variant = self.models[unit.variant], self.study.variants[unit.variant]
+        key = Key(unit.seed or 0, unit.ticker, unit.fold)
+        drawn = key if variant.representation == "random" else None
+        inputs = variant.features, variant.lookback, variant.representation, model.scaled, drawn
+        place = (unit.ticker, unit.fold, *inputs)
+        if place not in self.digests:
+            self.digests[place] = self.job(unit).inputs()
+        return fingerprint(model, key, self.digests[place])
 
     def _cut(self, fold: Fold, variant: Variant, model: Forecaster, key: Key) -> tuple[Samples, Samples, Windows]:
         """Cut the samples of a ticker, represented as the variant wants, scaled by what its training range shows."""

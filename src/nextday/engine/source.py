@@ -38,16 +38,16 @@ def source_digest(things: Iterable[Any]) -> bytes:
 
     Comments and formatting are ignored. Installed libraries count by their version.
     """
+    guests, found = [thing for thing in things if is_guest(thing)], dict[str, str]()
+    if not guests:
+        return b""
     linecache.checkcache()
-    found: dict[str, str] = {}
-    for thing in things:
-        if not is_guest(thing):
-            continue
+    for thing in guests:
         if _is_installed(sys.modules.get(module_of(thing))) and not hasattr(thing, "fit_predict"):
             found[module_of(thing)] = _library(module_of(thing))
         else:
             _collect(thing, _author(module_of(thing)), found)
-    return hashlib.sha256(repr(sorted(found.items())).encode()).digest() if found else b""
+    return hashlib.sha256(repr(sorted(found.items())).encode()).digest()
 
 
 def carry_along(things: Iterable[Any]) -> None:

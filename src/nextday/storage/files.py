@@ -56,23 +56,25 @@ def write_atomically(path: Path | RemotePath, content: bytes, *, option: str = "
     if isinstance(path, RemotePath):
         path.write_bytes(content)
         return
-    temporary = None
+    temporary, parent = None, path.parent
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        if not parent.is_dir():
+            parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=parent, prefix=f".{path.name}.")
         with os.fdopen(handle, "wb") as file:
             file.write(content)
             if sync:
                 file.flush()
                 os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
+            os.fchmod(handle, 0o644)
         os.replace(temporary, path)
+        temporary = None
     except OSError as error:
         raise OutputError(
             f"{path} cannot be written: {error.strerror or error}; name another folder with {option}"
         ) from None
     finally:
-        if temporary is not None:  # also after Ctrl-C; it is gone where it was renamed
+        if temporary is not None:  # also after Ctrl-C
             Path(temporary).unlink(missing_ok=True)
 
 

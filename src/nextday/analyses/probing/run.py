@@ -203,7 +203,7 @@ def _groups(neighbours: Sequence[tuple[Plan, Path]], store: Store, panel: Panel)
         units = [unit for unit in plan.units if _is_probed(plan.models[unit.variant])]
         missing = []
         for unit in sorted(units, key=lambda unit: order.index(unit.variant)):
-            key = plan.job(unit).fingerprint()
+            key = plan.fingerprint(unit)
             kept = next((one for one in (own, store) if one.holds(key)), None)
             missing += [] if kept else [unit]
             one = Found(folder, plan, kept or own, unit, key)
