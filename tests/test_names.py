@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 import nextday
-from nextday.study import LAST, Study, presets
+from nextday.presets import LAST, presets
+from nextday.study import Study
 
 SOURCE = Path(nextday.__file__).parent
 STAGE = re.compile(r"\bstage[1-6]\b")

@@ -3,8 +3,9 @@ import pytest
 from nextday.data import align
 from nextday.engine import make_plan
 from nextday.errors import StudyError
+from nextday.presets import presets
 from nextday.questions import parse_contrast
-from nextday.study import Study, presets
+from nextday.study import Study
 
 MINIMAL = "name: mine\nvariants:\n  A: {model: zero, features: raw}\n"
 

@@ -1,7 +1,6 @@
 """Do engineered features help to forecast the next day's stock return? A controlled ablation with a verdict."""
 
 from importlib import import_module
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -24,6 +23,8 @@ if TYPE_CHECKING:
     from nextday.samples import Samples, Split, Windows
     from nextday.study import Study
 
+    __version__: str
+
 HOMES = {
     "confirmation": ("confirm",), "data": ("Bars", "load_bars"), "engine": ("Execution",), "errors": ("NextdayError",),
     "evaluate": ("Comparison", "Verdict"), "examination": ("Audit", "audit"),
@@ -42,14 +43,18 @@ __all__ = [
     "audit", "compare", "confirm", "estimator", "feature", "forecast", "groups_of", "load_bars", "loss", "model",
     "plan", "plant", "report", "run", "run_all", "split", "verdict",
 ]  # fmt: skip
-__version__ = version("nextday")
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - of any kind
     """Import what is asked for, and no more: importing nextday alone loads no library."""
-    if name not in HOME:
+    if name == "__version__":
+        from importlib.metadata import version  # slower than all the rest
+
+        value = version("nextday")
+    elif name in HOME:
+        value = getattr(import_module(f"nextday.{HOME[name]}"), name)
+    else:
         raise AttributeError(f"module 'nextday' has no attribute {name!r}")
-    value = getattr(import_module(f"nextday.{HOME[name]}"), name)
     globals()[name] = value
     return value
 

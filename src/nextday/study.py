@@ -15,15 +15,12 @@ from nextday.ablation import Ablation, Representation, with_runs
 from nextday.errors import StudyError
 from nextday.mistakes import first_mistake
 from nextday.names import known
+from nextday.presets import LAST, PRESETS, presets
 from nextday.questions import BENCHMARKS, parse_question
 from nextday.settings import BarsSettings, Settings, expand_ranges, split_at_commas
 
-PRESETS = resources.files("nextday") / "studies"
 MOVED = resources.files("nextday") / "moved_keys.yaml"
 WORDS = ("sample", "yahoo")  # as data: no paths
-STAGE = re.compile(r"stage\d+")  # names of the presets that build on one another
-LAST = "stage7"  # compares the other stages, and so is no study
-CONTROL = "control"  # the preset that shows whether networks find anything
 PLANTED = "-planted"  # ends the name of a folder of planted signals, which is no study's
 SCHEMES = ("holdout", "walk_forward", "rolling", "purged")
 ACROSS = ("ic", "rank_ic", "spread")  # losses of the cross-section
@@ -427,17 +424,6 @@ def _is_encodable(name: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def presets() -> list[str]:
-    """Names of the studies that ship with nextday: the stages in their order, then the others."""
-    names = [entry.name.removesuffix(".yaml") for entry in PRESETS.iterdir() if entry.name.endswith(".yaml")]
-    return sorted(names, key=lambda name: (not STAGE.fullmatch(name), name))
-
-
-def stages() -> list[str]:
-    """Names of the presets that ``nextday run all`` runs one after the other."""
-    return [name for name in presets() if STAGE.fullmatch(name)]
 
 
 class _Loader(yaml.BaseLoader):

@@ -9,7 +9,10 @@ import pytest
 
 import nextday
 from nextday.cli.main import main
-from nextday.study import Study, presets, stages
+from nextday.presets import presets, stages
+from nextday.study import Study
+
+HERE = {"PATH": "", "PYTHONPATH": str(Path(nextday.__file__).parents[1])}  # of another process
 
 
 @pytest.fixture
@@ -133,8 +136,7 @@ def test_python_m_completes_what_is_typed(tmp_path):
             "_NEXTDAY_COMPLETE": "complete_bash",
         }
         command = [sys.executable, "-m", "nextday"]
-        path = str(Path(nextday.__file__).parents[1])
-        done = subprocess.run(command, env={"PATH": "", "PYTHONPATH": path} | typed, cwd=tmp_path, capture_output=True, text=True, check=True)  # fmt: skip
+        done = subprocess.run(command, env=HERE | typed, cwd=tmp_path, capture_output=True, text=True, check=True)  # fmt: skip
         return done.stdout.split()
 
     (tmp_path / "stars.yaml").write_text("")
@@ -142,3 +144,13 @@ def test_python_m_completes_what_is_typed(tmp_path):
     assert complete("nextday run sta") == [*stages(), "stage7", "stars.yaml"]
     assert complete("nextday run fam") == ["families"]
     assert "--quiet" in complete("nextday run stage2 --qu")
+
+
+@pytest.mark.parametrize("words", [("--help",), ("--version",)])
+def test_what_says_something_of_itself_loads_no_library(words):
+    asked = f"import sys; from nextday.cli.main import main; sys.argv = {['nextday', *words]}; "
+    loaded = "import atexit; atexit.register(lambda: print(*sys.modules, file=sys.stderr)); main()"
+    done = subprocess.run([sys.executable, "-c", asked + loaded], env=HERE, capture_output=True, text=True, check=True)
+    heavy = {"arch", "matplotlib", "numpy", "pandas", "polars", "pydantic", "scipy", "sklearn", "torch", "yaml"}
+    assert "typer" in done.stderr.split()
+    assert heavy.isdisjoint(done.stderr.split())

@@ -1,7 +1,7 @@
 """``nextday ablate``: which groups of features help."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -21,8 +21,9 @@ from nextday.cli.options import (
 )
 from nextday.cli.terminal import show_study
 from nextday.errors import OptionError
-from nextday.settings import Also
-from nextday.study import Study, set_key
+
+if TYPE_CHECKING:
+    from nextday.study import Study
 
 
 @takes_bars
@@ -83,7 +84,7 @@ def follow_up(results: Any, options: dict[str, Any], *, quiet: bool) -> None:  #
     show_study(confirm(results, watch=not quiet, **options), quiet=quiet)
 
 
-def _study(study: str | None, features: Path | None, lag: int | None, changes: dict[str, object]) -> Study:
+def _study(study: str | None, features: Path | None, lag: int | None, changes: dict[str, object]) -> "Study":
     """Load a study, or make one of a table of features."""
     if (study is None) == (features is None):
         raise OptionError("name a study with the key ablation, or a table of features with --features")
@@ -95,6 +96,8 @@ def _study(study: str | None, features: Path | None, lag: int | None, changes: d
             "of its own date, 1 at the close of the next session"
         )
     from nextday.data.also import KEYS, read_values
+    from nextday.settings import Also
+    from nextday.study import Study, set_key
 
     table, _ = read_values(Also(file=str(features), lag=lag), names=(), others={})
     groups = {name: [name] for name in table.columns if name not in KEYS}

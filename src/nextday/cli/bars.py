@@ -3,15 +3,14 @@
 import inspect
 from collections.abc import Callable
 from functools import wraps
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from pydantic import ValidationError
 
 from nextday.errors import OptionError
-from nextday.mistakes import first_mistake
-from nextday.settings import BarsSettings
-from nextday.study import set_key
+
+if TYPE_CHECKING:
+    from nextday.settings import BarsSettings
 
 OPTIONS: dict[str, Any] = {
     "market": Annotated[str | None, typer.Option(help="Ticker of the market factor; none where no feature needs one.")],
@@ -59,8 +58,14 @@ def takes_bars(command: Callable[..., None]) -> Callable[..., None]:
     return with_options
 
 
-def settings_of(data: str, bars: dict[str, object]) -> BarsSettings:
+def settings_of(data: str, bars: dict[str, object]) -> "BarsSettings":
     """Return the settings that options of bars make; a name may be dotted."""
+    from pydantic import ValidationError
+
+    from nextday.mistakes import first_mistake
+    from nextday.settings import BarsSettings
+    from nextday.study import set_key
+
     values: dict[str, object] = {"data": data}
     for name, value in bars.items():
         set_key(values, name, value)

@@ -12,15 +12,15 @@ from nextday.cli.options import AllowOption, KnownOption, announce_plugins, audi
 from nextday.cli.terminal import console, print_findings
 from nextday.errors import DataError, OutputError, StudyError
 from nextday.names import known
+from nextday.presets import presets
 from nextday.progress import progress_of
-from nextday.settings import BarsSettings
-from nextday.study import Study, presets
 from nextday.words import plural
 
 if TYPE_CHECKING:
     import polars as pl
 
     from nextday.data import Bars
+    from nextday.settings import BarsSettings
 
 data_app = typer.Typer(help="Look at bars, check them, convert them, fetch them.", no_args_is_help=True)
 
@@ -91,8 +91,10 @@ def check(
         raise DataError(f"{seen.source}: {plural(count, 'finding')}, and --strict fails on any")
 
 
-def _wanted(path: str, changes: dict[str, object]) -> BarsSettings:
+def _wanted(path: str, changes: dict[str, object]) -> "BarsSettings":
     """Return the settings of bars that a path names, or the study; no bars are fetched."""
+    from nextday.study import Study
+
     if not (path.endswith((".yaml", ".yml")) or (path in presets() and not Path(path).exists())):
         if "data" in changes:
             raise StudyError(f"--data is for a study; {path} names bars, or is no study: a study ends in .yaml")
@@ -134,7 +136,7 @@ def convert(
     typer.echo(f"use it with --data {out}{f' {again}, as the jumps are as they were' if again else ''}")
 
 
-def _of_tickers(bars: "Bars", wanted: BarsSettings) -> "pl.DataFrame":
+def _of_tickers(bars: "Bars", wanted: "BarsSettings") -> "pl.DataFrame":
     """Return the bars of the tickers that were asked for, and of the market."""
     unknown = [ticker for ticker in wanted.tickers if ticker not in bars.tickers]
     if unknown:

@@ -41,11 +41,12 @@ from nextday.cli.start import complete_study, completion, init, show
 from nextday.cli.terminal import console, show_study
 from nextday.cli.verdict import plan, verdict
 from nextday.errors import NextdayError, OptionError
-from nextday.study import LAST, Study, presets, stages
+from nextday.presets import LAST, presets, stages
 from nextday.words import stage_label
 
 if TYPE_CHECKING:
     from nextday.ladder.run import Comparisons
+    from nextday.study import Study
 
 STATUS = """Exit status:
 
@@ -187,7 +188,7 @@ for command in (ablate, audit, verdict, plan, check, init, show, completion):
     app.command()(command)
 
 
-def _plant(study: Study, strengths: str, options: dict[str, Any]) -> None:
+def _plant(study: "Study", strengths: str, options: dict[str, Any]) -> None:
     """Plant signals into copies of a study's bars, and print how often they are found."""
     from nextday.power import plant
     from nextday.reporting import exhibit_table
@@ -261,6 +262,7 @@ def list_() -> None:
     from nextday.features import FEATURES, SETS
     from nextday.features.sets import describe_set
     from nextday.models import MODELS
+    from nextday.study import Study
 
     studies = {name: (study := Study.load(name)).question + f" ({', '.join(study.variants)})" for name in presets()}
     models = {name: (model.__doc__ or "").splitlines()[0] for name, model in MODELS.items()}

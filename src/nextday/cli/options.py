@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nextday.errors import NextdayError, OptionError, StudyError, first_line
-from nextday.storage.folder import StudyFolder
-from nextday.study import Study, presets, read_flow
+from nextday.presets import presets
 
 if TYPE_CHECKING:
     from nextday.expectations import Expectation
+    from nextday.study import Study
 
 AskOption = Annotated[
     list[str] | None,
@@ -123,13 +123,15 @@ def _pair(setting: str) -> tuple[str, object]:
         raise OptionError(f"--set {setting}: expected KEY=VALUE, such as training.max_epochs=50")
     if not value.lstrip().startswith(("[", "{")):
         return key, value
+    from nextday.study import read_flow
+
     try:
         return key, read_flow(value)
     except StudyError as error:
         raise OptionError(f"--set {key}: {error}") from None
 
 
-def load_study(study: str, changes: Mapping[str, object]) -> Study:
+def load_study(study: str, changes: Mapping[str, object]) -> "Study":
     """Load a study as options change it.
 
     Raises
@@ -139,6 +141,8 @@ def load_study(study: str, changes: Mapping[str, object]) -> Study:
     StudyError
         If it is wrong by itself.
     """
+    from nextday.study import Study
+
     try:
         return Study.load(study, changes)
     except StudyError as error:
@@ -148,6 +152,8 @@ def load_study(study: str, changes: Mapping[str, object]) -> Study:
 
 
 def _is_right(study: str) -> bool:
+    from nextday.study import Study
+
     try:
         Study.load(study)
     except StudyError:
@@ -157,7 +163,7 @@ def _is_right(study: str) -> bool:
 
 def load_asking(
     study: str, changes: dict[str, object], ask: list[str] | None, expect: list[str] | None, out: Path
-) -> tuple[Study, list["Expectation"]]:
+) -> tuple["Study", list["Expectation"]]:
     """Load a study that asks what ``--ask`` and ``--expect`` name, in place of what its file asks."""
     loaded = load_study(study, changes)
     if not (ask or expect):
@@ -174,10 +180,13 @@ def load_asking(
     return load_study(study, changes | {"verdict.ask": [written(one) for one in asks]}), expected
 
 
-def _names_below(study: Study, out: Path) -> list[str]:
+def _names_below(study: "Study", out: Path) -> list[str]:
     """Name the variants of the study below, as it was run or as it ships."""
     if not study.below:
         return []
+    from nextday.storage.folder import StudyFolder
+    from nextday.study import Study
+
     try:
         below = Study.from_values(StudyFolder(out / study.below).manifest()["study"])
     except NextdayError:
@@ -185,7 +194,7 @@ def _names_below(study: Study, out: Path) -> list[str]:
     return [*below.variants, *below.conformal]
 
 
-def announce_plugins(study: Study) -> None:
+def announce_plugins(study: "Study") -> None:
     """Describe whose code is about to run."""
     for name in study.plugins:
         typer.echo(f"plugin {name}: its code runs now", err=True)

@@ -9,11 +9,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-import yaml
 
 from nextday.errors import OptionError, OutputError, StudyError
-from nextday.storage.files import write_atomically
-from nextday.study import LAST, Study, presets, text_of
+from nextday.presets import LAST, presets
 
 TEMPLATES = resources.files("nextday") / "templates"
 FILES = {".yaml": "study.yaml", ".py": "plugin.py"}
@@ -40,6 +38,8 @@ StudyName = Annotated[
 
 def init(name: Annotated[str, typer.Argument(help="Name of the study and of its two files.")]) -> None:
     """Write NAME.yaml and NAME.py to start from: a commented study, and a plugin with a feature and a model."""
+    from nextday.storage.files import write_atomically
+
     name = re.sub(r"\.(ya?ml|py)$", "", name)
     _refuse(name)
     paths = {Path(f"{name}{ending}"): TEMPLATES / file for ending, file in FILES.items()}
@@ -75,6 +75,10 @@ def show(
     full: Annotated[bool, typer.Option("--full", help="Every key with its value, defaults too.")] = False,
 ) -> None:
     """Print the YAML of a study, to read or to redirect to a file and change."""
+    import yaml
+
+    from nextday.study import Study, text_of
+
     if study in {LAST, "all"}:
         raise StudyError(f"{study} runs or compares other studies and has no YAML; known: {', '.join(presets())}")
     loaded, text = Study.load(study), text_of(study)

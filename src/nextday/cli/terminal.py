@@ -4,13 +4,13 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-
 from nextday.words import plural
 
 if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
     from nextday.auditing.findings import Finding
     from nextday.evaluate import Comparison, Verdict
     from nextday.expectations import Outcome
@@ -20,8 +20,10 @@ SCREEN = 58  # lines of a verdict, however much was asked
 MOST_CONTRASTS = 40  # rows of its table
 
 
-def console() -> Console:
+def console() -> "Console":
     """Return the console; wide if standard output is not a terminal."""
+    from rich.console import Console
+
     return Console(width=None if sys.stdout.isatty() else 140)
 
 
@@ -40,8 +42,10 @@ def show_study(results: "Results", outcomes: Sequence["Outcome"] = (), *, quiet:
     screen.print(f"tables, plots, report.html: {results.out}", markup=False, highlight=False, soft_wrap=True)
 
 
-def print_findings(screen: Console, findings: Sequence["Finding"]) -> None:
+def print_findings(screen: "Console", findings: Sequence["Finding"]) -> None:
     """Print what an audit found, one line each: level, rule, sentence."""
+    from rich.text import Text
+
     for one in findings:
         style = {"alarm": "bold red", "question": "yellow"}.get(one.status, "dim")
         line = Text(f"{one.status} {one.code}: ", style)
@@ -56,6 +60,8 @@ def show_verdict(
     Of many contrasts the table shows the most significant; remarks, most important first, fill the rest of the screen.
     ``quiet`` leaves out context and remarks.
     """
+    from rich.text import Text
+
     from nextday.reporting import contrasts_table
 
     screen = console()
@@ -75,5 +81,5 @@ def show_verdict(
         screen.print(one, highlight=False)
 
 
-def _height(screen: Console, renderable: Table | Text) -> int:
+def _height(screen: "Console", renderable: "Table | Text") -> int:
     return len(screen.render_lines(renderable, pad=False))

@@ -7,8 +7,9 @@ from typing import Any
 
 from nextday.errors import NextdayError
 from nextday.evaluate.wording import interval
+from nextday.presets import CONTROL
 from nextday.storage.folder import VERDICT, StudyFolder
-from nextday.study import CONTROL, TARGETS, Study
+from nextday.study import TARGETS, Study
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,8 +18,9 @@ from nextday.evaluate.wording import NO, UNKNOWN, WITHHELD, YES, Lesson, interva
 from nextday.ladder.best import Figure, best_of, best_pair
 from nextday.ladder.stages import Stage
 from nextday.ladder.table import Ladder, subset
+from nextday.presets import LAST
 from nextday.storage.folder import BROKEN, VERDICT, StudyFolder
-from nextday.study import LAST, Across, Kind
+from nextday.study import Across, Kind
 from nextday.words import plural, stage_label
 
 OVERALL = "Does any model beat the zero forecast?"

@@ -12,12 +12,12 @@ from nextday.evaluate.control import read_control
 from nextday.evaluate.wording import UNKNOWN, WITHHELD, Lesson
 from nextday.ladder.figures import frontier, leaderboard, originals
 from nextday.ladder.table import Ladder
+from nextday.presets import LAST
 from nextday.reporting.html import DARK, environment, points_of, survivors
 from nextday.reporting.html_tables import NOTHING, Cell, Table
 from nextday.reporting.style import COLOURS, STYLE
 from nextday.reporting.svg import Picture, picture
 from nextday.storage.folder import REPORT
-from nextday.study import LAST
 from nextday.words import plural, stage_label
 
 UNANSWERED = (UNKNOWN, WITHHELD)

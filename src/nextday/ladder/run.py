@@ -17,9 +17,10 @@ from nextday.ladder.lessons import learn
 from nextday.ladder.page import render_ladder
 from nextday.ladder.table import Ladder, load_ladder
 from nextday.pipeline import run
+from nextday.presets import CONTROL, LAST, stages
 from nextday.results import Results
 from nextday.storage.files import open_folder, write_atomically
-from nextday.study import CONTROL, LAST, Study, stages
+from nextday.study import Study
 from nextday.words import plural
 
 if TYPE_CHECKING:

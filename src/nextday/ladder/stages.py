@@ -10,8 +10,9 @@ import polars as pl
 from nextday.auditing.findings import findings_of
 from nextday.errors import NextdayError, OutputError
 from nextday.evaluate.baselines import read_neighbour
+from nextday.presets import LAST, presets, stages
 from nextday.storage.folder import StudyFolder
-from nextday.study import LAST, PLANTED, SIZES, Study, presets, stages
+from nextday.study import PLANTED, SIZES, Study
 
 
 @dataclass(frozen=True, slots=True)
