@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 import polars as pl
-from threadpoolctl import threadpool_limits
 
 from nextday.analyses import ANALYSES, base
 from nextday.auditing.causality import check_causality, leaks_first
@@ -49,6 +48,7 @@ from nextday.storage.files import open_folder
 from nextday.storage.folder import LOG, MANIFEST, REPORT, VERDICT, StudyFolder
 from nextday.storage.tables import schemas
 from nextday.study import Study
+from nextday.threads import one_thread
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -231,7 +231,7 @@ def report(folder: Path | str) -> Results:
     forecasts, history, folds = (tables[name] for name in ("forecasts", "history", "folds"))
     scores = score(forecasts, folds, interval=study.interval)
     baselines, remark = load_baselines(folder.parent / study.baselines, forecasts) if study.baselines else (None, "")
-    with threadpool_limits(1):  # the number of threads moves the last bits
+    with one_thread():  # the number of threads moves the last bits
         sets, costs = resolve_sets(study.feature_sets), manifest.get("costs")
         audited = findings_of(manifest.get("audit", ()))
         judged = answer(folder, study, sets, forecasts, folds, manifest["pooled"], costs, audited)

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 import polars.selectors
-from scipy.fft import irfft, rfft
-from threadpoolctl import threadpool_limits
+import scipy  # its submodules load when first used, see calibration.py
 
 from nextday.auditing.findings import Finding
 from nextday.auditing.fingerprints import find_fingerprints
@@ -24,6 +23,7 @@ from nextday.data import COLUMNS, Panel
 from nextday.data.panel import MEMBER
 from nextday.features.catalog import FEATURES
 from nextday.features.values import MARKET, compute_values
+from nextday.threads import one_thread
 from nextday.words import plural
 
 SURE, SURER = 6.0, 7.0  # standard errors; of sums of many days, and of levels that remember, whose draws are few
@@ -101,7 +101,7 @@ def audit_columns(
         )
         found += [Finding("", "note", "T0", f"{few} needed.")] if values else []
     elif values:
-        with threadpool_limits(1):  # on a busy machine threads of small products wait for one another
+        with one_thread():  # on a busy machine threads of small products wait for one another
             found += _know_the_future(moves, values, found)
     asked = ask_questions(moves, values, known)
     alarmed = {one.name for one in found if one.level == "alarm"}
@@ -130,13 +130,13 @@ def links_of(values: np.ndarray, moves: Moves) -> Links:
     for view, remembers in views(values):
         left = _left(view, moves.known)
         for one in [view, *([left] if left is not None else [])]:
-            transform = np.conj(rfft(one, axis=1))
+            transform = np.conj(scipy.fft.rfft(one, axis=1))
             for target in ("returns", "excess"):
                 _keep(best, "returns", _links(transform, one, target, moves, RETURNS, remembers=remembers))
         for shape in (view, standard(view**2, view != 0)):
             left = _left(shape, moves.known_ranges)
             if left is not None:
-                transform = np.conj(rfft(left, axis=1))
+                transform = np.conj(scipy.fft.rfft(left, axis=1))
                 _keep(best, "ranges", _links(transform, left, "ranges", moves, RANGES, remembers=remembers))
     return best
 
@@ -162,7 +162,7 @@ def _links(
 ) -> dict[int, Link]:  # fmt: skip
     """Correlate a view with a target at all lags, around the calendar, and with its sums over some days."""
     days = view.shape[1]
-    covariance = irfft((transform * moves.spectra[target]).sum(axis=0), days)  # [lag]
+    covariance = scipy.fft.irfft((transform * moves.spectra[target]).sum(axis=0), days)  # [lag]
     own = np.sqrt((view**2).sum())
     found = {}
     for window in windows:

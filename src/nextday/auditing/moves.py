@@ -9,10 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
-from scipy.fft import rfft
-from scipy.signal import lfilter
-from scipy.special import ndtri
-from scipy.stats import rankdata
+import scipy  # its submodules load when first used, see calibration.py
 
 from nextday.auditing.foreign import on_grid
 from nextday.data import Panel
@@ -127,7 +124,7 @@ class Moves:
     @cached_property
     def spectra(self) -> dict[str, np.ndarray]:
         """Fourier transforms of the targets."""
-        return {name: np.asarray(rfft(one, axis=1)) for name, one in self.targets.items()}
+        return {name: np.asarray(scipy.fft.rfft(one, axis=1)) for name, one in self.targets.items()}
 
     def norm(self, target: str, window: int) -> float:
         """Return the norm of a target's sums over some days, around the calendar."""
@@ -181,7 +178,7 @@ def normal_scores(values: np.ndarray) -> np.ndarray:
     for own, row in zip(scores, values, strict=True):
         there = np.isfinite(row)
         if there.any() and np.ptp(row[there]) > 0:
-            own[there] = ndtri((rankdata(row[there]) - 0.5) / there.sum())
+            own[there] = scipy.special.ndtri((scipy.stats.rankdata(row[there]) - 0.5) / there.sum())
     return standard(scores, np.isfinite(values))
 
 
@@ -225,7 +222,7 @@ def _moving_mean(values: np.ndarray) -> np.ndarray:
     for own, row in zip(found, values, strict=True):
         at = np.flatnonzero(np.isfinite(row))
         if len(at) > FIRST:
-            after, _ = lfilter([DECAY], [1, DECAY - 1], row[at], zi=[(1 - DECAY) * row[at[:FIRST]].mean()])
+            after, _ = scipy.signal.lfilter([DECAY], [1, DECAY - 1], row[at], zi=[(1 - DECAY) * row[at[:FIRST]].mean()])
             own[at[FIRST:]] = after[FIRST - 1 : -1]
     return found
 
@@ -234,7 +231,7 @@ def _deviation(moves: np.ndarray) -> np.ndarray:
     """Compute the moving deviation of moves as known the day before; never much below its median."""
     squares = np.nan_to_num(moves) ** 2
     start = squares[:, :FIRST].mean(axis=1, keepdims=True)
-    after, _ = lfilter([DECAY], [1, DECAY - 1], squares, axis=1, zi=(1 - DECAY) * start)
+    after, _ = scipy.signal.lfilter([DECAY], [1, DECAY - 1], squares, axis=1, zi=(1 - DECAY) * start)
     before = np.sqrt(np.concatenate([start, after[:, :-1]], axis=1))
     return np.maximum(before, np.maximum(0.1 * np.median(before, axis=1, keepdims=True), SMALL))
 

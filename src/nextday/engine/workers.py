@@ -12,8 +12,6 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
 
-from joblib import cpu_count
-
 from nextday.engine.worker import Task, attempt, send
 from nextday.progress import Epoch, report
 
@@ -47,6 +45,8 @@ class Workers:
     """
 
     def __init__(self, count: int | None = None) -> None:
+        from joblib import cpu_count
+
         self.count = cpu_count() if count is None else count
         self._idle: queue.SimpleQueue[subprocess.Popen[bytes]] = queue.SimpleQueue()
         self._all: list[subprocess.Popen[bytes]] = []
@@ -76,6 +76,8 @@ class Workers:
         Yields the unit, its result or the reason of its failure, and seconds.
         """
         if not self.count:
+            import scipy.linalg  # noqa: F401 - models limit the threads of the libraries that are there
+
             yield from ((unit, *attempt(make_job(unit))) for unit in units)
             return
         threads, units = ThreadPoolExecutor(self.count), list(units)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
-from scipy.special import stdtrit
+import scipy  # its submodules load when first used, see calibration.py
 
 from nextday.auditing.findings import Finding
 from nextday.evaluate.guards import ENOUGH, is_size
@@ -180,7 +180,7 @@ def _r2(rows: _Rows, days: int) -> tuple[float, float]:
     sums = np.concatenate([[0.0], np.cumsum(np.concatenate([influence, influence[: block - 1]]))])
     blocks = (sums[block:] - sums[:-block]) / block
     error = np.sqrt(np.mean(blocks**2) * block / days)
-    return float(1 - ratio), float(1 - ratio - stdtrit(max(days / block - 1, 2), CONFIDENCE) * error)
+    return float(1 - ratio), float(1 - ratio - scipy.special.stdtrit(max(days / block - 1, 2), CONFIDENCE) * error)
 
 
 def _fitted(name: str, rows: _Rows) -> Iterator[Finding]:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
 
 import numpy as np
-from scipy.special import stdtr, stdtrit
+import scipy  # its submodules load when first used, see calibration.py
 
 from nextday.evaluate.ask import Ask
 from nextday.evaluate.bootstrap import (
@@ -249,7 +249,7 @@ class _Engine:
 
 def _swings(columns: dict[str, np.ndarray], freedom: float) -> np.ndarray:
     """Return where the simultaneous interval excludes zero and that of the slowest cosines, at its level, does not."""
-    critical = stdtrit(COSINES, stdtr(freedom, columns["critical"]))
+    critical = scipy.special.stdtrit(COSINES, scipy.special.stdtr(freedom, columns["critical"]))
     wide = critical * np.hypot(columns["slow_error"], columns["seed_error"])
     resolved = (columns["low"] > 0) | (columns["high"] < 0)
     return resolved & (np.abs(columns["estimate"]) < wide) & (columns["standard_error"] > 0)

@@ -5,7 +5,7 @@ They show how much of the scatter between tickers is chance; the verdict does no
 
 import numpy as np
 import polars as pl
-from scipy.special import stdtrit
+import scipy  # its submodules load when first used, see calibration.py
 
 from nextday.evaluate.bootstrap import freedom_of, kept, resample
 from nextday.evaluate.inference import slopes_of
@@ -120,5 +120,6 @@ def _widths(series: np.ndarray, of_seeds: np.ndarray, freedom: np.ndarray, block
     whole = of_days**2 + of_seeds**2
     satterthwaite = of_days**4 / freedom_of(days, block) + of_seeds**4 / freedom
     with np.errstate(divide="ignore", invalid="ignore"):
-        found = stdtrit(np.where(satterthwaite > 0, whole**2 / satterthwaite, 1), 1 - alpha / 2) * np.sqrt(whole)
+        degrees = np.where(satterthwaite > 0, whole**2 / satterthwaite, 1)
+        found = scipy.special.stdtrit(degrees, 1 - alpha / 2) * np.sqrt(whole)
     return np.where(count > 1, found, np.nan)

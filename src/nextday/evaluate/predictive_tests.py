@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
-from scipy.special import ndtr
+import scipy  # its submodules load when first used, see calibration.py
 
 from nextday.evaluate.ask import Ask
 from nextday.evaluate.contrasts import Comparison
@@ -139,7 +139,7 @@ def pesaran_timmermann(forecasts: pl.DataFrame) -> pl.DataFrame:
     together = pl.corr(up.filter(moved), called.filter(moved)) * moved.sum().sqrt()
     statistic = pl.when(vary).then(together).otherwise(0.0)
     tests = forecasts.group_by(keys, maintain_order=True).agg(vary=vary, statistic=statistic)
-    p_values = np.where(tests["vary"], ndtr(-tests["statistic"].to_numpy()), 1.0)
+    p_values = np.where(tests["vary"], scipy.special.ndtr(-tests["statistic"].to_numpy()), 1.0)
     return tests.drop("vary").with_columns(p_value=pl.Series(p_values))
 
 

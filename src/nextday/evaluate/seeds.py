@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from scipy.linalg import null_space
-from scipy.special import ndtr, stdtrit
+import scipy  # its submodules load when first used, see calibration.py
 
 from nextday.evaluate.losses import Losses, average, cells_of, loss_named
 from nextday.words import plural
@@ -139,7 +138,7 @@ def residual_variance(columns: Columns, shares: np.ndarray, runs: Runs, effects:
     -------
     The variance of a run's error, and its degrees of freedom; none are left where the effects take all of them.
     """
-    rest = null_space(np.vstack([np.ones(len(runs.at)), effects[:, list(runs.at)]]))  # [run, free]
+    rest = scipy.linalg.null_space(np.vstack([np.ones(len(runs.at)), effects[:, list(runs.at)]]))  # [run, free]
     if not rest.shape[1]:
         return 0.0, 0
     daily = columns.daily[list(runs.at)]
@@ -274,14 +273,14 @@ def _on_grid(normal: np.ndarray, values: np.ndarray) -> np.ndarray:
 @lru_cache(maxsize=256)
 def _symmetric(freedom: float) -> np.ndarray:
     """Quantiles of a t distribution where those of a normal one are on the grid."""
-    return stdtrit(freedom, ndtr(GRID))
+    return scipy.special.stdtrit(freedom, scipy.special.ndtr(GRID))
 
 
 @lru_cache(maxsize=256)
 def _skewed(seeds: int, tickers: int) -> np.ndarray:
     """Quantiles of (mean - expectation) / standard error where each training's loss is a chi-square of one degree."""
     mean, error = _simulated(seeds, tickers)
-    return np.quantile((mean - 1) / error, ndtr(GRID))
+    return np.quantile((mean - 1) / error, scipy.special.ndtr(GRID))
 
 
 @lru_cache(maxsize=256)

@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 import polars as pl
-from scipy.special import ndtr
+import scipy  # its submodules load when first used, see calibration.py
 
 from nextday.words import plural
 
@@ -205,7 +205,7 @@ def _mean_is_positive(series: np.ndarray, lags: int) -> tuple[float, float]:
     together = [off[lag:] @ off[: days - lag] for lag in range(1, min(lags, days - 1) + 1)]
     weights = 1 - np.arange(1, len(together) + 1) / (lags + 1)
     statistic = series.mean() * days / np.sqrt(off @ off + 2 * weights @ np.array(together))
-    return float(statistic), float(ndtr(-statistic))
+    return float(statistic), float(scipy.special.ndtr(-statistic))
 
 
 def holm(p_values: dict[str, float]) -> dict[str, float]:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
-from threadpoolctl import threadpool_limits
 
 from nextday.analyses.regimes.effects import differences
 from nextday.errors import VerdictError
+from nextday.threads import one_thread
 from nextday.words import plural
 
 if TYPE_CHECKING:
@@ -197,7 +197,7 @@ def _fit(points: np.ndarray, k: int, seed: int) -> "GaussianMixture":
     from sklearn.mixture import GaussianMixture
 
     mixture = GaussianMixture(k, reg_covar=FLOOR, n_init=STARTS, max_iter=300, random_state=seed)
-    with threadpool_limits(1), warnings.catch_warnings():  # the number of threads moves the last bits
+    with one_thread(), warnings.catch_warnings():  # the number of threads moves the last bits
         warnings.simplefilter("ignore", ConvergenceWarning)  # a likelihood nearly reached serves as well
         return mixture.fit(points)
 
