@@ -1,4 +1,5 @@
 import contextlib
+import os
 
 import pytest
 
@@ -12,6 +13,7 @@ from nextday.study import Study
 from undrawn import undrawn as without_pictures
 from verdict_schema import checked
 
+os.environ["NEXTDAY_CACHE"] = ""  # every test computes what it looks at; test_reopening.py has a cache of its own
 TICKERS = ("AAA", "BBB", "MKT")
 SESSIONS = 260
 

@@ -20,6 +20,7 @@ from nextday.engine import (
     Execution,
     Options,
     Plan,
+    Run,
     RunLog,
     Store,
     choose_device,
@@ -30,6 +31,7 @@ from nextday.engine import (
     make_plan,
     open_store,
     open_workers,
+    request_of,
     require_packages,
     versions,
 )
@@ -42,11 +44,13 @@ from nextday.evaluate.question import answer
 from nextday.features import resolve_sets
 from nextday.plugins import catalogs_of
 from nextday.progress import STOPPED, Watch, progress_of
-from nextday.reporting import draw_plots, figures_of, render_report, write_csv
+from nextday.reporting import date_report, draw_plots, figures_of, render_report, write_csv
 from nextday.results import Results
 from nextday.storage.files import open_folder
 from nextday.storage.folder import LOG, MANIFEST, REPORT, VERDICT, StudyFolder
+from nextday.storage.memory import once
 from nextday.storage.tables import schemas
+from nextday.storage.trail import Trail, trail
 from nextday.study import Study
 from nextday.threads import one_thread
 
@@ -126,15 +130,15 @@ def forecast(
     >>> results = nextday.report(folder)  # doctest: +SKIP
     """
     try:
-        with RunLog() as log:
-            return _forecast(study, bars, Path(out), models, features, Execution(**execution), log)
+        with RunLog() as log, trail() as noted:
+            return _forecast(study, bars, Path(out), models, features, Execution(**execution), log, noted)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(STOPPED) from None  # it ends a traceback, or a cell
 
 
 def _forecast(
     study: Study | str | Path, bars: "pl.DataFrame | pd.DataFrame | None", out: Path,
-    models: Mapping[str, Any] | None, features: Mapping[str, Any] | None, how: Execution, log: RunLog,
+    models: Mapping[str, Any] | None, features: Mapping[str, Any] | None, how: Execution, log: RunLog, noted: Trail,
 ) -> Path:  # fmt: skip
     started = time.time()
     with open_workers(how.workers, how.cluster) as pool:
@@ -148,21 +152,28 @@ def _forecast(
         if how.fresh or units.is_empty():
             pool.start()  # PyTorch loads while the bars are read; a finished study needs none
         study, panel = read_panel(study, bars, watch)
+        written = study.written(folder.path, bars="" if bars is None else HANDED_OVER)
+        alone = not (models or features)
+        again = Run(folder, log, watch, request_of(study, panel, how, written) if alone else ())
+        if not how.fresh and again.repeats(started):
+            return folder.path
         device = choose_device(how.device) if how.cluster is None else "cuda" if how.device == "cuda" else "cpu"
         with leaks_first(panel, catalog=catalogs.features):
             plan = make_plan(study, panel, device=device, catalogs=catalogs)
-        log.say(f"{len(plan.units)} units on {device}; bars: {panel.source}, {panel.dates[0]} to {panel.dates[-1]}")
+        again.say(f"{len(plan.units)} units on {device}; bars: {panel.source}, {panel.dates[0]} to {panel.dates[-1]}")
         base.check(ANALYSES, study, panel, folder.path.parent)
         causal = check_causality(
             panel, plan.features, catalog=catalogs.features, first_test=panel.dates[plan.first_test].item()
         )
         findings = audit_inputs(study, panel, plan)
         for one in findings:
-            log.say(f"audit, {one.level}: {one.sentence}")
+            again.say(f"audit, {one.level}: {one.sentence}")
         engine, first = choose_engine(pool, device), partial(rehearse, plan, catalogs=catalogs, engine=pool)
-        outcomes = list(watch(execute(plan, units, engine, fresh=how.fresh, before=first), len(plan.units)))
+        outcomes = list(again.watched(execute(plan, units, engine, fresh=how.fresh, before=first), len(plan.units)))
         tables = collect(plan, outcomes, panel.dates) | base.keep(ANALYSES, plan, outcomes, panel.dates)
-        tables |= base.fit(ANALYSES, study, panel, folder.path.parent, units, pool, watch=watch, fresh=how.fresh)
+        tables |= base.fit(
+            ANALYSES, study, panel, folder.path.parent, units, pool, watch=again.watched, fresh=how.fresh
+        )
     copies = {name: (one.of, one.method) for name, one in study.conformal.items()}
     tables["forecasts"] = calibrate(tables["forecasts"], tables["valid"], copies)
     tables["forecasts"] = with_losses(tables["forecasts"], catalogs, own_losses(study))
@@ -178,8 +189,10 @@ def _forecast(
         inputs=inputs_of(plan, catalogs),
         findings=findings,
     )
-    folder.write(described, study.written(folder.path, bars="" if bars is None else HANDED_OVER), tables)
+    folder.write(described, written, tables)
     log.finish(described)
+    if not any(one.mended for one in outcomes):
+        again.keep(units, noted, described)
     return folder.path
 
 
@@ -206,6 +219,8 @@ def read_panel(
 def report(folder: Path | str) -> Results:
     """Write scores, verdict, plots and report from a study's tables. Nothing is fitted.
 
+    Where none of the files has changed since they were written here, they are left as they are.
+
     Parameters
     ----------
     folder
@@ -227,6 +242,12 @@ def report(folder: Path | str) -> Results:
     """
     folder = Path(folder)
     place = StudyFolder(folder)
+    results = once("report", folder, lambda: _report(folder, place), str(folder))
+    date_report(place)
+    return results
+
+
+def _report(folder: Path, place: StudyFolder) -> Results:
     study, manifest, tables = _read(place)
     forecasts, history, folds = (tables[name] for name in ("forecasts", "history", "folds"))
     scores = score(forecasts, folds, interval=study.interval)

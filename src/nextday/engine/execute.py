@@ -23,6 +23,7 @@ class Outcome:
     failure: str = ""
     parameters: int = 0
     reused: bool = False
+    mended: bool = False  # its stored result was damaged
 
 
 def execute(
@@ -45,7 +46,7 @@ def execute(
     for unit, result, seconds in engine.map(remarks, plan.job):
         if isinstance(result, Fitted):
             store.save(keys[unit], replace(result, seconds=seconds), label=str(unit))
-            light = replace(result, weights={}, notes=(*result.notes, *remarks[unit]), seconds=seconds)
-            yield Outcome(unit, light, parameters=result.parameters)  # weights stay on disk
+            light = replace(result, weights={}, notes=(*result.notes, *remarks[unit]), seconds=round(seconds, 3))
+            yield Outcome(unit, light, parameters=result.parameters, mended=bool(remarks[unit]))  # weights stay on disk
         else:
             yield Outcome(unit, None, result)

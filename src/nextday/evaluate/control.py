@@ -1,6 +1,5 @@
 """The positive control: what the same networks find on the same days where there is something to find, volatility."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 from nextday.errors import NextdayError
 from nextday.evaluate.wording import interval
 from nextday.presets import CONTROL
-from nextday.storage.folder import VERDICT, StudyFolder
+from nextday.storage.folder import StudyFolder
 from nextday.study import TARGETS, Study
 
 
@@ -37,7 +36,7 @@ def read_control(out: Path, study: Study | None, index_hash: str) -> Control | N
         return None
     try:
         control = Study.from_values(folder.manifest()["study"])
-        said = json.loads((folder.path / VERDICT).read_text("utf-8"))
+        said = folder.verdict()
         found = {one["first"]: one for one in said["against_benchmark"]}
         if said["index_hash"] != index_hash:
             return None

@@ -17,7 +17,6 @@ from nextday.reporting.html import DARK, environment, points_of, survivors
 from nextday.reporting.html_tables import NOTHING, Cell, Table
 from nextday.reporting.style import COLOURS, STYLE
 from nextday.reporting.svg import Picture, picture
-from nextday.storage.folder import REPORT
 from nextday.words import plural, stage_label
 
 UNANSWERED = (UNKNOWN, WITHHELD)
@@ -37,7 +36,7 @@ def render_ladder(ladder: Ladder, board: pl.DataFrame, lessons: Sequence[Lesson]
     """
     withheld = [one for one in ladder.comparison.against_benchmark if one.withheld]
     pictures = _pictures(ladder, board)
-    stages = [(one.name, one.study.question, (one.folder.path / REPORT).is_file()) for one in ladder.stages]
+    stages = [(one.name, one.study.question, one.folder.has_report) for one in ladder.stages]
     control = read_control(ladder.folder, None, ladder.comparison.losses.index_hash)
     tables = {"board": _board(board)} | ({"quantiles": _quantiles(board)} if board["levels"].count() else {})
     return environment().get_template("ladder.html").render(

@@ -20,6 +20,7 @@ from nextday.pipeline import run
 from nextday.presets import CONTROL, LAST, stages
 from nextday.results import Results
 from nextday.storage.files import open_folder, write_atomically
+from nextday.storage.memory import once
 from nextday.study import Study
 from nextday.words import plural
 
@@ -67,6 +68,10 @@ def compare(out: Path | str = "results", *, notes: tuple[str, ...] = ()) -> Comp
     >>> import nextday
     >>> nextday.compare("results").lessons[0].sentence  # doctest: +SKIP
     """
+    return once("ladder", Path(out), lambda: _compare(out, notes), str(out), notes)
+
+
+def _compare(out: Path | str, notes: tuple[str, ...]) -> Comparisons:
     ladder = load_ladder(Path(out))
     board, zero = rank(ladder)
     lessons, margin, confidence = learn(ladder), ladder.comparison.margin, 1 - ladder.comparison.alpha

@@ -12,6 +12,7 @@ from nextday.errors import NextdayError, OutputError
 from nextday.evaluate.baselines import read_neighbour
 from nextday.presets import LAST, presets, stages
 from nextday.storage.folder import StudyFolder
+from nextday.storage.trail import reads
 from nextday.study import PLANTED, SIZES, Study
 
 
@@ -79,6 +80,7 @@ def find_stages(folder: Path) -> tuple[list[Stage], list[str]]:
         The other folders, each with a reason, and the stages that were not run.
     """
     found, notes, known = [], [], presets()
+    reads(folder)
     there = sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
     for name in [*known, *(name for name in there if name not in known)]:
         if name not in there or name == LAST or name.startswith(".") or name.endswith(PLANTED):

@@ -24,6 +24,8 @@ from nextday.reporting.static import curves
 from nextday.reporting.style import COLOURS, MOST_TICKERS, MOST_VARIANTS, STYLE, looks, plain
 from nextday.reporting.svg import Picture, picture
 from nextday.reporting.verdict_plot import draw_contrasts, draw_others
+from nextday.storage.folder import REPORT, StudyFolder
+from nextday.storage.trail import RUN
 from nextday.words import plural, stage_label
 
 if TYPE_CHECKING:
@@ -74,8 +76,29 @@ def render_report(
         ),
         exhibits=exhibits, plates=[(one.title, b64encode(one.content).decode()) for one in plates],
         version=manifest.get("versions", {}).get("nextday", ""), points=points_of(drawn),
-        most={"tickers": MOST_TICKERS, "notes": MOST_NOTES},
+        most={"tickers": MOST_TICKERS, "notes": MOST_NOTES}, ran=ran(manifest),
     )  # fmt: skip
+
+
+def ran(manifest: Mapping[str, Any]) -> "Markup":
+    """Return the line of a report that says when a study was run; all else is the same if it is run again."""
+    from markupsafe import Markup
+
+    units = manifest.get("units", {})
+    given = (manifest.get("started"), manifest.get("seconds"), manifest.get("device"), manifest.get("machine"),
+        units.get("fitted"), units.get("reused"),
+    )  # fmt: skip
+    line = "<dt>Run</dt><dd>started {}, {} s, device {}, {}; {} units fitted, {} taken from earlier runs</dd>"
+    return Markup(line).format(*(NOTHING if one in (None, "") else one for one in given))
+
+
+def date_report(place: StudyFolder) -> None:
+    """Bring a report up to date with a manifest that says the same of a later run."""
+    page = (place.path / REPORT).read_bytes()
+    line = str(ran(place.manifest())).encode()
+    dated = RUN.sub(lambda _: line, page)
+    if dated != page:
+        place.put(REPORT, dated)
 
 
 def environment() -> "Environment":

@@ -12,6 +12,7 @@ import polars as pl
 
 from nextday.errors import OutputError
 from nextday.storage.remote import RemotePath
+from nextday.storage.trail import wrote
 
 Folder = TypeVar("Folder", bound=Path | RemotePath)
 STALE = 3600  # seconds; no file takes that long to write, so a temporary one that is older was left by a killed run
@@ -69,6 +70,8 @@ def write_atomically(path: Path | RemotePath, content: bytes, *, option: str = "
             os.fchmod(handle, 0o644)
         os.replace(temporary, path)
         temporary = None
+        if sync:
+            wrote(path, content)
     except OSError as error:
         raise OutputError(
             f"{path} cannot be written: {error.strerror or error}; name another folder with {option}"

@@ -15,6 +15,7 @@ import polars as pl
 from nextday.errors import OutputError, first_line
 from nextday.storage.files import write_atomically, write_parquet
 from nextday.storage.tables import NEEDED, OPTIONAL, Schema
+from nextday.storage.trail import reads, wrote
 
 BROKEN = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, pl.exceptions.PolarsError)
 MANIFEST, VERDICT, REPORT, STUDY, LOG = "manifest.json", "verdict.json", "report.html", "study.yaml", "run.log"
@@ -50,12 +51,17 @@ class StudyFolder:
     @property
     def is_finished(self) -> bool:
         """Whether a study was fitted here: the manifest exists, which is written after the tables."""
-        return (self.path / MANIFEST).is_file()
+        return self._read(MANIFEST).is_file()
+
+    @property
+    def has_report(self) -> bool:
+        """Whether its report was written, which comes last."""
+        return self._read(REPORT).is_file()
 
     @property
     def units(self) -> Path:
         """Default folder of the study's finished units."""
-        return self.path / "units"
+        return self._read("units")
 
     def beside(self, name: str) -> "StudyFolder":
         """Return the folder of another study with the same results folder."""
@@ -73,6 +79,7 @@ class StudyFolder:
                 write_parquet(self._file(name), table)
             else:
                 self._file(name).unlink(missing_ok=True)
+                wrote(self._file(name), None)
         self.put(STUDY, study)
         self.put(MANIFEST, manifest)
 
@@ -89,7 +96,7 @@ class StudyFolder:
             If it is missing, is not JSON, or has an unexpected structure.
         """
         try:
-            found = json.loads((self.path / MANIFEST).read_text("utf-8"))
+            found = json.loads(self._read(MANIFEST).read_text("utf-8"))
             for key in GROUPS:
                 if not isinstance(found[key], dict):
                     raise TypeError(f"{key} is not a group of keys")
@@ -102,7 +109,7 @@ class StudyFolder:
 
     def has(self, name: str) -> bool:
         """Return whether a table was written."""
-        return self._file(name).is_file()
+        return self._read(f"{name}.parquet").is_file()
 
     def tables(self, schemas: Mapping[str, Schema]) -> dict[str, pl.DataFrame]:
         """Read several tables, each as ``table`` does."""
@@ -119,7 +126,7 @@ class StudyFolder:
         if not self.has(name) and name not in NEEDED:
             return pl.DataFrame(schema=schema)
         try:
-            found = pl.read_parquet(self._file(name), hive_partitioning=False)
+            found = pl.read_parquet(self._read(f"{name}.parquet"), hive_partitioning=False)
             found = found.match_to_schema(schema, extra_columns="ignore", integer_cast="upcast")
             lacking = [column.name for column in found.drop(OPTIONAL) if column.null_count()]
             if lacking:
@@ -137,7 +144,7 @@ class StudyFolder:
             If it is missing or is not a JSON object.
         """
         try:
-            return dict(json.loads((self.path / VERDICT).read_text("utf-8")))
+            return dict(json.loads(self._read(VERDICT).read_text("utf-8")))
         except BROKEN as error:
             raise self.refusal(VERDICT, error) from None
 
@@ -147,6 +154,11 @@ class StudyFolder:
         return OutputError(
             f"{self.path} does not contain a finished study{self.purpose}: {file}: {why}; {self.way_out}"
         )
+
+    def _read(self, file: str) -> Path:
+        """Return the path of a file that is about to be read; what is kept of what is made of it depends on it."""
+        reads(self.path / file)
+        return self.path / file
 
     def _file(self, name: str) -> Path:
         return self.path / f"{name}.parquet"
