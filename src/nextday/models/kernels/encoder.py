@@ -24,7 +24,7 @@ from nextday.models.kernels.pointwise import (
     softmax,
     softmax_back,
 )
-from nextday.models.kernels.tiles import PANEL, compiled, panels, product
+from nextday.models.kernels.tiles import PANEL, compiled, empty, panels, product, zeros
 
 Array = np.ndarray
 BLOCK = 8  # samples
@@ -40,7 +40,7 @@ def _filled(count: int) -> int:
 def _transposed(weight: Array, columns: int) -> Array:
     """Transpose a weight [row, column], with room behind it."""
     rows = len(weight) // columns
-    out = np.empty(len(weight) + PANEL, np.float32)
+    out = empty(len(weight) + PANEL)
     for j in range(columns):
         for i in range(rows):
             out[j * rows + i] = weight[i * columns + j]
@@ -50,7 +50,7 @@ def _transposed(weight: Array, columns: int) -> Array:
 @compiled("f4[::1](f4[::1])")
 def _roomy(weight: Array) -> Array:
     """Copy a weight, with room behind it."""
-    out = np.empty(len(weight) + PANEL, np.float32)
+    out = empty(len(weight) + PANEL)
     out[: len(weight)] = weight
     return out
 
@@ -96,8 +96,8 @@ def _attend(joint: Array, weights: Array, bits: Array, threshold: int, shape: tu
     times, width, heads = shape
     depth, span, step = width // heads, _filled(times), 3 * width
     area, wide = times * span, _filled(depth)
-    turned, scratch = np.zeros(depth * span, np.float32), np.empty(span, np.float32)
-    dropped, result = np.empty(area, np.float32), np.empty(times * wide, np.float32)
+    turned, scratch = zeros(depth * span), empty(span)
+    dropped, result = empty(area), empty(times * wide)
     mixed = out[: times * width].reshape((times, width))
     for head in range(heads):
         key, value = joint[width + head * depth :], joint[2 * width + head * depth :]
@@ -119,9 +119,9 @@ def _attend_back(
     times, width, heads = shape
     depth, span, step = width // heads, _filled(times), 3 * width
     area, wide = times * span, _filled(depth)
-    turned, scratch = np.zeros(depth * span, np.float32), np.empty(span, np.float32)
-    dropped, d_weights = np.empty(area, np.float32), np.zeros(area, np.float32)
-    result = np.empty(times * wide, np.float32)
+    turned, scratch = zeros(depth * span), empty(span)
+    dropped, d_weights = empty(area), zeros(area)
+    result = empty(times * wide)
     grid, target = result.reshape((times, wide)), d_joint[: times * step].reshape((times, step))
     factor = np.float32(1 / math.sqrt(depth))
     for head in range(heads):
@@ -162,12 +162,12 @@ def forward(
     samples = len(x) // (times * width)
     kept = samples if keep else min(samples, BLOCK)
     days = kept * times
-    joint, weights = np.empty(3 * days * width + PANEL, np.float32), np.empty(kept * area, np.float32)
-    mixed, normal1 = np.empty(days * width + PANEL, np.float32), np.empty(days * width, np.float32)
-    inverse1, middle = np.empty(days, np.float32), np.empty(days * width + PANEL, np.float32)
-    inner, normal2 = np.empty(days * hidden + PANEL, np.float32), np.empty(days * width, np.float32)
-    inverse2, out = np.empty(days, np.float32), np.empty(len(x), np.float32)
-    branch = np.empty(BLOCK * times * width, np.float32)
+    joint, weights = empty(3 * days * width + PANEL), empty(kept * area)
+    mixed, normal1 = empty(days * width + PANEL), empty(days * width)
+    inverse1, middle = empty(days), empty(days * width + PANEL)
+    inner, normal2 = empty(days * hidden + PANEL), empty(days * width)
+    inverse2, out = empty(days), empty(len(x))
+    branch = empty(BLOCK * times * width)
     joint_t, combine_t = _transposed(joint_w, width), _transposed(combine_w, width)
     expand_t, shrink_t = _transposed(expand_w, width), _transposed(shrink_w, hidden)
     for first in range(0, samples, BLOCK):
@@ -213,17 +213,17 @@ def backward(
     width, hidden = len(combine_b), len(expand_b)
     area, pairs = heads * times * _filled(times), heads * times * times
     samples = len(d_out) // (times * width)
-    d_joint_w, d_joint_b = np.zeros_like(joint_w), np.zeros_like(joint_b)
-    d_combine_w, d_combine_b = np.zeros_like(combine_w), np.zeros_like(combine_b)
-    d_expand_w, d_expand_b = np.zeros_like(expand_w), np.zeros_like(expand_b)
-    d_shrink_w, d_shrink_b = np.zeros_like(shrink_w), np.zeros_like(shrink_b)
+    d_joint_w, d_joint_b = zeros(len(joint_w)), zeros(len(joint_b))
+    d_combine_w, d_combine_b = zeros(len(combine_w)), zeros(len(combine_b))
+    d_expand_w, d_expand_b = zeros(len(expand_w)), zeros(len(expand_b))
+    d_shrink_w, d_shrink_b = zeros(len(shrink_w)), zeros(len(shrink_b))
     d_gain1, d_shift1, d_gain2, d_shift2 = (
-        np.zeros_like(gain1), np.zeros_like(shift1), np.zeros_like(gain2), np.zeros_like(shift2)
+        zeros(len(gain1)), zeros(len(shift1)), zeros(len(gain2)), zeros(len(shift2))
     )  # fmt: skip
     joint_r, combine_r, expand_r, shrink_r = _roomy(joint_w), _roomy(combine_w), _roomy(expand_w), _roomy(shrink_w)
-    d_x, size = np.empty(len(d_out), np.float32), BLOCK * times * width
-    d_branch, d_mixed = np.empty(size + PANEL, np.float32), np.empty(size + PANEL, np.float32)
-    d_inner, d_joint = np.empty(BLOCK * times * hidden, np.float32), np.empty(3 * size, np.float32)
+    d_x, size = empty(len(d_out)), BLOCK * times * width
+    d_branch, d_mixed = empty(size + PANEL), empty(size + PANEL)
+    d_inner, d_joint = empty(BLOCK * times * hidden), empty(3 * size)
     for first in range(0, samples, BLOCK):
         last = min(samples, first + BLOCK)
         day, rows = first * times, (last - first) * times

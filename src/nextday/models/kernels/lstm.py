@@ -12,7 +12,7 @@ batch is; blocks have nothing in common but the gradients of the weights.
 
 import numpy as np
 
-from nextday.models.kernels.tiles import PANEL, compiled, product
+from nextday.models.kernels.tiles import PANEL, compiled, empty, product, zeros
 
 Array = np.ndarray
 BLOCK = 64  # samples that pass together: their gates and the weights of a layer fit into 512 KiB
@@ -150,7 +150,7 @@ def _transposed(w_x: Array, w_h: Array, bias: Array) -> Array:
     """Lay the weights out flat, as [gate, unit before + feature + 1, unit]."""
     units, features = w_h.shape[1], w_x.shape[1]
     size = (units + features + 1) * units
-    out = np.zeros(4 * size + PANEL, np.float32)
+    out = zeros(4 * size + PANEL)
     for gate in range(4):
         rows, matrix = slice(gate * units, (gate + 1) * units), out[gate * size : (gate + 1) * size]
         _turn(w_h[rows], matrix)
@@ -163,7 +163,7 @@ def _transposed(w_x: Array, w_h: Array, bias: Array) -> Array:
 def _beside(w_h: Array, w_x: Array, columns: int) -> Array:
     """Lay the first columns of the weights of states and of x out flat, as [4 * unit, column]."""
     rows, units = w_h.shape
-    out = np.empty(rows * columns + PANEL, np.float32)
+    out = empty(rows * columns + PANEL)
     matrix = out[: rows * columns].reshape((rows, columns))
     _copy(w_h, matrix, 0)
     if columns > units:
@@ -195,17 +195,17 @@ def forward(x: Array, w_x: Array, w_h: Array, bias: Array, keep: bool) -> tuple[
     times, samples, features = x.shape
     units = w_h.shape[1]
     width, kept = units + features + 1, times if keep else 1
-    h = np.empty((times, samples, units), np.float32)
-    c = np.empty((kept, samples, units), np.float32)
-    gates = np.empty((kept, 4 * samples * units), np.float32)
-    inputs = np.empty((kept, samples, width), np.float32)
+    h = empty(times * samples * units).reshape((times, samples, units))
+    c = empty(kept * samples * units).reshape((kept, samples, units))
+    gates = empty(kept * 4 * samples * units).reshape((kept, 4 * samples * units))
+    inputs = empty(kept * samples * width).reshape((kept, samples, width))
     inputs[:, :, width - 1] = 1
     weights = _transposed(w_x, w_h, bias)
-    squashed = np.empty(BLOCK * units, np.float32)
+    squashed = empty(BLOCK * units)
     for first in range(0, samples, BLOCK):
         last = min(first + BLOCK, samples)
         size = (last - first) * units
-        before, state = np.zeros((last - first, units), np.float32), np.zeros(size, np.float32)
+        before, state = zeros(size).reshape((last - first, units)), zeros(size)
         for t in range(times):
             at = t if keep else 0
             now = gates[at][4 * first * units : 4 * last * units]
@@ -232,16 +232,16 @@ def backward(
     units = w_h.shape[1]
     back = width - 1 if with_x else units  # how many of a day's inputs want their gradient
     weights = _beside(w_h, w_x, back)
-    d_weights = np.zeros((4, width, units), np.float32)
+    d_weights = zeros(4 * width * units).reshape((4, width, units))
     d_x = np.empty((times if with_x else 0, samples, back - units), np.float32)
-    zero, squashed = np.zeros(BLOCK * units, np.float32), np.empty(BLOCK * units, np.float32)
-    d_gates = np.empty(4 * BLOCK * units + PANEL, np.float32)
+    zero, squashed = zeros(BLOCK * units), empty(BLOCK * units)
+    d_gates = empty(4 * BLOCK * units + PANEL)
     for first in range(0, samples, BLOCK):
         last = min(first + BLOCK, samples)
         rows = last - first
         size = rows * units
-        d_inputs, d_state = np.zeros((rows, back), np.float32), np.empty((rows, units), np.float32)
-        d_c, squash = np.zeros(size, np.float32), squashed[:size]
+        d_inputs, d_state = zeros(rows * back).reshape((rows, back)), empty(size).reshape((rows, units))
+        d_c, squash = zeros(size), squashed[:size]
         for t in range(times - 1, -1, -1):
             before, entered = c[t - 1][first:last].ravel() if t else zero[:size], inputs[t][first:last].ravel()
             _add(d_h[t][first:last], d_inputs, d_state)

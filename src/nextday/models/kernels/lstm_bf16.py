@@ -13,7 +13,7 @@ import numpy as np
 
 from nextday.models.kernels.bfloat import ONE, pair_rows, round_into
 from nextday.models.kernels.lstm import BLOCK, _add, _copy_end, _open, _shut, _tanhs, _turn
-from nextday.models.kernels.tiles import PANEL, compiled, product
+from nextday.models.kernels.tiles import PANEL, compiled, empty, product, zeros
 
 Array = np.ndarray
 
@@ -80,17 +80,17 @@ def forward(x: Array, w_x: Array, w_h: Array, bias: Array, keep: bool) -> tuple[
     units = w_h.shape[1]
     width, kept = units + features + 1, times if keep else 1
     wide, half = (width + 7) // 8 * 8, (width + 1) // 2  # whole tiles for the gradients of the weights; whole pairs
-    h = np.empty((times, samples, units), np.float32)
-    c = np.empty((kept, samples, units), np.float32)
-    gates = np.empty((kept, 4 * samples * units), np.float32)
+    h = empty(times * samples * units).reshape((times, samples, units))
+    c = empty(kept * samples * units).reshape((kept, samples, units))
+    gates = empty(kept * 4 * samples * units).reshape((kept, 4 * samples * units))
     inputs = np.zeros((kept, samples, wide), np.uint16)
     inputs[:, :, width - 1] = ONE
     weights = _forth(_rounded_weights(w_x, w_h, bias, wide))
-    squashed = np.empty(BLOCK * units, np.float32)
+    squashed = empty(BLOCK * units)
     for first in range(0, samples, BLOCK):
         last = min(first + BLOCK, samples)
         size = (last - first) * units
-        before, state = np.zeros((last - first, units), np.float32), np.zeros(size, np.float32)
+        before, state = zeros(size).reshape((last - first, units)), zeros(size)
         for t in range(times):
             at = t if keep else 0
             now = gates[at][4 * first * units : 4 * last * units]
@@ -119,16 +119,16 @@ def backward(
     width, even = units + features + 1, (units + 1) // 2 * 2
     back, row = width - 1 if with_x else units, 4 * even
     weights = _back(w_x, w_h, back)
-    d_weights = np.zeros((wide, row), np.float32)
+    d_weights = zeros(wide * row).reshape((wide, row))
     d_x = np.empty((times if with_x else 0, samples, back - units), np.float32)
-    zero, squashed = np.zeros(BLOCK * units, np.float32), np.empty(BLOCK * units, np.float32)
-    d_gates = np.empty(4 * BLOCK * units + PANEL, np.float32)
+    zero, squashed = zeros(BLOCK * units), empty(BLOCK * units)
+    d_gates = empty(4 * BLOCK * units + PANEL)
     for first in range(0, samples, BLOCK):
         last = min(first + BLOCK, samples)
         rows = last - first
         size, half = rows * units, (rows + 1) // 2
-        d_inputs, d_state = np.zeros((rows, back), np.float32), np.empty((rows, units), np.float32)
-        d_c, squash, rounded = np.zeros(size, np.float32), squashed[:size], np.zeros((rows, row), np.uint16)
+        d_inputs, d_state = zeros(rows * back).reshape((rows, back)), empty(size).reshape((rows, units))
+        d_c, squash, rounded = zeros(size), squashed[:size], np.zeros((rows, row), np.uint16)
         entered, leaving = np.empty((half, wide), np.uint32), np.empty(half * row + PANEL, np.uint32)
         d_pairs = leaving[: half * row].reshape((half, row))
         for t in range(times - 1, -1, -1):

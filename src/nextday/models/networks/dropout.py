@@ -1,10 +1,15 @@
 """Dropout with masks from the unit's own random stream instead of the process-wide generator."""
 
+from typing import Any  # a context of autograd has no type
+
 import numpy as np
 import torch
 from torch import nn
+from torch.autograd.function import once_differentiable
 
 from nextday.models.base import Key
+from nextday.models.kernels.pointwise import draw, drop
+from nextday.models.kernels.tiles import empty
 
 
 class Dropout(nn.Module):
@@ -23,13 +28,15 @@ class Dropout(nn.Module):
     def __init__(self, p: float) -> None:
         super().__init__()
         self.threshold = round(p * 65536)
-        self.stream: np.random.SFC64 | None = None
+        self.stream: np.ndarray | None = None  # state of the generator
         self.register_buffer("key", torch.zeros((), dtype=torch.int32), persistent=False)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Drop values of a tensor of any shape."""
         if not self.training or not self.threshold:
             return x
+        if x.device.type == "cpu" and x.dtype == torch.float32 and not self.stacked:
+            return _Kernel.apply(x, self.bits(x.numel()), self.threshold)  # type: ignore[no-untyped-call]
         if self.stacked:
             keep = hashed_bits(self.key, x.numel()) >= self.threshold
         else:
@@ -41,15 +48,35 @@ class Dropout(nn.Module):
         """Draw the bits of a mask, uint16; a value is kept if they are not below ``threshold``."""
         if self.stream is None:
             raise RuntimeError("dropout has no random stream: call seed_dropout first")
-        raw: np.ndarray = self.stream.random_raw(-(-count // 4))
+        raw = np.empty(-(-count // 4), np.uint64)
+        draw(self.stream, raw)
         return raw.view(np.uint16)[:count]
+
+
+class _Kernel(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor, *mask: Any) -> torch.Tensor:  # noqa: ANN401
+        ctx.mask = mask
+        return _dropped(x, *mask)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, d: torch.Tensor) -> tuple[torch.Tensor | None, ...]:  # noqa: ANN401
+        return _dropped(d, *ctx.mask), None, None
+
+
+def _dropped(values: torch.Tensor, bits: np.ndarray, threshold: int) -> torch.Tensor:
+    """Apply a mask to the values."""
+    out = empty(values.numel())
+    drop(values.detach().contiguous().view(-1).numpy(), bits, threshold, out)
+    return torch.from_numpy(out).view(values.shape)
 
 
 def seed_dropout(network: nn.Module, key: Key) -> None:
     """Assign an own random stream to every dropout of a network, named after the module."""
     for name, module in network.named_modules():
         if isinstance(module, Dropout):
-            module.stream = np.random.SFC64(key.stream(f"dropout {name}"))
+            module.stream = np.random.SFC64(key.stream(f"dropout {name}")).state["state"]["state"].copy()
 
 
 def hashed_bits(key: torch.Tensor, count: int) -> torch.Tensor:

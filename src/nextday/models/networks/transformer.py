@@ -82,7 +82,9 @@ class EncoderLayer(nn.Module):
         on_cpu = x.device.type == "cpu" and x.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
         if on_cpu and not self.stacked:
             threshold = self.after.threshold if self.training else 0
-            return _Kernel.apply(x, self._bits(x), threshold, self.attend.heads, *self.parameters())  # type: ignore[no-untyped-call]
+            parts = self.attend.project, self.attend.combine, self.expand, self.shrink, self.first, self.second
+            parameters = (parameter for part in parts for parameter in (part.weight, part.bias))
+            return _Kernel.apply(x, self._bits(x), threshold, self.attend.heads, *parameters)  # type: ignore[no-untyped-call]
         return self.plain(x)
 
     def plain(self, x: torch.Tensor) -> torch.Tensor:
@@ -140,7 +142,7 @@ class _Kernel(torch.autograd.Function):
     ) -> torch.Tensor:  # fmt: skip
         keep, times = any(ctx.needs_input_grad), x.shape[1]
         flat = tuple(parameter.detach().numpy().reshape(-1) for parameter in parameters)
-        values = np.empty(x.numel() + tiles.PANEL, np.float32)
+        values = tiles.empty(x.numel() + tiles.PANEL)
         values[: x.numel()] = x.detach().reshape(-1).numpy()
         out, kept = encoder.forward(values[: x.numel()], flat, bits, threshold, times, heads, keep)
         if keep:
