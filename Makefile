@@ -42,7 +42,8 @@ type: $(READY)  ## Static types
 layers: $(READY)  ## No package imports one to its right
 	.venv/bin/lint-imports
 
-bench: $(READY)  ## What is claimed about speed, against a plain sequential loop
+bench: $(READY)  ## What is claimed about speed, against the commit before and a plain sequential loop
+	$(PY) benchmarks/before.py
 	$(PY) benchmarks/bench.py
 
 fmt: $(READY)  ## Format and sort imports
