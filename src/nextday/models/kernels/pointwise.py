@@ -24,7 +24,7 @@ def _scale(threshold: int) -> np.float32:
 def draw(state: Array, out: Array) -> None:
     """Fill ``out`` with random bits as ``numpy.random.SFC64.random_raw`` does, in a third of its time.
 
-    ``state`` is that of the generator and moves on. It is C. Doty-Humphrey's "small fast chaotic" one (PractRand, 2010).
+    ``state`` is that of the generator, and moves on. C. Doty-Humphrey's "small fast chaotic" one (PractRand, 2010).
     """
     a, b, c, count = state[0], state[1], state[2], state[3]
     for i in range(len(out)):
