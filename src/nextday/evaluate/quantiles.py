@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-import numpy as np
 import polars as pl
 
 from nextday.errors import VerdictError
@@ -36,6 +35,19 @@ class Interval:
     def width(self) -> pl.Expr:
         """Width of the interval, in units of ``actual``."""
         return pl.col(f"q{self.upper}") - pl.col(f"q{self.lower}")
+
+    @property
+    def score(self) -> pl.Expr:
+        """Interval score: the width plus 2 / (1 - nominal) times the distance of an actual value outside."""
+        actual, (lower, upper) = pl.col("actual"), (pl.col(f"q{level}") for level in (self.lower, self.upper))
+        outside = pl.max_horizontal(lower - actual, actual - upper, 0.0)
+        return self.width + 1 / self.lower * outside
+
+
+def pinball(level: float, column: str) -> pl.Expr:
+    """Pinball loss of a column of quantiles of one level."""
+    over = pl.col(column) - pl.col("actual")
+    return pl.max_horizontal((1 - level) * over, -level * over)
 
 
 def levels_of(table: pl.DataFrame) -> tuple[float, ...]:
@@ -161,22 +173,15 @@ def score_quantiles(table: pl.DataFrame, *, interval: float | None = None) -> pl
     Gneiting and Raftery (2007), "Strictly proper scoring rules, prediction, and estimation", JASA 102(477): pinball
     loss and interval score. Berrisch and Ziel (2023), "CRPS learning", Journal of Econometrics 237(2): the CRPS.
     """
-    import scoringrules  # type: ignore[import-untyped]  # seconds of start-up, for numba
-
     rows, levels = quantile_rows(table)
-    actual, quantiles = rows["actual"].to_numpy(), rows.select(f"q{level}" for level in levels).to_numpy()
-    each = scoringrules.quantile_score(actual[:, None], quantiles, np.array(levels), backend="numpy")  # [row, level]
-    scores: dict[str, pl.Expr | pl.Series] = {"Pinball": pl.Series(each.mean(axis=1))}
-    scores |= {f"Pinball@{level}": pl.Series(each[:, at]) for at, level in enumerate(levels)}
-    scores["CRPS"] = pl.Series(scoringrules.crps_quantile(actual, quantiles, np.array(levels), backend="numpy"))
+    each = {f"Pinball@{level}": pinball(level, f"q{level}") for level in levels}
+    mean = pl.mean_horizontal(*each.values())
+    scores = {"Pinball": mean} | each | {"CRPS": 2 * mean}
     scores |= dict.fromkeys(("Coverage", "Nominal", "Width", "IntervalScore"), pl.lit(None, pl.Float64))
     intervals = intervals_of(levels)
     chosen = _chosen(intervals, interval)
     for one in intervals:
-        ends = (rows[f"q{level}"].to_numpy() for level in (one.lower, one.upper))
-        missed = scoringrules.interval_score(actual, *ends, 2 * one.lower, backend="numpy")
-        parts: dict[str, pl.Expr | pl.Series] = {"Coverage": one.held, "Width": one.width}
-        parts["IntervalScore"] = pl.Series(np.atleast_1d(missed))
+        parts = {"Coverage": one.held, "Width": one.width, "IntervalScore": one.score}
         if one == chosen:
             scores |= parts | {"Nominal": pl.lit(one.nominal)}
         if len(intervals) > 1:

@@ -15,7 +15,7 @@ import polars as pl
 from nextday.errors import VerdictError, first_line
 from nextday.evaluate.dates import read_days
 from nextday.evaluate.losses import KEYS, NO_COLUMN, loss_named
-from nextday.evaluate.quantiles import columns_of
+from nextday.evaluate.quantiles import columns_of, pinball
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -136,8 +136,7 @@ def with_pinball(rows: pl.LazyFrame) -> pl.LazyFrame:
     columns = columns_of(rows.head(0).collect())
     if not columns:
         raise VerdictError("the pinball loss needs quantiles; they are columns such as q0.05, q0.5, q0.95")
-    over = {level: pl.col(name) - pl.col("actual") for level, name in columns.items()}
-    each = [pl.max_horizontal((1 - level) * by, -level * by) for level, by in over.items()]
+    each = [pinball(level, name) for level, name in columns.items()]
     return rows.with_columns(pinball=pl.mean_horizontal(each, ignore_nulls=False))
 
 

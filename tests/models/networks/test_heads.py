@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-import scoringrules
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -55,6 +54,8 @@ def test_quantiles_never_cross(levels, seed, size, kind):
 
 
 def test_pinball_agrees_with_scoringrules():
+    import scoringrules  # seconds of start-up, for numba
+
     rng = np.random.default_rng(0)
     quantiles, y = rng.normal(size=(500, 4)), rng.normal(size=500)
     expected = scoringrules.quantile_score(y[:, None], quantiles, np.array(LEVELS)).mean()
