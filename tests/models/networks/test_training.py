@@ -10,6 +10,7 @@ from nextday.engine.plan import make_plan
 from nextday.errors import TrainingError
 from nextday.models import Key
 from nextday.models.networks import training
+from nextday.models.networks.adam import Adam
 from nextday.models.networks.dropout import Dropout, seed_dropout
 from nextday.models.networks.lstm import LstmNetwork
 from nextday.samples import Samples
@@ -193,3 +194,19 @@ def test_a_network_applied_in_pieces_forecasts_the_same(pooled, monkeypatch):
     monkeypatch.setattr(training, "MOST_AT_ONCE", 7)
     pieces, _ = training.predict(made, pooled.test, device="cpu")
     np.testing.assert_allclose(pieces, points, rtol=1e-5, atol=1e-7)
+
+
+def test_adam_takes_the_steps_of_pytorchs_to_the_bit_and_leaves_alone_what_has_no_gradient():
+    moved, weights = [], [*network().parameters(), torch.ones(2, 2)]
+    for make in (lambda weights: Adam(weights, 0.02), lambda weights: torch.optim.Adam(weights, lr=0.02, fused=True)):
+        optimizer = make(torch.nn.Parameter(one.detach().clone()) for one in weights)
+        own = optimizer.parameters if isinstance(optimizer, Adam) else optimizer.param_groups[0]["params"]
+        for step in range(5):
+            optimizer.zero_grad()
+            assert all(one.grad is None for one in own)
+            sum((one**2).sum() * (at + step) for at, one in enumerate(own[:-1])).backward()
+            optimizer.step()
+        moved.append(own)
+        assert torch.equal(own[-1], weights[-1])
+        assert not torch.equal(own[1], weights[1])
+    assert all(map(torch.equal, *moved))

@@ -8,6 +8,7 @@ from torch import nn
 
 from nextday.errors import TrainingError
 from nextday.models.base import Key
+from nextday.models.networks.adam import Adam
 from nextday.models.networks.dropout import seed_dropout
 from nextday.models.networks.guest import seeded
 from nextday.models.networks.heads import Headed
@@ -83,7 +84,7 @@ def train(network: Headed, train: Samples, valid: Samples, *, settings: Training
     """
     x, y = inputs_of(train.windows, device), torch.from_numpy(train.y).float().to(device)
     valid_x, valid_y = inputs_of(valid.windows, device), torch.from_numpy(valid.y).float().to(device)
-    optimizer = torch.optim.Adam(network.parameters(), lr=settings.learning_rate, fused=True)
+    optimizer = Adam(network.parameters(), settings.learning_rate)
     shuffle = torch.Generator().manual_seed(key.stream("shuffle"))
     progress, best = Progress(settings), _copy(network)
     seed_dropout(network, key)
@@ -182,7 +183,7 @@ def _outputs(network: Headed, x: Inputs) -> torch.Tensor:
 
 
 def _one_epoch(
-    network: Headed, optimizer: torch.optim.Optimizer, x: Inputs, y: torch.Tensor,
+    network: Headed, optimizer: Adam, x: Inputs, y: torch.Tensor,
     batches: tuple[torch.Tensor, ...], clip: float,
 ) -> float:  # fmt: skip
     """Take one step per batch; return the mean training loss."""
