@@ -1,8 +1,12 @@
 import contextlib
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
+import nextday
 import nextday.evaluate
 import nextday.judgement
 import nextday.pipeline
@@ -108,3 +112,17 @@ def pytest_configure():
     judge = checked(nextday.evaluate.judge)
     for module in (nextday.evaluate, nextday.evaluate.verdict, nextday.pipeline, nextday.judgement):
         module.judge = judge
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes():
+    """Before there are workers: on a clean checkout, compile the kernels once, not in every worker."""
+    kernels = Path(nextday.__file__).parent / "models" / "kernels"
+    changed, compiled = (
+        max((path.stat().st_mtime for path in kernels.glob(kind)), default=0) for kind in ("*.py", "__pycache__/*.nbi")
+    )
+    if changed > compiled:
+        imports = [f"import nextday.models.kernels.{name}" for name in ("lstm_bf16", "encoder")]  # half of the time each
+        started = [subprocess.Popen([sys.executable, "-c", line], stderr=subprocess.DEVNULL) for line in imports]
+        for one in started:
+            one.wait()
