@@ -8,7 +8,8 @@ from statsmodels.tsa.stattools import diebold_mariano_test
 import worlds
 from nextday.evaluate import beside, compare, measure
 from nextday.evaluate.ask import Ask
-from nextday.evaluate.predictive_tests import model_confidence_set, pesaran_timmermann
+from nextday.evaluate.confidence_set import model_confidence_set
+from nextday.evaluate.predictive_tests import pesaran_timmermann
 
 # Forecast errors of two models of the series WWWusage, and the p-values that HypothesisTests.jl publishes for them.
 ETS = [

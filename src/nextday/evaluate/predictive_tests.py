@@ -8,10 +8,11 @@ import polars as pl
 import scipy  # its submodules load when first used, see calibration.py
 
 from nextday.evaluate.ask import Ask
+from nextday.evaluate.confidence_set import model_confidence_set
 from nextday.evaluate.contrasts import Comparison
 from nextday.evaluate.guards import is_size
 from nextday.evaluate.inference import ask_of, compare
-from nextday.evaluate.losses import OF_RETURNS, ZERO, Losses
+from nextday.evaluate.losses import OF_RETURNS, ZERO
 from nextday.evaluate.signals import any_signal, holm, timing
 from nextday.evaluate.table import measure
 from nextday.study import OF_SIZES
@@ -141,26 +142,3 @@ def pesaran_timmermann(forecasts: pl.DataFrame) -> pl.DataFrame:
     tests = forecasts.group_by(keys, maintain_order=True).agg(vary=vary, statistic=statistic)
     p_values = np.where(tests["vary"], scipy.special.ndtr(-tests["statistic"].to_numpy()), 1.0)
     return tests.drop("vary").with_columns(p_value=pl.Series(p_values))
-
-
-def model_confidence_set(losses: Losses, *, block: float, alpha: float = 0.05, seed: int = 0) -> dict[str, float]:
-    """Return the p-value with which each variant and the benchmark leaves the model confidence set.
-
-    It is computed on daily means over tickers, never on stacked rows. One column represents all identical ones, because
-    ``arch`` hangs on them; it ignores seed variance and is therefore supplementary.
-
-    Hansen, Lunde, Nason (2011), "The Model Confidence Set", Econometrica 79(2).
-    """
-    from arch.bootstrap import MCS  # a second of start-up
-
-    used = ~np.isnan(losses.base).all(axis=0)
-    daily = np.vstack([np.nanmean(losses.grid[:, :, used], axis=1), np.nanmean(losses.base[:, used], axis=0)[None]])
-    names = [*losses.variants, losses.benchmark]
-    first_of = [next(i for i in range(len(daily)) if np.allclose(daily[i], row, rtol=1e-9, atol=0)) for row in daily]
-    distinct = sorted(set(first_of))
-    if len(distinct) == 1:
-        return dict.fromkeys(names, 1.0)
-    tested = MCS(daily[distinct].T, alpha, reps=1000, block_size=max(2, round(block)), method="max", seed=seed)
-    tested.compute()
-    values = dict(zip(tested.pvalues.index, tested.pvalues["Pvalue"], strict=True))
-    return {name: float(values[distinct.index(first)]) for name, first in zip(names, first_of, strict=True)}

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 import polars as pl
 
+from nextday.evaluate.confidence_set import model_confidence_set
 from nextday.evaluate.inference import may_be_best
 from nextday.evaluate.metrics import score, summarise
-from nextday.evaluate.predictive_tests import model_confidence_set
 from nextday.evaluate.quantiles import has_quantiles, levels_of
 from nextday.evaluate.signals import any_signal
 from nextday.ladder.stages import Stage
@@ -43,7 +43,7 @@ def rank(ladder: Ladder) -> tuple[pl.DataFrame, float]:
         for one in comparison.against_benchmark
     ])  # fmt: skip
     best = may_be_best(subset(losses, _originals(ladder)), alpha=comparison.alpha)
-    remaining = model_confidence_set(losses, block=comparison.block, alpha=comparison.alpha)
+    remaining = model_confidence_set(losses, block=comparison.block)
     signals = any_signal(ladder.forecasts, losses.variants, block=comparison.block)
     tests = pl.DataFrame({
         "variant": losses.variants,
