@@ -3,6 +3,7 @@
 import json
 from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -101,6 +102,7 @@ def date_report(place: StudyFolder) -> None:
         place.put(REPORT, dated)
 
 
+@cache  # compiling the templates takes a fifth of a second
 def environment() -> "Environment":
     """Return the environment of the templates: every value is escaped, and none may be missing."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
