@@ -37,6 +37,7 @@ STUDY = {
     },
 }  # fmt: skip
 TABLES = ("*.parquet", "*.csv", "verdict.json")  # the manifest and the report tell the time
+WORKERS = 2
 LIMIT = 300  # seconds that a run may take
 LINGER = 5  # seconds that a worker may outlive its run
 MEASURED = """
@@ -67,7 +68,7 @@ def prepare(folder: Path, epochs: int = 1) -> None:
 def start(folder: Path, out: str) -> subprocess.Popen[str]:
     """Start the study in a process of its own; its words go to a file, as nobody reads them meanwhile."""
     with (folder / f"{out}.log").open("w") as log:
-        command = [*NEXTDAY, "--out", out, "--workers", "2"]
+        command = [*NEXTDAY, "--out", out, "--workers", str(WORKERS)]
         return subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=log, text=True)
 
 

@@ -122,7 +122,8 @@ def pytest_xdist_setupnodes():
         max((path.stat().st_mtime for path in kernels.glob(kind)), default=0) for kind in ("*.py", "__pycache__/*.nbi")
     )
     if changed > compiled:
-        imports = [f"import nextday.models.kernels.{name}" for name in ("lstm_bf16", "encoder")]  # half of the time each
+        halves = "lstm_bf16", "encoder"  # with what they import
+        imports = [f"import nextday.models.kernels.{name}" for name in halves]
         started = [subprocess.Popen([sys.executable, "-c", line], stderr=subprocess.DEVNULL) for line in imports]
         for one in started:
             one.wait()

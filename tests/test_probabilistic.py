@@ -10,7 +10,7 @@ from nextday.data import random_walk
 from nextday.errors import StudyError
 from nextday.study import Study
 
-TICKERS = ("AAA", "BBB", "CCC", "DDD", "MKT")
+TICKERS = ("AAA", "BBB", "MKT")
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,7 @@ def bars():
 def results(bars, tmp_path_factory):
     changes = {
         "market": "MKT", "accept": "*", "seeds": "1", "training.learning_rate": 2e-3, "training.patience": 4,
-        "training.max_epochs": 12,
+        "training.max_epochs": 12, "lookback": 20,
         "variants.LSTM-Prob.options": {"head": "quantiles", "hidden": 16},
         "variants.Trans-Prob.options": {"head": "quantiles", "width": 16, "heads": 2, "feedforward": 32},
         "variants.LSTM-Normal": {"model": "lstm", "features": "engineered", "options": {"head": "gaussian", "hidden": 16}},
@@ -33,7 +33,7 @@ def results(bars, tmp_path_factory):
 
 
 def test_networks_cover_as_they_should_where_the_truth_is_known(results):
-    """Four tickers of 494 days: a coverage of 90 % has a standard error of about 0.8 %."""
+    """Two tickers of 494 days: a coverage of 90 % has a standard error of about 1.1 %."""
     covered = dict(results.findings["uncertainty"].select("variant", "Coverage").iter_rows())
     for name in ("LSTM-Prob", "Trans-Prob", "LSTM-Normal", "LSTM-Student", "GARCH"):
         assert covered[name] == pytest.approx(0.9, abs=0.03), covered
@@ -74,7 +74,7 @@ def test_conformal_variants_stand_beside_what_they_calibrate(results):
     one, two = both.partition_by("variant", maintain_order=True)
     shift = (two["q0.05"] - one["q0.05"]).round(12)
     assert (
-        one.with_columns(shift=shift).group_by("ticker").agg(pl.col("shift").n_unique())["shift"].to_list() == [1] * 4
+        one.with_columns(shift=shift).group_by("ticker").agg(pl.col("shift").n_unique())["shift"].to_list() == [1, 1]
     )
 
 

@@ -1,5 +1,6 @@
 """Runs that survive: killed, doubled, on full and read-only disks, on damaged folders. Whole processes where it matters."""
 
+import importlib
 import json
 import os
 import re
@@ -17,8 +18,16 @@ from nextday.pipeline import report
 from nextday.study import Study
 
 pytestmark = pytest.mark.usefixtures("undrawn")
-SURVIVAL = Path(__file__).parents[1] / "benchmarks" / "survival.py"
-NEXTDAY = [str(Path(sys.executable).parent / "nextday"), "run", "study.yaml"]
+HERE = Path(__file__).parent
+UNDRAWN = f"""
+import sys
+sys.path.insert(0, {str(HERE)!r})
+from undrawn import undrawn
+from nextday.cli.main import main
+with undrawn():
+    main()
+"""
+NEXTDAY = [sys.executable, "-c", UNDRAWN, "run", "study.yaml"]  # what is looked at are tables
 TABLES = ("*.parquet", "*.csv", "verdict.json")
 CHEAP = ("Zero", "LinearReg")
 
@@ -73,13 +82,19 @@ def outcomes_of(study, bars, out, **options):
     return results, seen
 
 
-@pytest.mark.timeout(600)
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="the children of a process are read from /proc")
-def test_runs_that_are_killed_go_on_to_the_same_files():
-    command = [sys.executable, str(SURVIVAL), "--moments", "1", "--epochs", "3"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=550)  # slow on a busy machine
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "2 of 2 identical" in done.stdout
+def test_runs_that_are_killed_go_on_to_the_same_files(tmp_path, monkeypatch, capsys):
+    monkeypatch.syspath_prepend(HERE.parent / "benchmarks")
+    survival = importlib.import_module("survival")
+    variants = {name: survival.STUDY["variants"][name] for name in ("Raw", "LinearReg")}
+    monkeypatch.setattr(survival, "STUDY", survival.STUDY | {"tickers": ["AAA", "BBB"], "variants": variants})
+    monkeypatch.setattr(survival, "NEXTDAY", NEXTDAY)
+    monkeypatch.setattr(survival, "WORKERS", 1)  # start-up takes most of the time
+    monkeypatch.setattr(survival.random, "uniform", lambda _, last: last / 2)  # a later one may find nothing to kill
+    wrong = survival.show_moments(tmp_path, 1, 3)
+    said = capsys.readouterr().out
+    assert not wrong, said
+    assert "2 of 2 identical" in said
 
 
 def test_two_runs_at_once_on_one_folder_do_not_harm_each_other(home, undisturbed):
