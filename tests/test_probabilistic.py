@@ -23,7 +23,7 @@ def bars():
 def results(bars, tmp_path_factory):
     changes = {
         "market": "MKT", "accept": "*", "seeds": "1", "training.learning_rate": 2e-3, "training.patience": 4,
-        "training.max_epochs": 12, "lookback": 20,
+        "training.max_epochs": 12,
         "variants.LSTM-Prob.options": {"head": "quantiles", "hidden": 16},
         "variants.Trans-Prob.options": {"head": "quantiles", "width": 16, "heads": 2, "feedforward": 32},
         "variants.LSTM-Normal": {"model": "lstm", "features": "engineered", "options": {"head": "gaussian", "hidden": 16}},
@@ -73,9 +73,7 @@ def test_conformal_variants_stand_beside_what_they_calibrate(results):
     both = results.forecasts.filter(pl.col("variant").is_in(["LSTM-Prob", "LSTM-Prob-Split"]))
     one, two = both.partition_by("variant", maintain_order=True)
     shift = (two["q0.05"] - one["q0.05"]).round(12)
-    assert (
-        one.with_columns(shift=shift).group_by("ticker").agg(pl.col("shift").n_unique())["shift"].to_list() == [1, 1]
-    )
+    assert one.with_columns(shift=shift).group_by("ticker").agg(pl.col("shift").n_unique())["shift"].to_list() == [1, 1]
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,8 @@ import pickle
 import sys
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
@@ -146,12 +148,18 @@ def _stem(module: str) -> str:
 
 def _library(module: str) -> str:
     package = module.partition(".")[0]
-    for name in (package, *metadata.packages_distributions().get(package, ())):
-        try:
-            return f"{package} {metadata.version(name)}"
-        except metadata.PackageNotFoundError:
-            continue
-    return package
+    return f"{package} {_version(package)}".rstrip()
+
+
+@cache
+def _version(package: str) -> str:
+    """Return the version of a package, also where its distribution has another name; empty where it is none's."""
+    with suppress(metadata.PackageNotFoundError):
+        return metadata.version(package)
+    for name in metadata.packages_distributions().get(package, ()):  # reads the list of files of all that is installed
+        with suppress(metadata.PackageNotFoundError):
+            return metadata.version(name)
+    return ""
 
 
 def _constant(value: Any) -> str:  # noqa: ANN401
