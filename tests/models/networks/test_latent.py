@@ -22,7 +22,8 @@ def planted(count, rng, lookback=10):
 def test_a_vae_finds_the_level_that_its_windows_share():
     rng = np.random.default_rng(0)
     parts = [planted(count, rng) for count in (1500, 300, 300)]
-    model = make_model("vae", {"latent": 2, "hidden": 16}, training=TRAINING, device="cpu")
+    training = Training(max_epochs=12, learning_rate=1e-2)
+    model = make_model("vae", {"latent": 2, "hidden": 16}, training=training, device="cpu")
     train, valid = (Samples(windows, level) for windows, level in parts[:2])
     fitted = model.fit_predict(train, valid, parts[2][0], key=Key(1, "*", 0))
 

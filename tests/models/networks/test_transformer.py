@@ -57,7 +57,7 @@ def test_a_planted_dependence_on_lag_7_shows_at_lag_7():
     x = random.standard_normal((3000, 1))
     y = x[19 - 7 : -7 or None, 0][: 3000 - 19]  # the value seven days before the origin
     model = make_model(
-        "transformer", {"dropout": 0, "width": 32}, training=Training(max_epochs=40, learning_rate=1e-3), device="cpu"
+        "transformer", {"dropout": 0, "width": 32}, training=Training(max_epochs=12, learning_rate=3e-3), device="cpu"
     )
     train = Samples(windows(x[:2019]), y[:2000])
     valid = Samples(windows(x[2000:2519]), y[2000:2500])
