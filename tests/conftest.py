@@ -12,6 +12,7 @@ import nextday.judgement
 import nextday.pipeline
 from checkpoints import save_bolt
 from nextday.data import Bars, random_walk
+from nextday.models import volatility
 from nextday.models.foundation import DECILES, Fracast
 from nextday.study import Study
 from undrawn import undrawn as without_pictures
@@ -35,11 +36,12 @@ def bars() -> Bars:
 
 @pytest.fixture(scope="module")
 def remembered():
-    """Fracast, whose eight days take a second whatever their context, forecasts the same eight only once.
+    """What takes most of the time and is the same again is done once: forecasts of Fracast, fits of GARCH.
 
-    What depends on its unit alone is a matter of what it is given; workers, which are processes, do all of it.
+    What depends on its unit alone is a matter of what these are given; workers, which are processes, do all of it.
     """
     load, known = Fracast.load, {}
+    fit, fits = volatility._fit_garch, {}
 
     def load_late(model, device):
         def forecast(contexts):
@@ -50,8 +52,15 @@ def remembered():
 
         return forecast, DECILES
 
+    def fit_once(y):
+        key = y.tobytes()
+        if key not in fits:
+            fits[key] = fit(y)
+        return fits[key]
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Fracast, "load", load_late)
+        patch.setattr(volatility, "_fit_garch", fit_once)
         yield
 
 
