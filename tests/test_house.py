@@ -5,15 +5,19 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 SOURCE = Path(__file__).parents[1] / "src"
 
 
-def modules():
+@pytest.fixture(scope="module")
+def trees():
     """Every module by its dotted name, parsed; a package's is its ``__init__``."""
+    found = {}
     for file in sorted((SOURCE / "nextday").rglob("*.py")):
         parts = file.relative_to(SOURCE).with_suffix("").parts
-        yield ".".join(parts[:-1] if parts[-1] == "__init__" else parts), ast.parse(file.read_text("utf-8"))
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = ast.parse(file.read_text("utf-8"))
+    return found
 
 
 def imports(tree, known):
@@ -35,8 +39,7 @@ def imports(tree, known):
                 yield whole if whole in known else str(node.module)
 
 
-def test_no_module_imports_itself_by_way_of_others():
-    trees = dict(modules())
+def test_no_module_imports_itself_by_way_of_others(trees):
     graph = {
         name: {one for one in imports(tree, trees) if one in trees and one != name} for name, tree in trees.items()
     }
@@ -45,9 +48,9 @@ def test_no_module_imports_itself_by_way_of_others():
     assert len(order) >= 150
 
 
-def test_functions_keep_their_size():
+def test_functions_keep_their_size(trees):
     lengths = []
-    for _, tree in modules():
+    for tree in trees.values():
         for node in ast.walk(tree):
             if isinstance(node, ast.FunctionDef):
                 body = node.body[1:] if ast.get_docstring(node) else node.body
