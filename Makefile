@@ -24,6 +24,9 @@ ladder: $(READY)  ## All seven stages on the embedded panel (an hour)
 walk: $(READY)  ## Stage 2 over five test ranges (half an hour)
 	.venv/bin/nextday run stage2 --folds 5 --out results/walk_forward
 
+# The processes of tests start in two thirds of the time where modules are compiled once.
+test slow: export PYTHONDONTWRITEBYTECODE =
+
 test: $(READY)  ## Fast tests
 	$(PY) -m pytest -n auto --dist worksteal
 
