@@ -188,12 +188,12 @@ def _one_epoch(
 ) -> float:  # fmt: skip
     """Take one step per batch; return the mean training loss."""
     network.train()
-    total, parameters = torch.zeros((), device=y.device), list(network.parameters())
+    total = torch.zeros((), device=y.device)
     for batch in batches:
         optimizer.zero_grad()
         loss = network.head.loss(network(x[batch]), y[batch])
         loss.backward()
-        nn.utils.clip_grad_norm_(parameters, clip)
+        nn.utils.clip_grad_norm_(optimizer.parameters, clip)
         optimizer.step()
         total += loss.detach() * len(batch)
     return float(total) / len(y)
