@@ -158,8 +158,8 @@ def normalise_back(d: Array, normal: Array, inverse: Array, gain: Array, d_gain:
 
 
 @compiled("f4(f4)", **VALUES)
-def _exp(x: np.float32) -> np.float32:
-    """Compute exp of x <= 0 in float32 to 2e-7 of it, and of x < -87 as of -87. NaN stays NaN."""
+def exp(x: np.float32) -> np.float32:
+    """Compute exp of x <= 87 in float32 to 2e-7 of it, and of x < -87 as of -87. NaN stays NaN."""
     x = np.float32(-87) if x < np.float32(-87) else x
     k = x * np.float32(1.44269504) + np.float32(12582912)  # 1.5 * 2^23: what is behind the point is rounded off
     n = k - np.float32(12582912)
@@ -189,7 +189,7 @@ def softmax(values: Array, scratch: Array) -> None:
     _highest(values, scratch)
     for i in range(rows):
         for j in range(columns):
-            values[i, j] = _exp(values[i, j] - scratch[j])
+            values[i, j] = exp(values[i, j] - scratch[j])
     scratch[:] = 0
     for i in range(rows):
         for j in range(columns):

@@ -55,6 +55,13 @@ def zeros(count: int) -> Array:
     return out
 
 
+def aligned(values: Array) -> Array:
+    """Copy float32 values, flat, to the beginning of a cache line."""
+    out = empty(values.size)
+    out[:] = values.ravel()
+    return out
+
+
 class _Bfloat(ir.Type):  # type: ignore[misc]
     """LLVM's type of a number in bfloat16, which llvmlite lacks."""
 
@@ -73,7 +80,7 @@ def _declare(builder: Any, name: str, result: Any, arguments: list[Any]) -> Any:
     return cgutils.get_or_insert_function(builder.module, ir.FunctionType(result, arguments), name)
 
 
-def _tile(rows: int) -> Any:
+def _tile(rows: int, vectors: int = VECTORS) -> Any:
     """Make ``tile(a, a_at, a_row, a_step, b, b_at, b_row, c, c_at, c_row, depth, add)``: rows of a panel of a product.
 
     Arrays are flat; the tile begins at ``_at``. ``_row`` is the step from row to row, ``a_step`` that within a row.
@@ -126,9 +133,9 @@ def _tile(rows: int) -> Any:
 
         builder.position_at_end(body)
         k = builder.phi(whole)
-        sums = [[builder.phi(vector) for _ in range(VECTORS)] for _ in range(rows)]
+        sums = [[builder.phi(vector) for _ in range(vectors)] for _ in range(rows)]
         b_start, a_offset = builder.gep(b, [builder.mul(k, b_row)]), builder.mul(k, a_step)
-        b_values = [builder.load(vector_at(b_start, v, operand), align=4) for v in range(VECTORS)]
+        b_values = [builder.load(vector_at(b_start, v, operand), align=4) for v in range(vectors)]
         totals = []
         for start, row in zip(a_starts, sums, strict=True):
             value = broadcast(builder.load(builder.gep(start, [a_offset])))
@@ -136,13 +143,13 @@ def _tile(rows: int) -> Any:
         following = builder.add(k, ir.Constant(whole, 1))
         builder.cbranch(builder.icmp_signed("<", following, depth), body, after)
         phis = [(k, ir.Constant(whole, 0), following)]
-        phis += [(sums[i][v], zero, totals[i][v]) for i in range(rows) for v in range(VECTORS)]
+        phis += [(sums[i][v], zero, totals[i][v]) for i in range(rows) for v in range(vectors)]
         for phi, first, later in phis:
             phi.add_incoming(first, before)
             phi.add_incoming(later, body)
 
         builder.position_at_end(after)
-        places = [[vector_at(builder.gep(c, [times(c_row, i)]), v) for v in range(VECTORS)] for i in range(rows)]
+        places = [[vector_at(builder.gep(c, [times(c_row, i)]), v) for v in range(vectors)] for i in range(rows)]
         results = [pair for row in zip(places, totals, strict=True) for pair in zip(*row, strict=True)]
         with builder.if_else(add) as (adding, setting):
             with adding:
@@ -183,6 +190,7 @@ def _rounding() -> Any:
 
 rounded = _rounding()
 _rows, _some, _row = _tile(ROWS), _tile(ROWS // 2), _tile(1)
+_wide, _wide_row = _tile(ROWS // 2, 2 * VECTORS), _tile(1, 2 * VECTORS)
 
 
 @compiled(
@@ -225,6 +233,23 @@ def product(
             for j in range(columns - whole):
                 before = c[i * columns + whole + j] if add else np.float32(0)
                 c[i * columns + whole + j] = before + edge[i * PANEL + j]
+
+
+@compiled("void(f4[::1], f4[::1], f4[::1], i8, i8, i8)", error_model="numpy")
+def wide_product(a: Array, b: Array, c: Array, rows: int, depth: int, columns: int) -> None:
+    """Set ``c`` [rows, columns] to the product of ``a`` [rows, depth] and ``b`` [depth, columns], all contiguous.
+
+    ``columns`` is a multiple of ``2 * PANEL``. Tiles have half the height and twice the width, so that they load less:
+    a fifth faster where ``b`` is ``aligned``, no faster elsewhere. The panel of ``b`` takes 256 bytes of the first
+    cache per unit of depth, so this is for small depths.
+    """
+    half = ROWS // 2
+    whole = rows // half * half
+    for first in range(0, columns, 2 * PANEL):
+        for row in range(0, whole, half):
+            _wide(a, row * depth, depth, 1, b, first, columns, c, row * columns + first, columns, depth, False)
+        for row in range(whole, rows):
+            _wide_row(a, row * depth, depth, 1, b, first, columns, c, row * columns + first, columns, depth, False)
 
 
 @compiled("void(f4[::1], i8, i8, f4[::1], i8, f4[::1], i8, i8, i8)")
