@@ -13,7 +13,6 @@ import nextday.pipeline
 from checkpoints import save_bolt
 from nextday.data import Bars, random_walk
 from nextday.models import volatility
-from nextday.models.foundation import DECILES, Fracast
 from nextday.study import Study
 from undrawn import undrawn as without_pictures
 from verdict_schema import checked
@@ -36,21 +35,8 @@ def bars() -> Bars:
 
 @pytest.fixture(scope="module")
 def remembered():
-    """What takes most of the time and is the same again is done once: forecasts of Fracast, fits of GARCH.
-
-    What depends on its unit alone is a matter of what these are given; workers, which are processes, do all of it.
-    """
-    load, known = Fracast.load, {}
+    """Fits of GARCH, which take most of the time, are done once for the same returns; workers do all of them."""
     fit, fits = volatility._fit_garch, {}
-
-    def load_late(model, device):
-        def forecast(contexts):
-            key = model.weights, contexts.tobytes(), contexts.shape
-            if key not in known:
-                known[key] = load(model, device)[0](contexts)
-            return known[key].copy()
-
-        return forecast, DECILES
 
     def fit_once(y):
         key = y.tobytes()
@@ -59,7 +45,6 @@ def remembered():
         return fits[key]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Fracast, "load", load_late)
         patch.setattr(volatility, "_fit_garch", fit_once)
         yield
 

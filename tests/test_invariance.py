@@ -7,7 +7,6 @@ from nextday.pipeline import forecast
 from nextday.study import Study
 from suspended import suspended
 
-pytestmark = pytest.mark.usefixtures("remembered")
 KEYS = ["variant", "ticker", "fold", "seed", "origin"]
 
 

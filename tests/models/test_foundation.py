@@ -12,7 +12,8 @@ import pytest
 from checkpoints import save_bolt
 from nextday.errors import MissingError, StudyError, TrainingError
 from nextday.models import Key, make_model
-from nextday.models.foundation import DECILES, ChronosBolt, Fracast
+from nextday.models.foundation import DECILES, ChronosBolt
+from nextday.models.fracast import Fracast
 from nextday.samples import Samples, Windows
 from nextday.study import Training
 
@@ -89,6 +90,18 @@ def test_fracast_says_what_its_package_says_of_one_series_at_a_time(make, contex
     }  # of float32 at returns of 1 %: some processors sum one series in another order
     np.testing.assert_allclose(both(found)[::3], expected, **rounding)
     np.testing.assert_allclose(found.predicted[::3], expected[VALID // 3 :, 4], **rounding)
+
+
+def test_fracast_sees_as_many_days_as_its_package_and_no_more(make):
+    from fracast import FracastModel
+
+    days = 2048 + VALID + TEST
+    returns = 0.01 * np.random.default_rng(8).standard_t(4, days)
+    found = fit(
+        make("fracast", context=2048, levels=DECILES), returns=returns, train=days - VALID - TEST - LOOKBACK + 1
+    )
+    expected = FracastModel.from_pretrained(weights="fp32").forecast(returns)[0]
+    np.testing.assert_allclose(found.quantiles[-1], expected, rtol=0, atol=3e-8)
 
 
 @pytest.mark.parametrize("context", [48, 64])

@@ -12,7 +12,8 @@ from nextday.mistakes import first_mistake
 from nextday.models.base import Device, Forecaster
 from nextday.models.baselines import HistoricalMean, Persistence, RollingMean, Zero
 from nextday.models.estimator import make_estimator
-from nextday.models.foundation import ChronosBolt, Fracast
+from nextday.models.foundation import ChronosBolt
+from nextday.models.fracast import Fracast
 from nextday.models.networks.forecasters import Gru, Lstm, Mlp, Transformer
 from nextday.models.networks.vae_forecaster import Vae
 from nextday.models.ranges import EwmaRange, GarchVolatility, Har, HarQuantiles

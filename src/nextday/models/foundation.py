@@ -14,7 +14,7 @@ from importlib import metadata
 from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar
 
 import numpy as np
 from pydantic import Field
@@ -132,39 +132,6 @@ class Foundation(Forecaster):
             notes=(f"quantiles crossed on {crossed} of {plural(len(found), 'day')}",) if crossed else (),
             extras={"sweep": np.array(list(losses.items()))} if self.sweep else {},  # [context, (length, loss)]
         )
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class Fracast(Foundation):
-    """Fracast-0, 85,001 parameters: dilated causal convolutions over 2048 days, whatever the context.
-
-    ``weights`` chooses between the two checkpoints of its wheel: as trained, or rounded to 8 bits, the package's own
-    default. Its authors label their own results on GIFT-Eval and FEV-Bench as leaking (README of ztxtech/fracast-0).
-    """
-
-    packages: ClassVar[tuple[str, ...]] = ("fracast",)
-    module: ClassVar[str] = "fracast"
-    batch: ClassVar[int] = 8  # fits the caches of a core: a day takes 42 ms alone, 29 ms among 8, 58 ms among 32
-    least: ClassVar[int] = 8
-    may_hold: ClassVar[str] = (
-        "no knowledge cut-off is declared; some of its training data sets (GiftEvalPretrain, LOTSA, "
-        "chronos_datasets, BOOM, fev_datasets) contain exchange rates, bitcoin and unnamed financial series, so "
-        "these returns may be among them"
-    )
-    context: Annotated[int, Field(ge=8, le=2048)] = 512
-    sweep: tuple[Annotated[int, Field(ge=8, le=2048)], ...] = ()
-    weights: Literal["fp32", "w8"] = "fp32"
-
-    def __post_init__(self) -> None:
-        Foundation.__post_init__(self)
-        check_levels("fracast", self.levels, DECILES)  # before anything is fitted
-
-    def load(self, device: str) -> tuple[Forecast, tuple[float, ...]]:
-        """Load one of the two embedded checkpoints."""
-        from fracast import FracastModel
-
-        model = FracastModel.from_pretrained(weights=self.weights, device=device)
-        return lambda contexts: model.forecast_batch(contexts, horizon=1)[:, 0], tuple(model.quantiles)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
