@@ -15,6 +15,8 @@ from nextday.settings import BarsSettings
 from nextday.study import Study
 from suspended import suspended
 
+pytestmark = pytest.mark.usefixtures("remembered")
+
 
 def rewrite(frame: pl.DataFrame, after, how: str) -> pl.DataFrame:
     """Replace all bars after a date by noise, by garbage, or by doubled prices; they stay bars."""

@@ -7,6 +7,7 @@ from nextday.pipeline import forecast
 from nextday.study import Study
 from suspended import suspended
 
+pytestmark = pytest.mark.usefixtures("remembered")
 KEYS = ["variant", "ticker", "fold", "seed", "origin"]
 
 
