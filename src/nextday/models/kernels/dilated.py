@@ -9,7 +9,7 @@ becomes of a day does not depend, to the last bit, on the days that pass beside 
 import numpy as np
 
 from nextday.models.kernels.pointwise import SUMS, VALUES, exp
-from nextday.models.kernels.tiles import compiled, wide_product
+from nextday.models.kernels.tiles import compiled, product
 
 Array = np.ndarray
 WIDTH, HIDDEN = 64, 96  # channels, and units of the network for every day: constants unroll the loops
@@ -71,11 +71,11 @@ def _pass(
     joint, hidden = np.empty(2 * rows * HIDDEN, np.float32), np.empty(rows * HIDDEN, np.float32)
     days, added = inner.reshape((rows, WIDTH)), branch.reshape((rows, WIDTH))
     _convolve(taps, oldest, older, newest, days)
-    wide_product(inner, mix, branch, rows, WIDTH, WIDTH)
+    product(inner, WIDTH, 1, mix, branch, rows, WIDTH, WIDTH, False)
     _add_norm(newest, added, mix_bias, mix_gain, np.zeros(WIDTH, np.float32), days)
-    wide_product(inner, up, joint, rows, WIDTH, 2 * HIDDEN)
+    product(inner, WIDTH, 1, up, joint, rows, WIDTH, 2 * HIDDEN, False)
     _gate(joint.reshape((rows, 2 * HIDDEN)), up_bias, hidden.reshape((rows, HIDDEN)))
-    wide_product(hidden, down, branch, rows, HIDDEN, WIDTH)
+    product(hidden, HIDDEN, 1, down, branch, rows, HIDDEN, WIDTH, False)
     _add_norm(days, added, down_bias, gain, shift, out)
 
 
