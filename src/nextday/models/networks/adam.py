@@ -25,7 +25,7 @@ class Adam:
 
     def __init__(self, parameters: Iterable[torch.Tensor], rate: float) -> None:
         self.parameters, self.rate = [*parameters], rate
-        self.moments: dict[torch.Tensor, tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = {}
+        self.moments: dict[int, tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = {}  # by place: tensors hash slowly
 
     def zero_grad(self) -> None:
         """Forget all gradients."""
@@ -35,13 +35,14 @@ class Adam:
     @torch.no_grad()
     def step(self) -> None:
         """Move every weight by its gradient."""
-        moved = [one for one in self.parameters if one.grad is not None]
-        for one in moved:
-            if one not in self.moments:
+        moved = [at for at, one in enumerate(self.parameters) if one.grad is not None]
+        weights = [self.parameters[at] for at in moved]
+        for at, one in zip(moved, weights, strict=True):
+            if at not in self.moments:
                 count = torch.zeros((), dtype=torch.float32, device=one.device)
-                self.moments[one] = torch.zeros_like(one), torch.zeros_like(one), count
-        first, second, counts = ([self.moments[one][at] for one in moved] for at in range(3))
+                self.moments[at] = torch.zeros_like(one), torch.zeros_like(one), count
+        first, second, counts = ([self.moments[at][part] for at in moved] for part in range(3))
         adam(
-            moved, [one.grad for one in moved if one.grad is not None], first, second, [], counts, fused=True,
+            weights, [one.grad for one in weights if one.grad is not None], first, second, [], counts, fused=True,
             amsgrad=False, maximize=False, weight_decay=0.0, lr=self.rate, eps=EPSILON, beta1=BETAS[0], beta2=BETAS[1],
         )  # fmt: skip
