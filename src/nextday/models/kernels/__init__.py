@@ -10,7 +10,7 @@ from pathlib import Path
 
 def _forget(folder: Path) -> None:
     """Remove the indices of compiled functions that are older than a source."""
-    newest = max(source.stat().st_mtime for source in folder.glob("*.py"))
+    newest = max((source.stat().st_mtime for source in folder.glob("*.py")), default=0)
     for index in folder.glob("__pycache__/*.nbi"):
         with contextlib.suppress(OSError):  # another process was first, or the folder is read-only
             if index.stat().st_mtime < newest:
