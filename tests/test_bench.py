@@ -2,6 +2,7 @@ import pytest
 
 from nextday import bench
 from nextday.bench import Timing, bench_table, measure_engines
+from nextday.data import random_walk
 
 
 def test_a_study_takes_as_long_as_its_units_do():
@@ -12,6 +13,8 @@ def test_a_study_takes_as_long_as_its_units_do():
 
 def test_every_engine_is_timed_beside_the_loop(monkeypatch):
     monkeypatch.setattr(bench, "LOOPED", 1)
+    few = random_walk(tickers=("AAA", "BBB", "SPY"), sessions=260, seed=0)
+    monkeypatch.setattr(bench, "load_bars", lambda _: few)
     timings = list(measure_engines(epochs=1, workers=1, device="cpu"))
     assert [(one.engine, one.device) for one in timings] == [("sequential loop", "cpu"), ("workers (1)", "cpu")]
     assert all(one.seconds > 0 for one in timings)

@@ -259,7 +259,7 @@ def test_what_a_model_uses_of_its_own_file_and_of_a_neighbour_counts(plugin, tmp
     first = digest()
     plugin(text.replace("OTHER = 3", "OTHER = 4"))
     assert digest() == first, "it does not use that"
-    plugin("SHARE = 5\ndef helper(x):\n    return SHARE * x\n", "side.py")
+    plugin("SHARE = 50\ndef helper(x):\n    return SHARE * x\n", "side.py")
     assert digest() != first
 
 

@@ -22,8 +22,8 @@ def bars():
 @pytest.fixture(scope="module")
 def results(bars, tmp_path_factory):
     changes = {
-        "market": "MKT", "accept": "*", "seeds": "1", "training.learning_rate": 2e-3, "training.patience": 4,
-        "training.max_epochs": 12,
+        "market": "MKT", "accept": "*", "seeds": "1", "training.learning_rate": 4e-3, "training.patience": 4,
+        "training.max_epochs": 6,
         "variants.LSTM-Prob.options": {"head": "quantiles", "hidden": 16},
         "variants.Trans-Prob.options": {"head": "quantiles", "width": 16, "heads": 2, "feedforward": 32},
         "variants.LSTM-Normal": {"model": "lstm", "features": "engineered", "options": {"head": "gaussian", "hidden": 16}},

@@ -29,7 +29,9 @@ def test_figures_are_those_of_the_result_files():
 
 
 def test_the_python_example_runs_without_a_main_guard(tmp_path):
-    (tmp_path / "example.py").write_text(block("python", "nextday.run"))
+    path = f"import sys; sys.path.append({str(Path(__file__).parent)!r})"
+    undrawn = "from undrawn import undrawn; undrawn().__enter__()"
+    (tmp_path / "example.py").write_text(f"{path}\n{undrawn}\n{block('python', 'nextday.run')}")
     done = subprocess.run([sys.executable, "example.py"], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "LSTM-OHLCV" in done.stdout

@@ -1,4 +1,5 @@
 import numpy as np
+import polars as pl
 import pytest
 import torch
 from hypothesis import given, settings
@@ -7,6 +8,7 @@ from scipy import stats
 from scipy.special import stdtrit
 
 from nextday.errors import StudyError
+from nextday.evaluate.quantiles import pinball as scored
 from nextday.models import make_model
 from nextday.models.networks.heads import GaussianHead, PointHead, QuantileHead, StudentHead, pinball
 from nextday.study import Training
@@ -53,12 +55,11 @@ def test_quantiles_never_cross(levels, seed, size, kind):
         assert torch.equal(median, quantiles[:, levels.index(0.5)])
 
 
-def test_pinball_agrees_with_scoringrules():
-    import scoringrules  # seconds of start-up, for numba
-
+def test_pinball_is_that_of_the_scores():
     rng = np.random.default_rng(0)
     quantiles, y = rng.normal(size=(500, 4)), rng.normal(size=500)
-    expected = scoringrules.quantile_score(y[:, None], quantiles, np.array(LEVELS)).mean()
+    table = pl.DataFrame(quantiles, schema=[f"q{level}" for level in LEVELS]).with_columns(actual=y)
+    expected = table.select(scored(level, f"q{level}").alias(str(level)) for level in LEVELS).to_numpy().mean()
     levels = torch.tensor(LEVELS, dtype=torch.float64)
     assert float(pinball(torch.tensor(quantiles), torch.tensor(y), levels)) == pytest.approx(expected, abs=1e-9)
 
