@@ -1,5 +1,6 @@
 import json
 import re
+from functools import cache
 
 import numpy as np
 import pytest
@@ -127,6 +128,11 @@ def test_too_few_seeds_withhold_what_they_carry():
     assert nothing.code == "withheld"
 
 
+@cache
+def judged(truth):
+    return verdict(TRUTHS[truth], seed=1)
+
+
 @pytest.mark.parametrize("names", [("x", "y", "z"), ("LSTM-Feat", "LSTM-Raw", "LSTM-OHLCV"), ("b - a", "a - b", "c")])
 @pytest.mark.parametrize("truth", TRUTHS)
 def test_other_names_give_the_same_code(truth, names):
@@ -139,7 +145,7 @@ def test_other_names_give_the_same_code(truth, names):
         ),
         subjects={new[name]: subject for name, subject in SUBJECTS.items()},
     )  # fmt: skip
-    plain = verdict(TRUTHS[truth], seed=1)
+    plain = judged(truth)
     assert renamed.code == plain.code
     assert renamed.sentence == plain.sentence  # questions about features name no variant
 
