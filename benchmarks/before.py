@@ -22,6 +22,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+KERNELS = """
+from importlib import import_module
+from pkgutil import walk_packages
+from nextday.models import kernels
+for one in walk_packages(kernels.__path__, "nextday.models.kernels."):
+    import_module(one.name)
+"""  # compiled before anything is timed
 UNITS = ROOT / "benchmarks" / "units.py"
 PARTS = ("opening", "units", "stages", "ladder", "tests")
 
@@ -95,6 +102,8 @@ def main() -> None:
     now = Tree("now", ROOT, sys.executable)
     print(f"{'':28} {'before':>9} {'now':>9}  ratio   CPU {'before':>9} {'now':>9}  ratio")
     with checked_out(chosen.commit) as before, tempfile.TemporaryDirectory() as folder:
+        for tree in (before, now):
+            tree.run("-c", KERNELS)
         for name, command, kind in cases(set(chosen.only.split(",")), chosen.seeds, chosen.tickers):
             took: dict[str, list[tuple[float, float]]] = {"before": [], "now": []}
             runs, trees = chosen.fits if kind == "long" else chosen.runs, (before, now)
