@@ -80,7 +80,7 @@ class Run:
             keep("fit", self.folder.path, noted, (self.said, self.streams, manifest), *self.request)
 
     def repeats(self, started: float) -> bool:
-        """Say and write what a run would that reuses every unit; return whether nothing else is to be done."""
+        """Repeat the log and the manifest of a run that reuses every unit; return False if something has changed."""
         found = recall("fit", self.folder.path, *self.request) if self.request else None
         if found is None:
             return False
