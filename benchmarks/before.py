@@ -30,6 +30,7 @@ for one in walk_packages(kernels.__path__, "nextday.models.kernels."):
     import_module(one.name)
 """  # compiled before anything is timed
 UNITS = ROOT / "benchmarks" / "units.py"
+STAGES = ("stage2", "stage3", "stage4", "stage5", "stage6")
 PARTS = ("opening", "units", "stages", "ladder", "tests")
 
 
@@ -81,7 +82,7 @@ def cases(only: set[str], seeds: str, tickers: str) -> Iterator[tuple[str, tuple
     if "units" in only:
         for names, units in (("11", "33"), ("11", "330"), ("240", "3300"), ("240", "10000")):
             yield f"{units} units of {names} tickers", (str(UNITS), "--one", names, units), "units"
-    for stage in ("stage2", "stage3", "stage4", "stage5", "stage6") if "stages" in only else ():
+    for stage in STAGES if "stages" in only else sorted(only & set(STAGES)):
         yield stage, (*cli, "run", stage, *few, "--out", "OUT/TREE fits"), "long"
     if "ladder" in only:
         yield "ladder", (*cli, "run", "all", *few, "--out", "OUT/TREE ladder"), "long"
@@ -93,7 +94,7 @@ def main() -> None:
     """Time each case in both trees, in turn."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--commit", default="HEAD~1", help="what to compare with; default: the commit before")
-    parser.add_argument("--only", default=",".join(PARTS), help=f"of {', '.join(PARTS)}")
+    parser.add_argument("--only", default=",".join(PARTS), help=f"of {', '.join((*PARTS, *STAGES))}")
     parser.add_argument("--runs", type=int, default=3, help="pairs of each; fits, the ladder and tests: --fits")
     parser.add_argument("--fits", type=int, default=1)
     parser.add_argument("--seeds", default="42")
