@@ -1,4 +1,4 @@
-"""Runs that survive: killed, doubled, on full and read-only disks, on damaged folders. Whole processes where it matters."""
+"""Runs that survive: ended, doubled, on full and read-only disks, on damaged folders; in slow tests, whole processes."""
 
 import importlib
 import json
@@ -82,6 +82,43 @@ def outcomes_of(study, bars, out, **options):
     return results, seen
 
 
+def test_a_run_that_is_ended_goes_on_to_the_same_files(home, undisturbed, tmp_path):
+    kept = 5
+
+    def interrupted(outcomes, _):
+        for count, outcome in enumerate(outcomes):
+            if count == kept:
+                raise KeyboardInterrupt
+            yield outcome
+
+    with pytest.raises(KeyboardInterrupt):
+        nextday.run(home / "study.yaml", out=tmp_path, workers=0, watch=interrupted)
+    assert not (tmp_path / "quick" / "manifest.json").exists()
+    assert kept <= len(list((tmp_path / "quick" / "units").glob("*.json"))) <= kept + 1
+    nextday.run(home / "study.yaml", out=tmp_path, workers=0)
+    assert json.loads((tmp_path / "quick" / "manifest.json").read_text())["units"]["reused"] >= kept
+    assert files(tmp_path / "quick") == undisturbed
+
+
+def test_a_run_within_another_on_one_folder_harms_neither(home, undisturbed, tmp_path):
+    """The other starts when one has fitted a unit, and ends before the second: their writes meet in the same files."""
+    inner = []
+
+    def meanwhile(outcomes, _):
+        for outcome in outcomes:
+            if not inner:
+                inner.append(nextday.run(home / "study.yaml", out=tmp_path, workers=0))
+                assert files(tmp_path / "quick") == undisturbed
+            yield outcome
+
+    nextday.run(home / "study.yaml", out=tmp_path, workers=0, watch=meanwhile)
+    assert len(inner) == 1
+    assert files(tmp_path / "quick") == undisturbed
+    assert not list(tmp_path.rglob("*.damaged"))
+    assert not list(tmp_path.rglob(".*"))
+
+
+@pytest.mark.slow  # five processes; above, a run is ended in its own
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="the children of a process are read from /proc")
 def test_runs_that_are_killed_go_on_to_the_same_files(tmp_path, monkeypatch, capsys):
     monkeypatch.syspath_prepend(HERE.parent / "benchmarks")
@@ -97,6 +134,7 @@ def test_runs_that_are_killed_go_on_to_the_same_files(tmp_path, monkeypatch, cap
     assert "2 of 2 identical" in said
 
 
+@pytest.mark.slow  # two processes; above, one after the other within one
 def test_two_runs_at_once_on_one_folder_do_not_harm_each_other(home, undisturbed):
     both = [begin(home, "both") for _ in range(2)]
     assert [end(process) for process in both] == [[], []]
@@ -160,9 +198,11 @@ def test_a_unit_that_fails_is_named_with_ticker_variant_and_seed_and_the_others_
     variants = {name: study["variants"][name] for name in ("LSTM-Raw", *CHEAP)}
     variants["LSTM-Raw"] = {**variants["LSTM-Raw"], "options": {"hidden": change.pop("hidden", 8)}}
     changed = {**study, "variants": variants, "data": str(home / "bars.parquet"), **change}
-    (tmp_path / "study.yaml").write_text(json.dumps(changed))
-    (said,) = end(begin(tmp_path, tmp_path), status=1)
-    assert said.startswith(f"nextday: 2 of 6 units failed; LSTM-Raw AAA seed 1: {says}")
+    with pytest.raises(NextdayError) as caught:
+        nextday.run(Study.from_values(changed), out=tmp_path, workers=0)
+    said = str(caught.value)
+    assert "\n" not in said
+    assert said.startswith(f"2 of 6 units failed; LSTM-Raw AAA seed 1: {says}")
     assert f"LSTM-Raw BBB seed 1: {says}" in said
     assert len(list((tmp_path / "quick" / "units").glob("*.json"))) == 4
 
@@ -185,13 +225,15 @@ def disk(tmp_path):
 
 def test_a_full_disk_is_one_line_and_the_run_goes_on_when_there_is_room(home, undisturbed, disk):
     folder, mount = disk
-    (said,) = end(begin(home, folder), status=1)
-    assert said.startswith(f"nextday: {folder}/quick/")
+    with pytest.raises(NextdayError) as caught:
+        nextday.run(home / "study.yaml", out=folder, workers=0)
+    said = str(caught.value)
+    assert said.startswith(f"{folder}/quick/")
     assert said.endswith("cannot be written: No space left on device; name another folder with --out")
     assert not list(folder.rglob(".*"))
     kept = len(list((folder / "quick" / "units").glob("*.json")))
     mount("size=64m")
-    assert end(begin(home, folder)) == []
+    nextday.run(home / "study.yaml", out=folder, workers=0)
     assert json.loads((folder / "quick" / "manifest.json").read_text())["units"]["reused"] == kept
     assert files(folder / "quick") == undisturbed
 
