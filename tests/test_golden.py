@@ -15,7 +15,7 @@ from nextday.study import Study
 pytestmark = pytest.mark.usefixtures("undrawn")
 GOLDEN = Path(__file__).parent / "golden.json"
 CHANGES = {"tickers": "KO,XOM", "seeds": "1", "training.max_epochs": 2}
-SINCE = datetime.date(2008, 1, 1)
+SINCE = datetime.date(2010, 6, 1)
 
 
 def numbers(out):
