@@ -92,13 +92,18 @@ def test_a_rewritten_future_moves_no_earlier_target(target):
 
 
 @pytest.mark.parametrize("target", SIZES)
-def test_no_forecast_sees_past_its_origin(target, tmp_path, undrawn):
-    frame, split = persistent(), {"scheme": "walk_forward", "folds": 2}
+def test_no_forecast_sees_past_its_origin(target, tmp_path, remembered):
+    frame, split = persistent(sessions=450, tickers=NAMES[:2]), {"scheme": "walk_forward", "folds": 2}
     variants = study().variants | {
         "EWMA": {"model": "ewma_range", "features": "ohlcv"}, "GARCH": {"model": "garch_volatility", "features": "raw"},
     }  # fmt: skip
-    plain = run(tmp_path / "plain", frame, target=target, split=split, variants=variants).forecasts
-    cut = plain["origin"].unique().sort()[60]
+    chosen = study(target=target, split=split, variants=variants)
+
+    def forecasts(bars, name):
+        return pl.read_parquet(nd.forecast(chosen, bars=bars, out=tmp_path / name, workers=0) / "forecasts.parquet")
+
+    plain = forecasts(frame, "plain")
+    cut = plain["origin"].unique().sort()[40]
     after = pl.col("date") > cut
     noise = pl.Series(np.random.default_rng(0).uniform(0.9, 1.1, len(frame)))
     moved = frame.with_columns(
@@ -107,8 +112,9 @@ def test_no_forecast_sees_past_its_origin(target, tmp_path, undrawn):
         high=pl.when(after).then(pl.max_horizontal("open", "high", "close") * 1.01).otherwise("high"),
         low=pl.when(after).then(pl.min_horizontal("open", "low", "close")).otherwise("low"),
     )
-    other = run(tmp_path / "moved", moved, target=target, split=split, variants=variants).forecasts
+    other = forecasts(moved, "moved")
     known = pl.col("origin") <= cut
+    assert plain.filter(known)["fold"].unique().to_list() == [0]  # the other fold is fitted on what moved
     assert plain.filter(known)["predicted"].equals(other.filter(known)["predicted"])
     assert not plain.filter(~known)["predicted"].equals(other.filter(~known)["predicted"])
 
