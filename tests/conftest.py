@@ -20,6 +20,10 @@ from verdict_schema import checked
 os.environ["NEXTDAY_CACHE"] = ""  # every test computes what it looks at; test_reopening.py has a cache of its own
 TICKERS = ("AAA", "BBB", "MKT")
 SESSIONS = 260
+PATHS = (  # a cheap variant or two of each way from bars to forecasts; the whole catalog goes there in slow tests
+    "RollingMean", "LinearReg", "Ridge-Flat", "EWMA", "HAR", "HAR-Point", "LSTM-OHLCV", "LSTM-Pooled", "LSTM-Prob",
+    "LSTM-Both", "Trans-Prob", "GRU-OHLCV", "MLP-Feat", "VAE", "Fracast", "Chronos-Bolt",
+)  # fmt: skip
 
 with contextlib.suppress(ModuleNotFoundError):  # what needs no network is tested without PyTorch, too
     import torch
@@ -99,6 +103,12 @@ def quick(tmp_path_factory) -> dict[str, object]:
         "levels": (0.1, 0.5, 0.9), "conformal": stages[3]["conformal"],
         "training": {"max_epochs": 3, "patience": 2, "learning_rate": 0.01},
     }  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def paths(quick) -> dict[str, object]:
+    """The quick study with a few of its variants, and what calibrates them."""
+    return quick | {"variants": {name: one for name, one in quick["variants"].items() if name in PATHS}}
 
 
 def pytest_configure():

@@ -16,6 +16,16 @@ from nextday.study import Study
 from suspended import suspended
 
 pytestmark = pytest.mark.usefixtures("remembered")
+SLOW = pytest.mark.slow
+STUDIES = ["paths", pytest.param("quick", marks=SLOW)]  # each way to a forecast; every model of the catalog
+REWRITTEN = [("noise", "quick"), ("garbage", "paths"), ("doubled", "paths")]
+REWRITTEN += [pytest.param(how, "quick", marks=SLOW) for how in ("garbage", "doubled")]
+
+
+@pytest.fixture(scope="module")
+def studies(quick, paths):
+    """The studies that tests name."""
+    return {"quick": quick, "paths": paths}
 
 
 def rewrite(frame: pl.DataFrame, after, how: str) -> pl.DataFrame:
@@ -60,23 +70,30 @@ def test_the_quick_study_holds_every_model_of_the_catalog(quick):
     assert {variant["model"] for variant in quick["variants"].values()} == set(MODELS)
 
 
-@pytest.mark.parametrize("how", ["noise", "garbage", "doubled"])
-def test_no_forecast_sees_past_its_origin(bars, quick, original, tmp_path, how):
+def of(original, study):
+    """Return what a study has of the forecasts of the whole."""
+    return original.filter(pl.col("variant").is_in([*study["variants"], *study["conformal"]]))
+
+
+@pytest.mark.parametrize(("how", "name"), REWRITTEN)
+def test_no_forecast_sees_past_its_origin(bars, studies, original, tmp_path, how, name):
+    original = of(original, studies[name])
     date = original["origin"].unique().sort()[20]
-    rewritten = forecasts_of(rewrite(bars.frame, date, how), quick, tmp_path)
+    rewritten = forecasts_of(rewrite(bars.frame, date, how), studies[name], tmp_path)
     known = pl.col("origin") <= date
     assert rewritten.filter(known).equals(original.filter(known))
     assert not rewritten.filter(~known).equals(original.filter(~known))
 
 
-def test_no_forecast_sees_past_a_suspension(quick, tmp_path):
+@pytest.mark.parametrize("name", STUDIES)
+def test_no_forecast_sees_past_a_suspension(studies, name, tmp_path):
     """What is rewritten begins within a gap of the test range: the return over it, too, is later than what is known."""
-    frame = suspended().frame
-    original = forecasts_of(frame, quick, tmp_path)
+    frame, study = suspended().frame, studies[name]
+    original = forecasts_of(frame, study, tmp_path)
     origins = original["origin"].unique().sort()
     before = origins[int(origins.diff().dt.total_days().arg_max()) - 1]
     gap = frame.filter((pl.col("ticker") == "AAA") & (pl.col("date") > before))["date"][2]
-    rewritten = forecasts_of(rewrite(frame, gap, "noise"), quick, tmp_path)
+    rewritten = forecasts_of(rewrite(frame, gap, "noise"), study, tmp_path)
     known = pl.col("origin") <= gap
     assert origins[10] < before < origins[-10]
     assert rewritten.select("variant", "ticker", "origin", "date").equals(
@@ -84,7 +101,7 @@ def test_no_forecast_sees_past_a_suspension(quick, tmp_path):
     )
     assert rewritten.filter(known).equals(original.filter(known))
     constant = {"Zero", "HistoricalMean", "ConstantQuantile", "ARIMA"}  # ARIMA chooses the order (0, 0, 0)
-    for variant in {*quick["variants"]} - constant:
+    for variant in {*study["variants"]} - constant:
         own = (pl.col("variant") == variant) & ~known
         assert not rewritten.filter(own).equals(original.filter(own)), variant
 
@@ -117,10 +134,10 @@ def test_the_bar_at_the_origin_is_used(bars, quick, original, tmp_path):
     assert set(rewritten.filter(moved)["variant"]) == {*quick["variants"], *quick["conformal"]} - constant
 
 
-def test_walking_forward_no_forecast_sees_past_its_origin(bars, quick, tmp_path):
+@pytest.mark.parametrize("name", STUDIES)
+def test_walking_forward_no_forecast_sees_past_its_origin(bars, studies, name, tmp_path):
     """Three folds: a later fold trains on what an earlier one was tested on, and still sees nothing of its own future."""
-    variants = {name: one for name, one in quick["variants"].items() if name != "Fracast"}  # it trains on no fold
-    walk = {**quick, "variants": variants, "split": {"scheme": "walk_forward", "folds": 3}}
+    walk = {**studies[name], "split": {"scheme": "walk_forward", "folds": 3}}
     original = forecasts_of(bars.frame, walk, tmp_path)
     assert (
         original.group_by("variant", "ticker", "seed").agg(pl.col("origin").is_duplicated().any())["origin"].any()
@@ -135,13 +152,14 @@ def test_walking_forward_no_forecast_sees_past_its_origin(bars, quick, tmp_path)
     assert not rewritten.filter(last).equals(original.filter(last))
 
 
-@pytest.mark.parametrize("how", ["noise", "garbage", "doubled"])
-def test_nothing_after_valid_reaches_scaler_epochs_or_weights(bars, quick, how):
-    plan = make_plan(Study.from_values(quick), align(bars, market="MKT"))
+@pytest.mark.parametrize(("how", "name"), REWRITTEN)
+def test_nothing_after_valid_reaches_scaler_epochs_or_weights(bars, studies, how, name):
+    study = Study.from_values(studies[name])
+    plan = make_plan(study, align(bars, market="MKT"))
     fold = plan.folds["AAA", 0]
     last_target = align(bars, market="MKT").dates[fold.origins[fold.split.valid.stop - 1] + 1]
     changed = load_bars(rewrite(bars.frame, last_target, how), accept=("*",))
-    other = make_plan(Study.from_values(quick), align(changed, market="MKT"))
+    other = make_plan(study, align(changed, market="MKT"))
     for unit in plan.units:
         before, after = plan.job(unit), other.job(unit)
         np.testing.assert_array_equal(before.train.windows.rows, after.train.windows.rows)
@@ -154,13 +172,14 @@ def test_nothing_after_valid_reaches_scaler_epochs_or_weights(bars, quick, how):
             assert all(np.array_equal(value, two.weights[name]) for name, value in one.weights.items())
 
 
-def test_the_level_of_prices_does_not_matter(bars, quick, original, tmp_path):
+@pytest.mark.parametrize("name", STUDIES)
+def test_the_level_of_prices_does_not_matter(bars, studies, name, original, tmp_path):
     sevenfold = [
         pl.when(pl.col("ticker") == "AAA").then(pl.col(name) * 7).otherwise(name).alias(name)
         for name in ("open", "high", "low", "close", "adj_close")
     ]
-    rescaled = forecasts_of(bars.frame.with_columns(sevenfold), quick, tmp_path)
-    for variant in quick["variants"]:
+    rescaled = forecasts_of(bars.frame.with_columns(sevenfold), studies[name], tmp_path)
+    for variant in studies[name]["variants"]:
         chosen = pl.col("variant") == variant
         assert rescaled.filter(chosen).equals(original.filter(chosen)), variant
 
