@@ -78,7 +78,10 @@ def test_check_catches(what, tmp_path, monkeypatch):
         (check_model if "mine" in loaded.models else check_feature)(guest)
 
 
-@pytest.mark.parametrize("name", MODELS)
+SLOW = {"garch_volatility"}  # fits nine times what garch does
+
+
+@pytest.mark.parametrize("name", [pytest.param(one, marks=[pytest.mark.slow] * (one in SLOW)) for one in MODELS])
 def test_every_model_of_the_house_passes(name, quick, monkeypatch):
     monkeypatch.setattr("nextday.testing.Workers", here)  # processes catch guests that keep what they saw
     options = next(one["options"] for one in quick["variants"].values() if one["model"] == name)

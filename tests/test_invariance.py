@@ -15,24 +15,30 @@ def forecasts(*study, **options):
     return pl.read_parquet(forecast(*study, **options) / "forecasts.parquet")
 
 
+@pytest.fixture(scope="module", params=["paths", pytest.param("quick", marks=pytest.mark.slow)])
+def values(request):
+    """A study of each way to a forecast; in slow tests, that of every model."""
+    return request.getfixturevalue(request.param)
+
+
 @pytest.fixture(scope="module")
-def alone(bars, quick, tmp_path_factory):
-    return forecasts(Study.from_values(quick), bars=bars.frame, out=tmp_path_factory.mktemp("alone"), workers=0)
+def alone(bars, values, tmp_path_factory):
+    return forecasts(Study.from_values(values), bars=bars.frame, out=tmp_path_factory.mktemp("alone"), workers=0)
 
 
-def test_the_number_of_workers_changes_nothing(bars, quick, alone, tmp_path):
-    found = forecasts(Study.from_values(quick), bars=bars.frame, out=tmp_path, workers=2)
+def test_the_number_of_workers_changes_nothing(bars, values, alone, tmp_path):
+    found = forecasts(Study.from_values(values), bars=bars.frame, out=tmp_path, workers=2)
     assert found.equals(alone)
 
 
-def test_the_order_of_tickers_and_rows_changes_nothing(bars, quick, alone, tmp_path):
+def test_the_order_of_tickers_and_rows_changes_nothing(bars, values, alone, tmp_path):
     by_date = bars.frame.sort("date", "ticker", descending=[False, True])
-    study = Study.from_values({**quick, "tickers": ["BBB", "AAA"]})
+    study = Study.from_values({**values, "tickers": ["BBB", "AAA"]})
     assert forecasts(study, bars=by_date, out=tmp_path, workers=0).sort(KEYS).equals(alone.sort(KEYS))
 
 
-def test_a_ticker_alone_is_forecast_as_in_company(bars, quick, alone, tmp_path):
-    study = Study.from_values({**quick, "tickers": ["BBB"]})
+def test_a_ticker_alone_is_forecast_as_in_company(bars, values, alone, tmp_path):
+    study = Study.from_values({**values, "tickers": ["BBB"]})
     found = forecasts(study, bars=bars.frame, out=tmp_path, workers=0)
     pooled = pl.col("variant").is_in(["LSTM-Pooled", "VAE"])  # of all tickers, by what they are
     assert found.filter(~pooled).equals(alone.filter(~pooled & (pl.col("ticker") == "BBB")))
@@ -52,16 +58,16 @@ def test_a_suspended_ticker_alone_is_forecast_as_in_company(quick, tmp_path):
     assert whole["origin"].n_unique() > found["origin"].n_unique()  # it alone has no suspension
 
 
-def test_a_variant_and_a_seed_alone_are_forecast_as_in_company(bars, quick, alone, tmp_path):
-    one = {"variants": {"LSTM-Raw": quick["variants"]["LSTM-Raw"]}, "conformal": {}}
-    study = Study.from_values({**quick, **one, "seeds": [5, 1]})
+def test_a_variant_and_a_seed_alone_are_forecast_as_in_company(bars, values, alone, tmp_path):
+    one = {"variants": {"LSTM-OHLCV": values["variants"]["LSTM-OHLCV"]}, "conformal": {}}
+    study = Study.from_values({**values, **one, "seeds": [5, 1]})
     found = forecasts(study, bars=bars.frame, out=tmp_path, workers=0)
-    assert found.filter(pl.col("seed") == 1).equals(alone.filter(pl.col("variant") == "LSTM-Raw"))
+    assert found.filter(pl.col("seed") == 1).equals(alone.filter(pl.col("variant") == "LSTM-OHLCV"))
     assert not found.filter(pl.col("seed") == 5)["predicted"].equals(found.filter(pl.col("seed") == 1)["predicted"])
 
 
-def test_a_finished_study_runs_again_from_its_units(bars, quick, alone, tmp_path):
-    study = Study.from_values(quick)
+def test_a_finished_study_runs_again_from_its_units(bars, values, alone, tmp_path):
+    study = Study.from_values(values)
     forecasts(study, bars=bars.frame, out=tmp_path, workers=0)
     outcomes = []
     again = forecasts(study, bars=bars.frame, out=tmp_path, workers=0, watch=lambda stream, _: map_to(outcomes, stream))
