@@ -28,7 +28,7 @@ SMALL = {
 def plan_of(model, dropout=0.0, seeds=(1, 2), settings=(), bars=None, **options):
     bars = bars or random_walk(tickers=("AAA", "BBB", "MKT"), sessions=260, seed=0)
     options = SMALL[model] | {"dropout": dropout} | options
-    training = {"max_epochs": 9, "patience": 3, "learning_rate": 0.01} | dict(settings)
+    training = {"max_epochs": 5, "patience": 2, "learning_rate": 0.01} | dict(settings)
     study = Study.from_values(
         {
             "name": "many", "market": "MKT", "accept": ["*"], "lookback": 10, "seeds": list(seeds),
@@ -73,8 +73,10 @@ def assert_identical(one, other):
 @pytest.mark.parametrize(
     ("model", "head"),
     [
-        ("lstm", "point"), ("lstm", "quantiles"), ("transformer", "point"), ("transformer", "gaussian"),
-        ("lstm", "student"), ("gru", "point"), ("mlp", "quantiles"),
+        ("lstm", "point"), ("transformer", "gaussian"), ("gru", "point"), ("mlp", "quantiles"),
+        *(pytest.param(*one, marks=pytest.mark.slow) for one in [
+            ("lstm", "quantiles"), ("transformer", "point"), ("lstm", "student"),
+        ]),
     ],
 )  # fmt: skip
 def test_losses_epochs_and_forecasts_are_those_of_the_loop(model, head):
