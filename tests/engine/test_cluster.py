@@ -24,9 +24,12 @@ HERE = Path(__file__).parents[1]
 SMALL = {"object_store_memory": 100_000_000, "include_dashboard": False}
 
 
+MORE = pytest.mark.slow  # a second node, its processes and their imports: 10 to 40 s of two cores each
+
+
 @pytest.fixture(scope="module")
 def nodes():
-    """A cluster of two nodes of one CPU each; the second, which also has what it takes for a GPU, may be killed."""
+    """A cluster of one node of one CPU; slow tests have a second, which also has what it takes for a GPU and may be killed."""
     from ray.cluster_utils import Cluster as Nodes
 
     with pytest.MonkeyPatch.context() as patch:
@@ -71,6 +74,7 @@ def results(stream):
     return {unit: result for unit, result, _ in stream}
 
 
+@MORE
 def test_guests_of_a_plugin_are_fitted_on_nodes_that_have_no_file_of_theirs(nodes, second, bars, tmp_path):
     examples = HERE.parent / "docs" / "examples"
     for name in ("my_lab.py", "my_lab.yaml"):
@@ -82,6 +86,7 @@ def test_guests_of_a_plugin_are_fitted_on_nodes_that_have_no_file_of_theirs(node
     assert (there / "forecasts.parquet").read_bytes() == (here / "forecasts.parquet").read_bytes()
 
 
+@MORE
 def test_a_study_on_two_nodes_of_which_one_is_killed_is_that_of_local_processes(nodes, second, quick, tmp_path):
     tickers = [f"T{at:02}" for at in range(5)]
     bars = random_walk(tickers=(*tickers, "MKT"), sessions=260, seed=0).frame
@@ -104,6 +109,7 @@ def test_a_study_on_two_nodes_of_which_one_is_killed_is_that_of_local_processes(
         assert (there / f"{table}.parquet").read_bytes() == (here / f"{table}.parquet").read_bytes()
 
 
+@MORE
 def test_what_a_lost_node_had_in_hand_is_done_by_another(nodes, second, cluster, tmp_path):
     free, marks = tmp_path / "free", [tmp_path / "a", tmp_path / "b"]
 
@@ -122,6 +128,7 @@ def test_what_a_lost_node_had_in_hand_is_done_by_another(nodes, second, cluster,
     assert done[marks[0]] == done[marks[1]]
 
 
+@MORE
 def test_a_unit_that_kills_whatever_it_runs_on_is_given_up_and_the_others_finish(cluster, monkeypatch):
     monkeypatch.setattr(module, "RETRIES", 1)
     done = results(cluster.map(["bad", "good"], {"bad": Die(), "good": Look(np.ones(1))}.__getitem__))
@@ -130,12 +137,13 @@ def test_a_unit_that_kills_whatever_it_runs_on_is_given_up_and_the_others_finish
     assert not isinstance(done["good"], str)
 
 
-def test_a_unit_that_fails_says_why_and_the_others_finish(cluster):
-    done = results(cluster.map(["bad", "good"], {"bad": Fail(), "good": Look(np.ones(1))}.__getitem__))
+def test_a_unit_that_fails_says_why_and_the_others_finish(connected):
+    done = results(connected.map(["bad", "good"], {"bad": Fail(), "good": Look(np.ones(1))}.__getitem__))
     assert done["bad"] == "ArithmeticError: first"
     assert not isinstance(done["good"], str)
 
 
+@MORE
 def test_a_job_sees_what_it_sees_in_a_local_worker(cluster):
     rows = np.ones(1_000_000)
     with open_workers(1) as workers:
@@ -148,6 +156,7 @@ def test_a_job_sees_what_it_sees_in_a_local_worker(cluster):
     assert there[2]["CUDA_VISIBLE_DEVICES"] == ""  # also on a node that has one
 
 
+@MORE
 def test_a_pack_is_one_task_and_gives_its_results_one_by_one(cluster, tmp_path):
     marks = [tmp_path / "first", tmp_path / "second", tmp_path / "free"]
     jobs = {0: Linger(marks[0], tmp_path), 1: Linger(marks[1], marks[2]), 2: Look(np.ones(1))}
@@ -161,6 +170,7 @@ def test_a_pack_is_one_task_and_gives_its_results_one_by_one(cluster, tmp_path):
         next(cluster.map_packs([[0]], jobs.__getitem__, gpus=9))  # a node that was killed counts for a while
 
 
+@MORE
 def test_jobs_are_made_when_there_is_room_and_cancelled_when_nobody_waits(cluster, tmp_path):
     marks = [tmp_path / str(at) for at in range(40)]
     made = []
@@ -177,7 +187,7 @@ def test_jobs_are_made_when_there_is_room_and_cancelled_when_nobody_waits(cluste
     assert len(made) <= 6
 
 
-@pytest.mark.slow
+@MORE
 @pytest.mark.parametrize("damage", ["other code", "no nextday"])
 def test_a_node_with_another_nextday_is_refused_in_one_line(nodes, second, tmp_path, damage):
     shutil.copytree(HERE.parent / "src" / "nextday", tmp_path / "nextday")
@@ -201,6 +211,7 @@ def test_a_node_with_another_nextday_is_refused_in_one_line(nodes, second, tmp_p
     )
 
 
+@MORE
 def test_nodes_with_another_nextday_are_refused_and_one_that_joins_later_does_nothing(nodes, cluster, monkeypatch):
     monkeypatch.setattr(module, "CODE", ("models",))
     with (
@@ -253,6 +264,7 @@ def stacks_of_two():
     return Stacked(Workers(0), device="cpu", slots=2)
 
 
+@MORE
 def test_networks_go_to_the_gpus_in_packs_and_the_others_to_cpus(cluster, bars, quick, monkeypatch):
     monkeypatch.setattr(stacked, "PACK", 3)
     names = ("Zero", "LSTM-Raw", "LSTM-Feat")

@@ -126,5 +126,6 @@ def test_exp_is_right_up_to_87():
     np.testing.assert_allclose([exp(value) for value in values], np.exp(values.astype(np.float64)), rtol=3e-7)
 
 
+@pytest.mark.slow  # compiles all kernels for the other processor; products there are in test_tiles.py
 def test_a_processor_with_narrower_vectors_computes_the_same():
     with_narrow_vectors("test_dilated", "test_states_are_those_of_pytorch(200)")

@@ -143,6 +143,7 @@ def test_products_are_those_of_numpy(rows, depth, columns, transposed, add):
     np.testing.assert_allclose(c, expected, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.slow  # compiles all kernels for the other processor; products there are in test_tiles.py
 @pytest.mark.parametrize(
     "call",
     ["test_states_and_gradients_are_those_of_rounded_operands((7, 37, 3, 50))",

@@ -135,5 +135,6 @@ def test_autocast_and_float64_go_to_pytorch():
     assert layer.double()(x.double()).dtype == torch.float64
 
 
+@pytest.mark.slow  # compiles all kernels for the other processor; products there are in test_tiles.py
 def test_the_kernel_knows_narrower_vectors():
     with_narrow_vectors("test_transformer", "test_the_kernel_computes_what_pytorch_does((9, 33, 24, 3, 40), 0.3)")
