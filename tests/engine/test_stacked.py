@@ -14,9 +14,8 @@ from nextday.study import Study
 @pytest.fixture(scope="module")
 def plan(bars, quick):
     names = ("Zero", "LSTM-Raw", "LSTM-Feat", "Trans-Prob")
-    study = Study.from_values(
-        {**quick, "variants": {name: quick["variants"][name] for name in names}, "seeds": [1, 2], "conformal": {}}
-    )
+    variants, training = {name: quick["variants"][name] for name in names}, {**quick["training"], "max_epochs": 1}
+    study = Study.from_values({**quick, "variants": variants, "training": training, "seeds": [1, 2], "conformal": {}})
     return make_plan(study, align(bars, market="MKT"))
 
 
