@@ -114,10 +114,13 @@ def canvas() -> "type[Figure]":
 
 def new_figure(width: float, height: float, title: str, details: str) -> "Figure":
     """Start a figure [inches] with a title of one sentence and a line of details, wrapped to its width."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
     limit = int(width / CHARACTER)
     kept = [text.replace(" %", "\u00a0%") for text in (title, details)]  # a number stays with its unit
     lines = [line for text in kept for line in textwrap.wrap(text, limit, break_on_hyphens=False)]
     figure = canvas()(figsize=(width, height + LINE * len(lines)), dpi=150, layout="constrained")
+    FigureCanvasAgg(figure)  # one renderer for every measure of a text, where a bare canvas makes one for each
     figure.suptitle("\n".join(lines).replace("\u00a0", " "), x=0.01, ha="left", fontsize=9.5)
     figure.set_label(f"{title}\n{details}")  # for pages, which write them as text
     return figure
