@@ -15,6 +15,7 @@ from nextday.errors import StudyError
 from nextday.planning import plan_tables
 from nextday.study import Study
 from test_cli import nextday
+from undrawn import undrawn
 from verdict_schema import check
 
 GROUPS = {"vol": ["roll_vol", "range_norm"], "lags": ["ret_lag2", "ret_lag5"], "volume": ["vol_zscore"]}
@@ -55,7 +56,8 @@ def found(tmp_path_factory):
             "design": ["orthogonal", "leave_one_out"],
         },
     }  # fmt: skip
-    return nd.run(Study.from_values(values), out=folder / "results", workers=0, watch=False)
+    with undrawn("effects"):
+        return nd.run(Study.from_values(values), out=folder / "results", workers=0, watch=False)
 
 
 def test_every_run_is_a_variant_and_a_feature_set():

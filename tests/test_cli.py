@@ -19,6 +19,7 @@ import pytest
 import worlds
 from nextday.cli.main import main
 from nextday.data import random_walk
+from undrawn import undrawn
 from verdict_schema import check
 
 NEXTDAY = [str(Path(sys.executable).parent / "nextday")]
@@ -56,7 +57,8 @@ def whole(*arguments, folder, status=0):
 def climbed(data, tmp_path_factory):
     """Stage 1 and Stage 2 on small bars, the second as ``make study`` runs it; ARIMA chooses among a few orders."""
     folder, few = tmp_path_factory.mktemp("study"), ["--set", "variants.ARIMA.options.max_order=1"]
-    first = nextday("run", "stage1", *few, "--data", data, *QUICK, folder=folder)
+    with undrawn():
+        first = nextday("run", "stage1", *few, "--data", data, *QUICK, folder=folder)
     second = whole("run", "stage2", "--data", data, *SMALL, "--workers", "1", folder=folder)
     return folder / "results", [first.stdout, second.stdout]
 

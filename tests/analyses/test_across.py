@@ -9,6 +9,7 @@ from nextday.analyses.across import summarise
 from nextday.data import random_walk
 from nextday.errors import StudyError
 from nextday.evaluate.cross_section import compare_across, daily_scores, decay, line_of
+from undrawn import undrawn
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +24,8 @@ def found(tmp_path_factory):
         },
         "verdict": {"ask": ["A - B"]},
     })  # fmt: skip
-    return nd.run(study, bars=bars, out=tmp_path_factory.mktemp("across"), workers=0, watch=False)
+    with undrawn("across"):
+        return nd.run(study, bars=bars, out=tmp_path_factory.mktemp("across"), workers=0, watch=False)
 
 
 def test_the_verdict_says_what_forecasts_are_worth_across_tickers(found):

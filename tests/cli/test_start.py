@@ -43,6 +43,7 @@ def uncommented(path):
     return head + "\n".join(line.removeprefix("#").removeprefix(" ") for line in lines) + "\n"
 
 
+@pytest.mark.usefixtures("one_undrawn")
 def test_the_files_of_init_run_as_they_are(cli):
     out = cli("init", "mine")
     assert out.splitlines()[0] == "mine.yaml and mine.py written. Next:"

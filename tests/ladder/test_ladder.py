@@ -245,6 +245,7 @@ def test_the_lessons_are_those_of_the_numbers_and_of_the_verdicts(whole):
     assert json.loads((whole.out / "lessons.json").read_text())[0]["sentence"] == top.sentence
 
 
+@pytest.mark.usefixtures("one_undrawn")
 def test_with_too_few_seeds_what_rests_on_them_is_withheld_and_the_rest_is_told(tmp_path):
     write(tmp_path / "stage1", make_stage(SIMPLE), question="Simple?", answer="None is better.")
     write(tmp_path / "stage2", make_stage(LSTMS, seeds=(1,)), parameters=LSTMS, lessons=[SEQUENCES], answer="Told.")
@@ -292,6 +293,7 @@ def test_the_page_has_every_lesson_and_links_to_each_stage(whole):
     assert not re.search(r"\b(nan|NaN|None|inf)\b", text)
 
 
+@pytest.mark.usefixtures("one_undrawn")
 def test_a_control_is_a_card_of_the_page_and_no_stage(climbed):
     plain = compare_studies(climbed)
     assert "Control: " not in (plain.out / "report.html").read_text()
@@ -342,6 +344,7 @@ def test_the_page_opens_without_errors_draws_sorts_and_follows_the_scheme(whole,
     assert "to +" in found["hover"]
 
 
+@pytest.mark.usefixtures("one_undrawn")
 def test_run_stage7_prints_the_leaderboard_and_the_lessons_and_takes_no_other_option(climbed):
     done = CliRunner().invoke(app, ["run", "stage7", "--out", str(climbed)])
     assert done.exit_code == 0, done.output
@@ -358,6 +361,7 @@ def test_run_stage7_prints_the_leaderboard_and_the_lessons_and_takes_no_other_op
     assert "takes no other option" in str(refused.exception)
 
 
+@pytest.mark.usefixtures("one_undrawn")
 def test_run_all_runs_each_stage_notes_those_whose_package_is_missing_and_ends_with_the_comparison(
     climbed, monkeypatch
 ):

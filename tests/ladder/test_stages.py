@@ -11,6 +11,7 @@ from nextday.ladder.leaderboard import rank
 from nextday.ladder.run import compare
 from nextday.ladder.table import load_ladder
 
+pytestmark = pytest.mark.usefixtures("undrawn")
 ONE, TWO, OWN = ({name: (0.0, noise, 0)} for name, noise in (("A", 0.0), ("B", 0.1), ("Mine", 0.05)))
 
 
