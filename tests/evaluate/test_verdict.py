@@ -31,6 +31,11 @@ def verdict(strengths, seed=0, **changes):
     return judge(compare(worlds.losses(world(strengths, **changes), seed), ask=ASKS, replicates=600), subjects=SUBJECTS)
 
 
+@cache
+def judged(truth, *, seed):
+    return verdict(TRUTHS[truth], seed=seed)
+
+
 def alone(seed=0, **changes):
     """Judge variants of which nothing is known but their names."""
     return judge(compare(worlds.losses(worlds.World(**{**STEADY, **changes}), seed), replicates=600))
@@ -45,11 +50,11 @@ def words(sentence):
 
 @pytest.mark.parametrize("truth", TRUTHS)
 def test_each_verdict_comes_out_where_it_is_true(truth):
-    assert verdict(TRUTHS[truth]).code == truth
+    assert judged(truth, seed=0).code == truth
 
 
 def test_the_sentence_answers_every_question_in_its_words():
-    said = {truth: words(verdict(TRUTHS[truth]).sentence) for truth in TRUTHS}
+    said = {truth: words(judged(truth, seed=0).sentence) for truth in TRUTHS}
     assert said["features_help"] == (
         "LSTM: engineered features help, F; OHLCV inputs help, F; engineered features help beyond OHLCV inputs, F; "
         "all variants beat the zero forecast."
@@ -128,11 +133,6 @@ def test_too_few_seeds_withhold_what_they_carry():
     assert nothing.code == "withheld"
 
 
-@cache
-def judged(truth):
-    return verdict(TRUTHS[truth], seed=1)
-
-
 @pytest.mark.parametrize("names", [("x", "y", "z"), ("LSTM-Feat", "LSTM-Raw", "LSTM-OHLCV"), ("b - a", "a - b", "c")])
 @pytest.mark.parametrize("truth", TRUTHS)
 def test_other_names_give_the_same_code(truth, names):
@@ -145,7 +145,7 @@ def test_other_names_give_the_same_code(truth, names):
         ),
         subjects={new[name]: subject for name, subject in SUBJECTS.items()},
     )  # fmt: skip
-    plain = judged(truth)
+    plain = judged(truth, seed=1)
     assert renamed.code == plain.code
     assert renamed.sentence == plain.sentence  # questions about features name no variant
 
