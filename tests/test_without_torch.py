@@ -102,20 +102,41 @@ def test_what_fits_nothing_works(bare):
     assert bare("check", "drift.py").stdout == "model drift: passes\n"
 
 
-@pytest.mark.parametrize(
-    ("arguments", "what"),
-    [
-        (("run", "stage2", *QUICK), "variants.LSTM-Raw: networks"),
-        (("run", "stage2", "--data", "yahoo"), "variants.LSTM-Raw: networks"),  # before anything is fetched
-        (("plan", "stage3", "--data", "bars.parquet", "--market", "MKT"), "variants.Transformer-Raw: networks"),
-        (("run", "stage1", *QUICK, "--device", "cuda"), "device cuda: networks"),
-        (("bench",), "variants.raw: networks"),
-    ],
-)
-def test_networks_are_refused_in_one_line(bare, arguments, what):
-    done = bare(*arguments, status=1)
-    assert done.stderr.splitlines()[-1].startswith(f"nextday: {what} {LINE}")
-    assert done.stderr.count("\n") == 1 + ("yahoo" in arguments)
+REFUSED = [
+    (("run", "stage2", *QUICK), "variants.LSTM-Raw: networks"),
+    (("run", "stage2", "--data", "yahoo"), "variants.LSTM-Raw: networks"),  # before anything is fetched
+    (("plan", "stage3", "--data", "bars.parquet", "--market", "MKT"), "variants.Transformer-Raw: networks"),
+    (("run", "stage1", *QUICK, "--device", "cuda"), "device cuda: networks"),
+    (("bench",), "variants.raw: networks"),
+]
+EACH = """
+import contextlib, io, json, sys
+from nextday.cli.main import main
+
+for arguments in json.loads(sys.argv[1]):
+    sys.argv, error, status = ["nextday", *arguments], io.StringIO(), 0
+    with contextlib.redirect_stderr(error):
+        try:
+            main()
+        except SystemExit as ended:
+            status = ended.code
+    print(json.dumps([status, error.getvalue()]))
+"""  # in one process, as its start takes longer than all that it is asked
+
+
+@pytest.fixture(scope="module")
+def refusals(bare):
+    asked = json.dumps([arguments for arguments, _ in REFUSED])
+    lines = bare("-c", EACH, asked, program=[sys.executable]).stdout.splitlines()
+    return dict(zip((arguments for arguments, _ in REFUSED), map(json.loads, lines), strict=True))
+
+
+@pytest.mark.parametrize(("arguments", "what"), REFUSED)
+def test_networks_are_refused_in_one_line(bare, refusals, arguments, what):
+    status, error = refusals[arguments]
+    assert status == 1
+    assert error.splitlines()[-1].startswith(f"nextday: {what} {LINE}")
+    assert error.count("\n") == 1 + ("yahoo" in arguments)
     assert not (bare.folder / "results" / "stage2").exists()
     assert not (bare.folder / "bars").exists()
 
