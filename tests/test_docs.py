@@ -117,7 +117,7 @@ def test_the_laboratory_on_its_page_is_the_one_in_the_examples():
         assert blocks[name] == (DOCS / "examples" / name).read_text("utf-8")
 
 
-def test_the_tutorial_runs_up_to_its_answer(tmp_path):
+def test_the_tutorial_runs_up_to_its_study(tmp_path):
     page = DOCS / "tutorial.md"
     assert pages.run_page(page, tmp_path, slow=False) == page.read_text("utf-8")
 

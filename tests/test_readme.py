@@ -5,10 +5,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import nextday
 from nextday.evaluate import asked_by, subjects_of
 from nextday.evaluate.verdict import CODES
 from nextday.features import FEATURE_SETS
+from undrawn import undrawn
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -28,9 +31,26 @@ def test_figures_are_those_of_the_result_files():
     assert "> **LSTM: " in README
 
 
+def test_the_python_example_runs_where_its_training_is_short(tmp_path, monkeypatch, capsys):
+    """As it stands it runs below; here, one epoch of one ticker on the days that this takes."""
+
+    def run(study):
+        assert isinstance(study, nextday.Study)
+        short = study.model_dump() | {"tickers": ["KO"], "training": study.training.model_dump() | {"max_epochs": 1}}
+        with undrawn():
+            return real(nextday.Study.from_values(short), workers=0)
+
+    real = nextday.run
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(nextday, "run", run)
+    exec(compile(block("python", "nextday.run"), "example.py", "exec"), {"__name__": "__main__"})
+    assert "LSTM-OHLCV" in capsys.readouterr().out
+
+
+@pytest.mark.slow  # trains six networks on all days, in processes
 def test_the_python_example_runs_without_a_main_guard(tmp_path):
     path = f"import sys; sys.path.append({str(Path(__file__).parent)!r})"
-    undrawn = "from undrawn import undrawn; undrawn().__enter__()"
+    undrawn = "from undrawn import undrawn; drawing = undrawn(); drawing.__enter__()"
     (tmp_path / "example.py").write_text(f"{path}\n{undrawn}\n{block('python', 'nextday.run')}")
     done = subprocess.run([sys.executable, "example.py"], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
