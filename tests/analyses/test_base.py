@@ -154,7 +154,12 @@ WORDS = {
     "prob(e|es|ed|ing)": ("analyses/probing/",),
     "(latent|regime)s?": ("analyses/regimes/", "models/networks/vae"),
     "attention": ("analyses/attention.py", "models/networks/transformer.py", "models/networks/forecasters.py"),
-    "(contexts|context sweep)": ("analyses/contexts.py", "models/foundation.py", "models/fracast.py", "models/compiled"),
+    "(contexts|context sweep)": (
+        "analyses/contexts.py",
+        "models/foundation.py",
+        "models/fracast.py",
+        "models/compiled",
+    ),
 }
 EVERYWHERE = ("analyses/__init__.py", "models/kernels/encoder.py", "bench.py")  # the list; what computes; what is left
 

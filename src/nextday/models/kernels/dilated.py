@@ -117,7 +117,7 @@ def encode(
 def decode(x: Array, block: tuple[Array, ...], gain: Array, layers: int) -> Array:
     """Take days through layers of dilation 1, 2, 4, ...; return the last day alone.
 
-    Of each layer only what that day depends on is computed, which is every other day of what is left. ``x`` has at least
+    Of each layer only what that day depends on is computed, which is every other day of what is left; ``x`` needs
     ``(2 << layers) - 1`` rows.
     """
     shift = np.zeros(WIDTH, np.float32)
