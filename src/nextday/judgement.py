@@ -27,7 +27,7 @@ from nextday.evaluate.export import as_dict
 from nextday.evaluate.guards import is_size
 from nextday.evaluate.signals import any_signal, signal, timing
 from nextday.expectations import Outcome, hold, join_questions, read_expectations, read_questions, status_of
-from nextday.threads import one_thread
+from nextday.threads import limit_threads
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -191,7 +191,7 @@ def verdict(
     names = [*losses.variants, *([benchmark] if benchmark else [])]
     expected = read_expectations(_listed(expect), names, benchmark or "")
     asks = join_questions(read_questions(_listed(ask), names, benchmark or ""), expected)
-    with one_thread():  # their number moves the last bits, and on a busy machine one waits for the other
+    with limit_threads():  # their number moves the last bits, and on a busy machine one waits for the other
         comparison = compare(losses, ask=asks or None, margin=margin, alpha=alpha)
         block, names = comparison.block, list(losses.variants)
         rows = table.rows.collect()

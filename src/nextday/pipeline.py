@@ -52,7 +52,7 @@ from nextday.storage.memory import once
 from nextday.storage.tables import schemas
 from nextday.storage.trail import Trail, trail
 from nextday.study import Study
-from nextday.threads import one_thread
+from nextday.threads import limit_threads
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -252,7 +252,7 @@ def _report(folder: Path, place: StudyFolder) -> Results:
     forecasts, history, folds = (tables[name] for name in ("forecasts", "history", "folds"))
     scores = score(forecasts, folds, interval=study.interval)
     baselines, remark = load_baselines(folder.parent / study.baselines, forecasts) if study.baselines else (None, "")
-    with one_thread():  # the number of threads moves the last bits
+    with limit_threads():  # the number of threads moves the last bits
         sets, costs = resolve_sets(study.feature_sets), manifest.get("costs")
         audited = findings_of(manifest.get("audit", ()))
         judged = answer(folder, study, sets, forecasts, folds, manifest["pooled"], costs, audited)

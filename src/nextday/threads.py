@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def one_thread() -> Iterator[None]:
+def limit_threads() -> Iterator[None]:
     """Keep linear algebra to one thread: their number moves the last bits, and on a busy machine they wait."""
     import scipy.linalg  # noqa: F401 - it has a library of its own, and one that is loaded later is not limited
     from threadpoolctl import threadpool_limits

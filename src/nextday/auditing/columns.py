@@ -23,7 +23,7 @@ from nextday.data import COLUMNS, Panel
 from nextday.data.panel import MEMBER
 from nextday.features.catalog import FEATURES
 from nextday.features.values import MARKET, compute_values
-from nextday.threads import one_thread
+from nextday.threads import limit_threads
 from nextday.words import plural
 
 SURE, SURER = 6.0, 7.0  # standard errors; of sums of many days, and of levels that remember, whose draws are few
@@ -101,7 +101,7 @@ def audit_columns(
         )
         found += [Finding("", "note", "T0", f"{few} needed.")] if values else []
     elif values:
-        with one_thread():  # on a busy machine threads of small products wait for one another
+        with limit_threads():  # on a busy machine threads of small products wait for one another
             found += _know_the_future(moves, values, found)
     asked = ask_questions(moves, values, known)
     alarmed = {one.name for one in found if one.level == "alarm"}

@@ -76,8 +76,6 @@ class Workers:
         Yields the unit, its result or the reason of its failure, and seconds.
         """
         if not self.count:
-            import scipy.linalg  # noqa: F401 - models limit the threads of the libraries that are there
-
             yield from ((unit, *attempt(make_job(unit))) for unit in units)
             return
         threads, units = ThreadPoolExecutor(self.count), list(units)

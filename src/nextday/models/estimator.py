@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from nextday.errors import MissingError, StudyError, TrainingError, first_line
 from nextday.models.base import Fitted, Forecaster, Key
 from nextday.models.matrix import Reading, matrix_of
 from nextday.names import known
 from nextday.samples import Samples, Windows
+from nextday.threads import limit_threads
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -59,7 +59,7 @@ class Estimator(Forecaster):
         if self.seeded:
             regressor.set_params(random_state=key.stream("estimator") % 2**32)
         rows = [matrix_of(windows, self.window) for windows in (train.windows, valid.windows, test)]
-        with threadpool_limits(1):  # the number of threads moves the last bits
+        with limit_threads():  # the number of threads moves the last bits
             try:
                 regressor.fit(np.concatenate(rows[:2]), np.concatenate([train.y, valid.y]) / scale)
                 return Fitted(np.asarray(regressor.predict(rows[2]), dtype=np.float64).reshape(-1) * scale)

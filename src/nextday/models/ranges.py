@@ -10,11 +10,11 @@ from typing import Annotated, ClassVar
 
 import numpy as np
 from pydantic import Field
-from threadpoolctl import threadpool_limits
 
 from nextday.models.base import Fitted, Forecaster, Key
 from nextday.models.volatility import Probabilistic, empirical, fit_garch, scaled
 from nextday.samples import Samples, Windows
+from nextday.threads import limit_threads
 
 RANGE = "hl_range"
 WEEK = 5  # sessions; a month is the whole window
@@ -124,6 +124,6 @@ def _next(windows: Windows, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _regress(known: np.ndarray, y: np.ndarray, test: np.ndarray) -> np.ndarray:
     """Regress ``y`` on ``known`` with an intercept by least squares, and forecast the rows of ``test``."""
     centre = known.mean(axis=0)
-    with threadpool_limits(1):  # the number of threads moves the last bits
+    with limit_threads():  # the number of threads moves the last bits
         slopes = np.linalg.lstsq(known - centre, y - y.mean(), rcond=None)[0]
         return y.mean() + (test - centre) @ slopes

@@ -7,13 +7,13 @@ from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from pydantic import Field
-from threadpoolctl import threadpool_limits
 
 from nextday.errors import TrainingError
 from nextday.models.base import Fitted, Forecaster, Key
 from nextday.models.matrix import Reading, matrix_of
 from nextday.models.ridge import fit_ridge
 from nextday.samples import Samples, Windows
+from nextday.threads import limit_threads
 from nextday.words import plural
 
 
@@ -26,7 +26,7 @@ class LinearRegression(Forecaster):
         from sklearn import linear_model
 
         known = np.concatenate([matrix_of(one.windows, "last") for one in (train, valid)])
-        with threadpool_limits(1):  # the number of threads moves the last bits
+        with limit_threads():  # the number of threads moves the last bits
             fit = linear_model.LinearRegression().fit(known, np.concatenate([train.y, valid.y]))
             return Fitted(fit.predict(matrix_of(test, "last")))
 
@@ -47,7 +47,7 @@ class Ridge(Forecaster):
     def fit_predict(self, train: Samples, valid: Samples, test: Windows, *, key: Key) -> Fitted:  # noqa: ARG002
         """Fit one regression for each penalty, forecast every test sample with the best."""
         x = [matrix_of(windows, self.window) for windows in (train.windows, valid.windows, test)]
-        with threadpool_limits(1):
+        with limit_threads():
             fit = fit_ridge(x[0], train.y[:, None], x[1], valid.y[:, None], self.penalties)
             return Fitted(fit.predict(x[2])[:, 0], notes=(f"penalty {fit.penalty[0]:.3g}",))
 
@@ -82,7 +82,7 @@ class HistGradientBoosting(Forecaster):
             min_samples_leaf=self.min_samples_leaf, l2_regularization=self.l2_regularization, early_stopping=True,
             n_iter_no_change=self.patience, random_state=0,
         )  # fmt: skip
-        with threadpool_limits(1):
+        with limit_threads():
             estimator.fit(x[0], (train.y - mean) / scale, X_val=x[1], y_val=(valid.y - mean) / scale)
             trees = int(np.argmax(estimator.validation_score_))  # the first score is that of the mean
             forecasts = estimator.staged_predict(x[2]) if trees else [np.zeros(len(test))]
@@ -106,7 +106,7 @@ class Arima(Forecaster):
         """Fit every order, forecast one step ahead with the best."""
         past = np.concatenate([train.y, valid.y])  # ends with the return of the first test origin
         scale = past.std()  # the optimiser wants numbers near one
-        with threadpool_limits(1):
+        with limit_threads():
             fits, failed = _fit_orders(past / scale, self.max_order)
         if not fits:
             raise TrainingError(

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
-from threadpoolctl import threadpool_limits
 
 from nextday.errors import StudyError, TrainingError
 from nextday.models.base import Fitted, Forecaster, Key
 from nextday.samples import Samples, Windows
+from nextday.threads import limit_threads
 
 if TYPE_CHECKING:
     from arch.univariate.base import ARCHModelResult
@@ -146,7 +146,7 @@ def fit_garch(past: np.ndarray, test: Windows, key: Key) -> FittedGarch:
         If no starting value leads to a fit.
     """
     unit = past.std() / DEVIATION
-    with threadpool_limits(1):
+    with limit_threads():
         fits = _fit_garch(past / unit)
     usable = [fit for fit in fits if _is_usable(fit)]
     if not usable:

@@ -10,7 +10,7 @@ import polars as pl
 
 from nextday.analyses.regimes.effects import differences
 from nextday.errors import VerdictError
-from nextday.threads import one_thread
+from nextday.threads import limit_threads
 from nextday.words import plural
 
 if TYPE_CHECKING:
@@ -197,7 +197,7 @@ def _fit(points: np.ndarray, k: int, seed: int) -> "GaussianMixture":
     from sklearn.mixture import GaussianMixture
 
     mixture = GaussianMixture(k, reg_covar=FLOOR, n_init=STARTS, max_iter=300, random_state=seed)
-    with one_thread(), warnings.catch_warnings():  # the number of threads moves the last bits
+    with limit_threads(), warnings.catch_warnings():  # the number of threads moves the last bits
         warnings.simplefilter("ignore", ConvergenceWarning)  # a likelihood nearly reached serves as well
         return mixture.fit(points)
 

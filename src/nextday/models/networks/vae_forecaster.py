@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import numpy as np
 from pydantic import Field
-from threadpoolctl import threadpool_limits
 
 from nextday.models.base import Fitted, Key, resolve_device
 from nextday.models.networks.base import Network
 from nextday.samples import Samples, Windows
+from nextday.threads import limit_threads
 
 if TYPE_CHECKING:
     from nextday.models.networks.vae import VaeNetwork
@@ -67,7 +67,7 @@ def _regress(train: Samples, valid: Samples, test: Windows, *places: np.ndarray)
     forecasts = []
     for train_z, train_y, valid_z, valid_y, z in zip(*columns, test.split(places[2]), strict=True):
         known, y = np.concatenate([train_z, valid_z]), np.concatenate([train_y, valid_y])
-        with threadpool_limits(1):  # the number of threads moves the last bits
+        with limit_threads():  # the number of threads moves the last bits
             weights = np.linalg.lstsq(np.column_stack([np.ones(len(known)), known]), y, rcond=None)[0]
         forecasts.append(weights[0] + z @ weights[1:])
     return np.concatenate(forecasts)
