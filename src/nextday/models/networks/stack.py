@@ -21,13 +21,13 @@ from torch.nn.functional import pad
 
 from nextday.errors import TrainingError
 from nextday.models.base import Key
+from nextday.models.networks.adam import BETAS, EPSILON
 from nextday.models.networks.base import Network
 from nextday.models.networks.dropout import Dropout, scramble
 from nextday.models.networks.heads import Headed
 from nextday.models.networks.training import Progress
 from nextday.samples import Samples, Windows
 
-BETAS, EPSILON = (0.9, 0.999), 1e-8  # Adam's, as PyTorch has them
 ON_CPU, MOST, SHARE = 32, 1024, 0.8  # units at once on a CPU, and on a GPU; share of its memory
 CHANGED = ("now", "mean", "square", "steps", "total")  # by a step
 
