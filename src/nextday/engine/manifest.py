@@ -54,8 +54,7 @@ def describe_run(  # noqa: PLR0913
         },
         "costs": costs,
         "pooled": sorted(own) + copies,  # one network forecasts all tickers
-        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
-        "seconds": round(time.time() - started, 1),
+        **times(started),
         "device": device, "machine": platform.machine(), "python": platform.python_version(),
         "versions": versions(),
         "checks": checks,
@@ -64,6 +63,14 @@ def describe_run(  # noqa: PLR0913
         "notes": notes,
     }  # fmt: skip
     return json.dumps(manifest, indent=1).encode()
+
+
+def times(started: float) -> dict[str, str | float]:
+    """Return when a run started, and how many seconds ago."""
+    return {
+        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
+        "seconds": round(time.time() - started, 1),
+    }
 
 
 def versions() -> dict[str, str]:

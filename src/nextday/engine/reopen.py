@@ -2,7 +2,6 @@
 
 import json
 import os
-import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 from nextday.data import Panel
 from nextday.engine.execution import Execution
 from nextday.engine.log import RunLog
+from nextday.engine.manifest import times
 from nextday.engine.store import Store
 from nextday.progress import Watch
 from nextday.storage.folder import MANIFEST, StudyFolder
@@ -23,17 +23,10 @@ OUTSIDE = ("chronos_bolt",)  # models that read files which come neither with ne
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A unit that is there already."""
+    """A unit that is there already, or another piece of work."""
 
     unit: str
-    reused: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """A job that is no unit."""
-
-    unit: str
+    reused: bool
 
 
 @dataclass(slots=True)
@@ -88,7 +81,7 @@ class Run:
         for line in said:
             self.log.say(line)
         for stream in streams:
-            for _ in self.watch((Seen(name) if is_unit else Job(name) for name, is_unit in stream), len(stream)):
+            for _ in self.watch((Seen(*piece) for piece in stream), len(stream)):
                 pass
         content = _again(json.loads(manifest), started)
         self.folder.put(MANIFEST, content)
@@ -118,9 +111,5 @@ def request_of(study: Study, panel: Panel, how: Execution, written: str) -> tupl
 def _again(manifest: Mapping[str, Any], started: float) -> bytes:
     """Return the manifest of a run that reuses what this one fitted."""
     units = manifest["units"]
-    took = {
-        "units": units | {"fitted": 0, "reused": units["fitted"] + units["reused"]},
-        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
-        "seconds": round(time.time() - started, 1),
-    }
-    return json.dumps({**manifest, **took}, indent=1).encode()
+    reused = units | {"fitted": 0, "reused": units["fitted"] + units["reused"]}
+    return json.dumps({**manifest, "units": reused, **times(started)}, indent=1).encode()
