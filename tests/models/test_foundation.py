@@ -84,10 +84,8 @@ def test_fracast_says_what_its_package_says_of_one_series_at_a_time(make, contex
     alone = FracastModel.from_pretrained(weights=weights)
     expected = np.stack([alone.forecast(days)[0] for days in contexts_by_hand(context)[::3]])
     found = fit(make("fracast", context=context, weights=weights, levels=DECILES))
-    rounding = {
-        "rtol": 0,
-        "atol": 3e-8,
-    }  # of float32 at returns of 1 %: some processors sum one series in another order
+    # of float32 at returns of 1 %: some processors sum one series in another order
+    rounding = {"rtol": 0, "atol": 3e-8}
     np.testing.assert_allclose(both(found)[::3], expected, **rounding)
     np.testing.assert_allclose(found.predicted[::3], expected[VALID // 3 :, 4], **rounding)
 

@@ -194,10 +194,10 @@ _rows, _some, _row = _tile(ROWS), _tile(HALF), _tile(1)
 _wide, _wide_row = _tile(HALF, 2 * VECTORS), _tile(1, 2 * VECTORS)
 
 
-@compiled(
-    [f"void({kind}[::1], i8, i8, {kind}[::1], i8, i8, f4[::1], i8, i8, i8, i8, b1)" for kind in ("f4", "u4")],
-    error_model="numpy",
-)
+PANELS = [f"void({kind}[::1], i8, i8, {kind}[::1], i8, i8, f4[::1], i8, i8, i8, i8, b1)" for kind in ("f4", "u4")]
+
+
+@compiled(PANELS, error_model="numpy")
 def _panel(
     a: Array, a_row: int, a_step: int, b: Array, b_at: int, b_row: int, c: Array, c_at: int, c_row: int,
     rows: int, depth: int, add: bool,
@@ -213,10 +213,7 @@ def _panel(
         _row(a, row * a_row, a_row, a_step, b, b_at, b_row, c, c_at + row * c_row, c_row, depth, add)
 
 
-@compiled(
-    [f"void({kind}[::1], i8, i8, {kind}[::1], i8, i8, f4[::1], i8, i8, i8, i8, b1)" for kind in ("f4", "u4")],
-    error_model="numpy",
-)
+@compiled(PANELS, error_model="numpy")
 def _wide_panel(
     a: Array, a_row: int, a_step: int, b: Array, b_at: int, b_row: int, c: Array, c_at: int, c_row: int,
     rows: int, depth: int, add: bool,
