@@ -10,9 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 SIZES = ((1, 33), (11, 33), (1, 330), (11, 330), (240, 330), (1, 3300), (11, 3300), (240, 3300), (240, 10000))
 
@@ -20,7 +18,7 @@ SIZES = ((1, 33), (11, 33), (1, 330), (11, 330), (240, 330), (1, 3300), (11, 330
 def measure(tickers: int, units: int) -> dict[str, float]:
     """Plan that many units, store them, open them again and collect their tables."""
     from nextday.data import Panel, align, random_walk
-    from nextday.engine import Store, collect, execute, make_plan
+    from nextday.engine import Store, Workers, collect, execute, make_plan
     from nextday.study import Study
 
     def panel_of(count: int) -> Panel:
@@ -32,7 +30,8 @@ def measure(tickers: int, units: int) -> dict[str, float]:
     variants = {f"V{at}": {"model": "zero", "features": inputs[at % 3]} for at in range(per_ticker)}
     study = Study.from_values({"name": "many", "market": "T000", "variants": variants})
     panel = panel_of(tickers)
-    make_plan(study, panel_of(1))  # imports
+    with tempfile.TemporaryDirectory() as folder:  # imports
+        list(execute(make_plan(study, panel_of(1)), Store(Path(folder)), Workers(0)))
     took = {}
 
     def lap(name: str, start: float) -> None:
@@ -44,25 +43,16 @@ def measure(tickers: int, units: int) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         store = Store(Path(folder))
         start = time.process_time()
-        outcomes = list(execute(plan, store, InProcess()))
-        lap("fingerprint, send, store", start)
+        outcomes = list(execute(plan, store, Workers(0)))
+        lap("fingerprint, fit, store", start)
         start = time.process_time()
-        again = list(execute(plan, store, InProcess()))
+        again = list(execute(plan, store, Workers(0)))
         lap("fingerprint, load", start)
         assert all(one.reused for one in again)
     start = time.process_time()
     rows = collect(plan, outcomes, panel.dates)["forecasts"].height
     lap("collect", start)
     return took | {"units": len(plan.units), "rows": rows}
-
-
-class InProcess:
-    """Runs jobs in this process."""
-
-    def map(self, units: Iterable[Any], make_job: Callable[[Any], Any]) -> Iterator[tuple[Any, Any, float]]:
-        """Run them one after the other."""
-        for unit in units:
-            yield unit, make_job(unit).run(), 0.0
 
 
 def main() -> None:
