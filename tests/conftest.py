@@ -6,13 +6,12 @@ from pathlib import Path
 
 import pytest
 
-import nextday
 import nextday.evaluate
 import nextday.judgement
 import nextday.pipeline
 from checkpoints import save_bolt
 from nextday.data import Bars, random_walk
-from nextday.models import volatility
+from nextday.models import kernels, volatility
 from nextday.study import Study
 from undrawn import undrawn as without_pictures
 from verdict_schema import checked
@@ -121,13 +120,9 @@ def pytest_configure():
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_setupnodes():
     """Before there are workers: on a clean checkout, compile the kernels once, not in every worker."""
-    kernels = Path(nextday.__file__).parent / "models" / "kernels"
-    changed, compiled = (
-        max((path.stat().st_mtime for path in kernels.glob(kind)), default=0) for kind in ("*.py", "__pycache__/*.nbi")
-    )
-    if changed > compiled:
-        halves = "lstm_bf16", "encoder"  # with what they import
-        imports = [f"import nextday.models.kernels.{name}" for name in halves]
+    if not any(Path(kernels.__file__).parent.glob("__pycache__/*.nbi")):  # stale ones were removed by the import
+        halves = "lstm_bf16", "encoder, dilated"  # with what they import
+        imports = [f"from nextday.models.kernels import {names}" for names in halves]
         started = [subprocess.Popen([sys.executable, "-c", line], stderr=subprocess.DEVNULL) for line in imports]
         for one in started:
             one.wait()
