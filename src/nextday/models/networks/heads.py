@@ -178,7 +178,9 @@ class StudentHead(GaussianHead):
         """Return the location and the quantiles."""
         location, spread, freedom = output.double().split(1, dim=1)
         standard = torch.from_numpy(stdtrit(freedom.detach().cpu().numpy(), self.levels)).to(output.device)
-        return location[:, 0], location + spread * standard
+        return location[:, 0], (location + spread * standard).cummax(
+            dim=1
+        ).values  # rounding, where levels nearly agree
 
 
 def pinball(quantiles: torch.Tensor, y: torch.Tensor, levels: torch.Tensor) -> torch.Tensor:
