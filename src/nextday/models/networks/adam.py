@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 
 import torch
-from torch.optim.adam import adam
 
 BETAS, EPSILON = (0.9, 0.999), 1e-8  # PyTorch's
 
@@ -25,7 +24,8 @@ class Adam:
 
     def __init__(self, parameters: Iterable[torch.Tensor], rate: float) -> None:
         self.parameters, self.rate = [*parameters], rate
-        self.moments: dict[int, tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = {}  # by place: tensors hash slowly
+        self.means, self.squares = ([torch.zeros_like(one) for one in self.parameters] for _ in range(2))
+        self.taken = [0] * len(self.parameters)  # steps of each weight
 
     def zero_grad(self) -> None:
         """Forget all gradients."""
@@ -36,13 +36,15 @@ class Adam:
     def step(self) -> None:
         """Move every weight by its gradient."""
         moved = [at for at, one in enumerate(self.parameters) if one.grad is not None]
-        weights = [self.parameters[at] for at in moved]
-        for at, one in zip(moved, weights, strict=True):
-            if at not in self.moments:
-                count = torch.zeros((), dtype=torch.float32, device=one.device)
-                self.moments[at] = torch.zeros_like(one), torch.zeros_like(one), count
-        first, second, counts = ([self.moments[at][part] for at in moved] for part in range(3))
-        adam(
-            weights, [one.grad for one in weights if one.grad is not None], first, second, [], counts, fused=True,
+        if not moved:
+            return
+        for at in moved:
+            self.taken[at] += 1
+        weights, means, squares, taken = (
+            [part[at] for at in moved] for part in (self.parameters, self.means, self.squares, self.taken)
+        )
+        counts = {steps: torch.full((), steps, dtype=torch.float32, device=weights[0].device) for steps in {*taken}}
+        torch._fused_adam_(
+            weights, [one.grad for one in weights], means, squares, [], [counts[steps] for steps in taken],
             amsgrad=False, maximize=False, weight_decay=0.0, lr=self.rate, eps=EPSILON, beta1=BETAS[0], beta2=BETAS[1],
         )  # fmt: skip
