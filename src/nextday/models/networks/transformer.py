@@ -1,7 +1,8 @@
 """The Transformer of Stage 3: an encoder over the window, its states averaged over time."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import Any  # a context of autograd has no type
 
 import numpy as np
@@ -34,16 +35,20 @@ class TransformerNetwork(Headed):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map windows [sample, lookback, feature] to what the head makes of them."""
-        return self.head(self.states(x)[-1])
+        *_, last = self._after_layers(x)
+        return self.head(last.mean(dim=1))
 
     def states(self, x: torch.Tensor) -> list[torch.Tensor]:
         """Return the mean over time after each layer, [sample, width]; the last one is the input of the head."""
-        x, found = self.embed(x), []
+        return [after.mean(dim=1) for after in self._after_layers(x)]
+
+    def _after_layers(self, x: torch.Tensor) -> Iterator[torch.Tensor]:
+        """Yield the states of all days after each layer, [sample, time, width]."""
+        x = self.embed(x)
         x = self.dropout(x + positions(x.shape[1], x.shape[2], x.device).to(x.dtype))
         for layer in self.layers:
             x = layer(x)
-            found.append(x.mean(dim=1))
-        return found
+            yield x
 
     def attention(self, x: torch.Tensor) -> torch.Tensor:
         """Return the attention weights between days, [layer, sample, head, to, from]; rows sum to one."""
@@ -158,6 +163,8 @@ class _Kernel(torch.autograd.Function):
         return torch.from_numpy(d_x).view(d_out.shape), None, None, None, *shaped
 
 
+@lru_cache(maxsize=8)
+@torch.inference_mode(False)  # what is kept serves training too
 def positions(times: int, width: int, device: torch.device | None = None) -> torch.Tensor:
     """Return the sinusoidal encoding of each day of a window, [time, width]; ``width`` is even."""
     rates = torch.exp(torch.arange(0, width, 2, device=device) * (-math.log(10000) / width))
