@@ -15,7 +15,8 @@ from nextday.models.kernels.pointwise import (
     add_dropped,
     add_rows,
     drop,
-    drop_rows,
+    mask,
+    multiply,
     normalise,
     normalise_back,
     rectify,
@@ -24,7 +25,7 @@ from nextday.models.kernels.pointwise import (
     softmax,
     softmax_back,
 )
-from nextday.models.kernels.tiles import PANEL, compiled, empty, panels, product, zeros
+from nextday.models.kernels.tiles import PANEL, compiled, empty, product, strided_product, zeros
 
 Array = np.ndarray
 BLOCK = 8  # samples
@@ -82,32 +83,27 @@ def _turn(values: Array, step: int, out: Array, rows: int, columns: int, factor:
             out[j * width + i] = factor * values[i * step + j]
 
 
-@compiled("void(f4[:, ::1], f4[:, ::1], i8, i8)")
-def _place(values: Array, out: Array, first: int, columns: int) -> None:
-    """Copy the first columns of values [row, column] into ``out`` [row, column] from its column ``first`` on."""
-    for i in range(values.shape[0]):
-        for j in range(columns):
-            out[i, first + j] = values[i, j]
-
-
 @compiled("void(f4[::1], f4[::1], u2[::1], i8, UniTuple(i8, 3), f4[::1])", error_model="numpy")
 def _attend(joint: Array, weights: Array, bits: Array, threshold: int, shape: tuple[int, int, int], out: Array) -> None:
     """Attend within one sample: from query, key and value ``joint`` [time, 3 * width] to weights and to ``out``."""
     times, width, heads = shape
     depth, span, step = width // heads, _filled(times), 3 * width
-    area, wide = times * span, _filled(depth)
+    area = times * span
     turned, scratch = zeros(depth * span), empty(span)
-    dropped, result = empty(area), empty(times * wide)
-    mixed = out[: times * width].reshape((times, width))
+    factors, dropped = empty(area), empty(area)
     for head in range(heads):
-        key, value = joint[width + head * depth :], joint[2 * width + head * depth :]
-        _turn(joint[head * depth :], step, turned, times, depth, np.float32(1 / math.sqrt(depth)))
+        at = head * depth
+        key, value = joint[width + at :], joint[2 * width + at :]
+        _turn(joint[at:], step, turned, times, depth, np.float32(1 / math.sqrt(depth)))
         kept = weights[head * area : (head + 1) * area]
-        panels(key, step, 1, turned, span, kept, span, times, depth)
+        strided_product(key, step, 1, turned, span, kept, span, times, depth, span, False)
         softmax(kept.reshape((times, span)), scratch)
-        drop_rows(kept, bits[head * times * times :], threshold, dropped, times)
-        panels(dropped, 1, span, value, step, result, wide, times, times)
-        _place(result.reshape((times, wide)), mixed, head * depth, depth)
+        shares = kept
+        if threshold:
+            mask(bits[head * times * times :], threshold, factors.reshape((times, span)), times)
+            multiply(kept, factors, dropped)
+            shares = dropped
+        strided_product(shares, 1, span, value, step, out[at:], width, times, times, depth, False)
 
 
 @compiled("void(f4[::1], f4[::1], f4[::1], u2[::1], i8, UniTuple(i8, 3), f4[::1])", error_model="numpy")
@@ -118,27 +114,27 @@ def _attend_back(
     """Take the gradient of what ``_attend`` gave back to ``joint``."""
     times, width, heads = shape
     depth, span, step = width // heads, _filled(times), 3 * width
-    area, wide = times * span, _filled(depth)
+    area = times * span
     turned, scratch = zeros(depth * span), empty(span)
-    dropped, d_weights = empty(area), zeros(area)
-    result = empty(times * wide)
-    grid, target = result.reshape((times, wide)), d_joint[: times * step].reshape((times, step))
+    factors, dropped, d_weights = empty(area), empty(area), empty(area)
     factor = np.float32(1 / math.sqrt(depth))
     for head in range(heads):
         at = head * depth
         query, key, value = joint[at:], joint[width + at :], joint[2 * width + at :]
-        kept, mask = weights[head * area : (head + 1) * area], bits[head * times * times :]
-        drop_rows(kept, mask, threshold, dropped, times)
-        panels(dropped, span, 1, d[at:], width, result, wide, times, times)
-        _place(grid, target, 2 * width + at, depth)
+        kept = weights[head * area : (head + 1) * area]
+        shares = kept
+        if threshold:
+            mask(bits[head * times * times :], threshold, factors.reshape((times, span)), times)
+            multiply(kept, factors, dropped)
+            shares = dropped
+        strided_product(shares, span, 1, d[at:], width, d_joint[2 * width + at :], step, times, times, depth, False)
         _turn(d[at:], width, turned, times, depth, np.float32(1))
-        panels(value, step, 1, turned, span, d_weights, span, times, depth)
-        drop_rows(d_weights, mask, threshold, d_weights, times)
+        strided_product(value, step, 1, turned, span, d_weights, span, times, depth, span, False)
+        if threshold:
+            multiply(d_weights, factors, d_weights)
         softmax_back(d_weights.reshape((times, span)), kept.reshape((times, span)), scratch, factor)
-        panels(d_weights, 1, span, key, step, result, wide, times, times)
-        _place(grid, target, at, depth)
-        panels(d_weights, span, 1, query, step, result, wide, times, times)
-        _place(grid, target, width + at, depth)
+        strided_product(d_weights, 1, span, key, step, d_joint[at:], step, times, times, depth, False)
+        strided_product(d_weights, span, 1, query, step, d_joint[width + at :], step, times, times, depth, False)
 
 
 @compiled(
@@ -152,7 +148,8 @@ def forward(
 
     ``parameters``: weight and bias of query, key and value in one, of the layer after attention, of the two of the
     network for each day, and of the two normalisations. ``bits``: the masks of attention's weights [sample, head, from,
-    to], after attention, within the network, after it. Without ``keep`` only the output is valid.
+    to], with ``pointwise.ROOM`` behind, after attention, within the network, after it. Without ``keep`` only the output
+    is valid.
     """
     joint_w, joint_b, combine_w, combine_b, expand_w, expand_b, shrink_w, shrink_b, gain1, shift1, gain2, shift2 = (
         parameters

@@ -7,10 +7,11 @@ read.
 
 import numpy as np
 
-from nextday.models.kernels.tiles import compiled
+from nextday.models.kernels.tiles import PANEL, compiled
 
 Array = np.ndarray
 EPSILON = 1e-5  # what PyTorch's LayerNorm adds to a variance
+ROOM = PANEL  # bits that must be readable behind those of a mask of rows
 VALUES = {"error_model": "numpy", "fastmath": {"contract"}}
 SUMS = {"error_model": "numpy", "fastmath": {"contract", "reassoc"}}  # sums in as many parts as a vector has
 
@@ -48,22 +49,24 @@ def drop(values: Array, bits: Array, threshold: int, out: Array) -> None:
         out[j] = values[j] * (scale if bits[j] >= threshold else zero)
 
 
-@compiled("void(f4[::1], u2[::1], i8, f4[::1], i8)", **VALUES)
-def drop_rows(values: Array, bits: Array, threshold: int, out: Array, columns: int) -> None:
-    """Apply dropout to the first columns of values [row, width], which alone have bits; there are as many rows."""
-    if threshold == 0:
-        out[:] = values[: len(out)]
-        return
+@compiled("void(u2[::1], i8, f4[:, ::1], i8)", **VALUES)
+def mask(bits: Array, threshold: int, out: Array, columns: int) -> None:
+    """Set ``out`` [row, width] to the factors of a mask [row, column]: what is dropped is multiplied by 0.
+
+    Its rows are longer, by less than ``ROOM``: behind the columns are factors of the bits that follow in memory.
+    """
     scale, zero = _scale(threshold), np.float32(0)
-    shape = columns, len(out) // columns
-    source, target, mask = (
-        values.reshape(shape),
-        out.reshape(shape),
-        bits[: columns * columns].reshape((columns, columns)),
-    )
-    for i in range(columns):
-        for j in range(columns):
-            target[i, j] = source[i, j] * (scale if mask[i, j] >= threshold else zero)
+    for i in range(out.shape[0]):
+        row = bits[i * columns :]
+        for j in range(out.shape[1]):
+            out[i, j] = scale if row[j] >= threshold else zero
+
+
+@compiled("void(f4[::1], f4[::1], f4[::1])", **VALUES)
+def multiply(a: Array, b: Array, out: Array) -> None:
+    """Set ``out`` to ``a`` times ``b``."""
+    for j in range(len(out)):
+        out[j] = a[j] * b[j]
 
 
 @compiled("void(f4[::1], f4[::1], u2[::1], i8, f4[::1])", **VALUES)

@@ -192,6 +192,7 @@ def _rounding() -> Any:
 rounded = _rounding()
 _rows, _some, _row = _tile(ROWS), _tile(HALF), _tile(1)
 _wide, _wide_row = _tile(HALF, 2 * VECTORS), _tile(1, 2 * VECTORS)
+_slim, _slim_some, _slim_row = _tile(ROWS, 1), _tile(HALF, 1), _tile(1, 1)
 
 
 PANELS = [f"void({kind}[::1], i8, i8, {kind}[::1], i8, i8, f4[::1], i8, i8, i8, i8, b1)" for kind in ("f4", "u4")]
@@ -226,6 +227,49 @@ def _wide_panel(
         _wide_row(a, row * a_row, a_row, a_step, b, b_at, b_row, c, c_at + row * c_row, c_row, depth, add)
 
 
+@compiled(PANELS, error_model="numpy")
+def _slim_panel(
+    a: Array, a_row: int, a_step: int, b: Array, b_at: int, b_row: int, c: Array, c_at: int, c_row: int,
+    rows: int, depth: int, add: bool,
+) -> None:  # fmt: skip
+    """Compute half a panel, one vector wide."""
+    whole = rows // ROWS * ROWS
+    for row in range(0, whole, ROWS):
+        _slim(a, row * a_row, a_row, a_step, b, b_at, b_row, c, c_at + row * c_row, c_row, depth, add)
+    if rows - whole >= HALF:
+        _slim_some(a, whole * a_row, a_row, a_step, b, b_at, b_row, c, c_at + whole * c_row, c_row, depth, add)
+        whole += HALF
+    for row in range(whole, rows):
+        _slim_row(a, row * a_row, a_row, a_step, b, b_at, b_row, c, c_at + row * c_row, c_row, depth, add)
+
+
+@compiled(
+    [f"void({kind}[::1], i8, i8, {kind}[::1], i8, f4[::1], i8, i8, i8, i8, b1)" for kind in ("f4", "u4")],
+    error_model="numpy",
+)
+def strided_product(
+    a: Array, a_row: int, a_step: int, b: Array, b_row: int, c: Array, c_row: int, rows: int, depth: int, columns: int,
+    add: bool,
+) -> None:  # fmt: skip
+    """Do what ``product`` does, where the rows of ``b`` and ``c`` lie ``b_row`` and ``c_row`` apart."""
+    whole = columns // WIDE * WIDE
+    for first in range(0, whole, WIDE):
+        _wide_panel(a, a_row, a_step, b, first, b_row, c, first, c_row, rows, depth, add)
+    if columns - whole >= PANEL:
+        _panel(a, a_row, a_step, b, whole, b_row, c, whole, c_row, rows, depth, add)
+        whole += PANEL
+    if columns - whole >= WIDTH:
+        _slim_panel(a, a_row, a_step, b, whole, b_row, c, whole, c_row, rows, depth, add)
+        whole += WIDTH
+    if whole < columns:
+        edge = empty(rows * WIDTH)
+        _slim_panel(a, a_row, a_step, b, whole, b_row, edge, 0, WIDTH, rows, depth, False)
+        for i in range(rows):
+            for j in range(columns - whole):
+                before = c[i * c_row + whole + j] if add else np.float32(0)
+                c[i * c_row + whole + j] = before + edge[i * WIDTH + j]
+
+
 @compiled(
     [f"void({kind}[::1], i8, i8, {kind}[::1], f4[::1], i8, i8, i8, b1)" for kind in ("f4", "u4")], error_model="numpy"
 )
@@ -237,28 +281,4 @@ def product(
     All are flat. ``a`` has steps ``a_row`` from row to row and ``a_step`` within a row, the others are contiguous.
     ``PANEL`` more values must be readable after those of ``b``. It is fastest where ``b`` is ``aligned``.
     """
-    whole = columns // WIDE * WIDE
-    for first in range(0, whole, WIDE):
-        _wide_panel(a, a_row, a_step, b, first, columns, c, first, columns, rows, depth, add)
-    if columns - whole >= PANEL:
-        _panel(a, a_row, a_step, b, whole, columns, c, whole, columns, rows, depth, add)
-        whole += PANEL
-    if whole < columns:
-        edge = empty(rows * PANEL)
-        _panel(a, a_row, a_step, b, whole, columns, edge, 0, PANEL, rows, depth, False)
-        for i in range(rows):
-            for j in range(columns - whole):
-                before = c[i * columns + whole + j] if add else np.float32(0)
-                c[i * columns + whole + j] = before + edge[i * PANEL + j]
-
-
-@compiled("void(f4[::1], i8, i8, f4[::1], i8, f4[::1], i8, i8, i8)")
-def panels(
-    a: Array, a_row: int, a_step: int, b: Array, b_row: int, c: Array, c_row: int, rows: int, depth: int
-) -> None:
-    """Set ``c`` [rows, c_row], a whole number of panels wide, to the product of ``a`` [rows, depth] and ``b``.
-
-    The rows of ``b`` lie ``b_row`` apart. Additional columns contain whatever follows in memory.
-    """
-    for first in range(0, c_row, PANEL):
-        _panel(a, a_row, a_step, b, first, b_row, c, first, c_row, rows, depth, False)
+    strided_product(a, a_row, a_step, b, columns, c, columns, rows, depth, columns, add)

@@ -8,7 +8,7 @@ from torch import nn
 from torch.autograd.function import once_differentiable
 
 from nextday.models.base import Key
-from nextday.models.kernels.pointwise import draw, drop
+from nextday.models.kernels.pointwise import ROOM, draw, drop
 from nextday.models.kernels.tiles import empty
 
 
@@ -45,11 +45,12 @@ class Dropout(nn.Module):
         return x * keep.mul_(65536 / (65536 - self.threshold))
 
     def bits(self, count: int) -> np.ndarray:
-        """Draw the bits of a mask, uint16; a value is kept if they are not below ``threshold``."""
+        """Draw the bits of a mask, uint16, followed by ``ROOM``; those of what is kept are not below ``threshold``."""
         if self.stream is None:
             raise RuntimeError("dropout has no random stream: call seed_dropout first")
-        raw = np.empty(-(-count // 4), np.uint64)
-        draw(self.stream, raw)
+        words = -(-count // 4)
+        raw = np.empty(words + ROOM // 4, np.uint64)
+        draw(self.stream, raw[:words])
         return raw.view(np.uint16)[:count]
 
 
