@@ -9,6 +9,7 @@ import ast
 import hashlib
 import inspect
 import linecache
+import os
 import pickle
 import sys
 import textwrap
@@ -134,7 +135,7 @@ def _is_of(module: str, author: tuple[str, str]) -> bool:
     if module.partition(".")[0] == package:
         return True
     file = getattr(sys.modules.get(module), "__file__", None)
-    return bool(folder and file) and str(Path(str(file)).parent) == folder and "site-packages" not in folder
+    return bool(folder and file) and os.path.dirname(str(file)) == folder and "site-packages" not in folder
 
 
 def _is_installed(module: ModuleType | None) -> bool:
