@@ -78,11 +78,13 @@ def resample(dates: int, *, block: float, replicates: int, seed: int) -> np.ndar
         ends = np.hstack([ends, more + (ends[:, -1:] if ends.size else 0)])
     ends = np.minimum(ends, dates)
     lengths = np.diff(ends, axis=1, prepend=0)  # 0 once the calendar is full
-    starts = rng.integers(0, dates, lengths.shape) + np.arange(replicates)[:, None] * (2 * dates + 1)
-    size = replicates * (2 * dates + 1)
-    steps = np.bincount(starts.ravel(), minlength=size) - np.bincount((starts + lengths).ravel(), minlength=size)
-    twice = steps.reshape(replicates, -1).cumsum(axis=1)  # how many blocks cover a date, past the end as well
-    return (twice[:, :dates] + twice[:, dates : 2 * dates]).astype(float)
+    starts, rows = rng.integers(0, dates, lengths.shape), np.arange(replicates)[:, None] * dates
+    turns, stops = np.divmod(starts + lengths, dates)
+    steps, falls = (np.bincount((days + rows).ravel(), minlength=replicates * dates) for days in (starts, stops))
+    steps -= falls
+    steps = steps.reshape(replicates, dates)
+    steps[:, 0] += turns.sum(axis=1)  # a block that reaches past the end goes on at the beginning
+    return steps.cumsum(axis=1, dtype=float)  # how many blocks cover a date
 
 
 def kept(days: int, block: float) -> float:
