@@ -9,8 +9,9 @@ help:  ## Show this list
 
 $(READY): pyproject.toml constraints.txt
 	python3 -m venv .venv
-	$(PY) -m pip install -q -c constraints.txt torch==2.13.0
-	$(PY) -m pip install -q -c constraints.txt -e '.[dev]'
+	$(PY) -m pip install -q --no-compile -c constraints.txt torch==2.13.0
+	$(PY) -m pip install -q --no-compile -c constraints.txt -e '.[dev]'
+	$(PY) -m compileall -qq -j 0 .venv/lib || true  # on all cores, which pip does on one; some files are templates
 	touch $(READY)
 
 study: $(READY)  ## The main job: Stage 1 and Stage 2 on the embedded panel, compared, into results/
