@@ -40,11 +40,10 @@ class Adam:
             return
         for at in moved:
             self.taken[at] += 1
-        weights, means, squares, taken = (
-            [part[at] for at in moved] for part in (self.parameters, self.means, self.squares, self.taken)
-        )
-        counts = {steps: torch.full((), steps, dtype=torch.float32, device=weights[0].device) for steps in {*taken}}
+        weights, means, squares = ([part[at] for at in moved] for part in (self.parameters, self.means, self.squares))
+        counts = {steps: torch.full((), float(steps), device=weights[0].device) for steps in {*self.taken}}
         torch._fused_adam_(
-            weights, [one.grad for one in weights], means, squares, [], [counts[steps] for steps in taken],
+            weights, [one.grad for one in weights if one.grad is not None], means, squares, [],
+            [counts[self.taken[at]] for at in moved],
             amsgrad=False, maximize=False, weight_decay=0.0, lr=self.rate, eps=EPSILON, beta1=BETAS[0], beta2=BETAS[1],
         )  # fmt: skip
