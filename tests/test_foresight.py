@@ -13,17 +13,12 @@ SIGNAL = {"days": 400, "signal": 0.02, "strengths": {"A": 0.6, "B": 1.0}}
 def both(seed, here, there, **changes):
     """Foresee a study from a part of its table, and compare on all of it."""
     world = worlds.World(**{**SIGNAL, "tickers": there.tickers, "seeds": there.seeds, "days": there.days, **changes})
-    table = worlds.draw(world, seed)
-    dates = table["origin"].unique().sort()
-    part = table.filter(
-        (table["ticker"] < f"T{here.tickers:03d}")
-        & (table["seed"] < here.seeds)
-        & (table["origin"] <= dates[here.days - 1])
-    )
+    actual, forecasts = worlds.sample(world, seed)
+    part = {name: one[: here.seeds, : here.tickers, : here.days] for name, one in forecasts.items()}
+    small = worlds.losses_of(actual[: here.tickers, : here.days], part, pooled=world.names)
     options = {"ask": [Ask("B", "A"), Ask("B", None)], "replicates": 1000, "other_blocks": (), "explore": ()}
-    pooled = ["A", "B"] if world.pooled else []
-    foreseen = foresee(compare(measure(part, pooled=pooled), **options), here, there, pooled=pooled)
-    return foreseen, compare(measure(table, pooled=pooled), **options).asked
+    foreseen = foresee(compare(small, **options), here, there, pooled=world.names)
+    return foreseen, compare(worlds.losses_of(actual, forecasts, pooled=world.names), **options).asked
 
 
 @pytest.mark.parametrize(

@@ -6,12 +6,14 @@ import polars as pl
 import pytest
 from sklearn.metrics import adjusted_rand_score
 
+from nextday.analyses.regimes import clusters
 from nextday.analyses.regimes.clusters import find_regimes
 from nextday.analyses.regimes.effects import differences
 from nextday.errors import VerdictError
 from worlds import autoregression
 
 FEATURES = ("log_return", "roll_vol", "range_norm", "vol_zscore", "mkt_return")
+MOST = 4  # regimes that are tried where three are planted
 CENTRES = np.array([[0.0, 0.0, 0, 0], [1.5, 1.0, 0, 0], [0.0, 2.5, 1.0, 0]])
 
 
@@ -104,7 +106,13 @@ def world():
 
 @pytest.fixture(scope="module")
 def regimes(world):
-    return find_regimes(*world[:3], replicates=300)
+    return find_regimes(*world[:3], most=MOST, replicates=300)
+
+
+@pytest.fixture
+def halved_once(monkeypatch):
+    """A test that does not look at the agreement between halves."""
+    monkeypatch.setattr(clusters, "HALVES", 1)
 
 
 def truth(world, labels):
@@ -140,7 +148,7 @@ def gaussian(seed=0, **settings):
 
 
 def test_one_gaussian_has_one_regime_and_nothing_to_compare():
-    found = find_regimes(*gaussian(), replicates=100)
+    found = find_regimes(*gaussian(), most=MOST, replicates=100)
     assert found.number == 1
     assert set(found.labels["regime"]) == {1}
     assert found.stability.is_empty()
@@ -151,10 +159,11 @@ def test_one_gaussian_has_one_regime_and_nothing_to_compare():
     assert found.differences.filter(measure="loss")["low"].null_count() == 0
 
 
+@pytest.mark.usefixtures("halved_once")
 def test_days_that_share_windows_are_not_counted_as_points_of_their_own():
     """With ``lookback=1`` all days count, and the criterion takes one cloud apart."""
     table, profile, _ = gaussian(seed=3, seeds=1)
-    assert find_regimes(table, profile, lookback=1, most=4, replicates=50).number > 1
+    assert find_regimes(table, profile, lookback=1, most=2, replicates=50).number > 1
     assert find_regimes(table, profile, lookback=20, most=4, replicates=50).number == 1
 
 
@@ -176,9 +185,10 @@ def changed(latents):
     )
 
 
+@pytest.mark.usefixtures("halved_once")
 def test_rewriting_valid_and_test_changes_no_train_label_and_no_criterion(world, regimes):
     latents, profile, forecasts, _ = world
-    other = find_regimes(changed(latents), profile, forecasts, replicates=50)
+    other = find_regimes(changed(latents), profile, forecasts, most=MOST, replicates=50)
     assert other.criterion.equals(regimes.criterion)
     train = [found.labels.filter(part="train") for found in (regimes, other)]
     assert train[0].equals(train[1])
@@ -186,11 +196,12 @@ def test_rewriting_valid_and_test_changes_no_train_label_and_no_criterion(world,
     assert other.profile.filter(part="train").equals(regimes.profile.filter(part="train"))
 
 
+@pytest.mark.usefixtures("halved_once")
 def test_the_number_for_all_folds_is_chosen_on_the_first_train_range(world):
     latents, profile, forecasts, _ = world
     later = latents.with_columns(fold=pl.lit(1, pl.Int64), z=pl.col("z").list.eval(pl.element().rank() * 0.01))
-    alone = find_regimes(later, profile, forecasts, replicates=50)
-    both = find_regimes(pl.concat([later, latents.filter(pl.col("part") != "test")]), profile, forecasts, replicates=50)
+    folds = pl.concat([later, latents.filter(pl.col("part") != "test")])
+    alone, both = (find_regimes(rows, profile, forecasts, most=MOST, replicates=50) for rows in (later, folds))
     assert (alone.number, both.number) == (1, 3)
     assert both.criterion.filter("chosen")["fold"].to_list() == [0, 0, 1, 1]
 
@@ -198,7 +209,7 @@ def test_the_number_for_all_folds_is_chosen_on_the_first_train_range(world):
 def test_the_same_rows_in_any_order_give_the_same_regimes(world, regimes):
     shuffled = [table.sample(fraction=1, shuffle=True, seed=1) for table in world[:3]]
     shuffled[1:] = [shuffled[1].sort(pl.col("feature").replace_strict(FEATURES, range(5))), shuffled[2].sort("variant")]
-    again = find_regimes(*shuffled, replicates=300)
+    again = find_regimes(*shuffled, most=MOST, replicates=300)
     for name in ("labels", "criterion", "stability", "transitions"):
         assert getattr(again, name).equals(getattr(regimes, name)), name
     for name in ("profile", "differences"):

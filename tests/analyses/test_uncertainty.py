@@ -1,4 +1,5 @@
 import datetime
+from functools import cache
 from itertools import combinations
 
 import matplotlib as mpl
@@ -66,28 +67,29 @@ def segments(ax):
     return [segment for drawn in ax.collections for segment in getattr(drawn, "get_segments", list)()]
 
 
-def test_all_figures_are_drawn_and_each_is_a_png():
-    drawn = dict(draw(make_table()))
-    assert list(drawn) == ["fan", "reliability", "pit", "coverage"]
-    assert all(png(figure).startswith(b"\x89PNG") for figure in drawn.values())
+LACKING = {
+    "no levels": (lambda table: table.drop("q0.05", "q0.5", "q0.95"), []),
+    "no quantiles": (lambda table: table.with_columns(pl.lit(None, pl.Float64).alias(f"q{level}") for level in THREE), []),
+    "no interval": (lambda table: table.drop("q0.05"), ["fan", "reliability", "pit"]),
+    "20 days": (lambda table: table.filter(pl.col("date") <= datetime.date(2020, 1, 21)), ["fan", "reliability", "pit"]),
+    "21 days": (lambda table: table.filter(pl.col("date") <= datetime.date(2020, 1, 22)), ["fan", "reliability", "pit", "coverage"]),
+}  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("change", "left"),
-    [
-        (lambda table: table.drop("q0.05", "q0.5", "q0.95"), []),
-        (lambda table: table.with_columns(pl.lit(None, pl.Float64).alias(f"q{level}") for level in THREE), []),
-        (lambda table: table.drop("q0.05"), ["fan", "reliability", "pit"]),
-        (lambda table: table.filter(pl.col("date") <= datetime.date(2020, 1, 21)), ["fan", "reliability", "pit"]),
-        (lambda table: table.filter(pl.col("date") <= datetime.date(2020, 1, 22)), ["fan", "reliability", "pit", "coverage"]),
-    ],
-    ids=["no levels", "no quantiles", "no interval", "20 days", "21 days"],
-)  # fmt: skip
-def test_what_a_table_cannot_show_is_skipped(change, left):
-    found = dict(draw(change(make_table())))
-    assert list(found) == left
-    for figure in found.values():
-        render(figure)
+def plates_of(case):
+    change, _ = LACKING[case]
+    return list(figures.draw(change(make_table(("GARCH",), seeds=(1,)))))
+
+
+@pytest.mark.parametrize("case", LACKING)
+def test_what_a_table_cannot_show_is_skipped(case):
+    assert [plate.suffix for plate in plates_of(case)] == LACKING[case][1]
+
+
+@pytest.mark.parametrize("case", ["no interval", "21 days"])
+def test_what_is_left_of_a_table_is_drawn(case):
+    for plate in plates_of(case):
+        render(plate.draw())
 
 
 @pytest.mark.parametrize(
@@ -271,32 +273,42 @@ def test_panels_are_in_columns_and_only_the_lowest_of_each_name_their_dates():
 
 
 def test_draw_says_the_window_it_chose():
-    assert "rolling over 25 sessions" in dict(draw(make_table(days=100, seeds=(1,))))["coverage"].get_suptitle()
+    *_, last = figures.draw(make_table(("GARCH",), days=100, seeds=(1,)))
+    assert "rolling over 25 sessions" in last.draw().get_suptitle()
+
+
+CASES = {  # in three columns, in four with an empty place, in one, in two
+    "six": {"variants": VARIANTS[:6], "seeds": (1,)},
+    "hostile, short": {
+        "variants": HOSTILE, "tickers": ("$\\frac{1}$",), "seeds": (1,), "days": 30, "levels": (0.01, 0.05, 0.5, 0.95, 0.99),
+    },
+    "one": {"variants": ("GARCH",), "tickers": ("KO",), "seeds": (None,), "days": 30},
+    "two, many levels": {"variants": ("GARCH", "EWMA"), "seeds": (None,), "days": 30, "levels": NINETEEN},
+}  # fmt: skip
+
+
+@cache
+def rendered(case):
+    """Lay out the figures of a case, once for all who look at them."""
+    return [(name, render(figure)) for name, figure in draw(make_table(**CASES[case]))]
 
 
 def test_one_variant_ticker_and_seed_are_drawn_without_a_word_about_others():
-    for _, figure in draw(make_table(("GARCH",), tickers=("KO",), seeds=(None,), days=30)):
+    for _, figure in rendered("one"):
         assert not {"Grey", "seed 5", "Not drawn"} & {
             word for word in ("Grey", "seed 5", "Not drawn") if word in figure.get_suptitle()
         }
-        render(figure)
 
 
-@pytest.mark.parametrize(
-    "table",
-    [
-        make_table(VARIANTS, seeds=(1,)),
-        make_table(VARIANTS[:8], seeds=(1,), days=30),
-        make_table((*VARIANTS, "DeepAR", "Chronos", "Zero"), seeds=(1,), days=100, levels=NINETEEN),
-        make_table(HOSTILE, seeds=(1,), levels=(0.01, 0.05, 0.5, 0.95, 0.99)),
-        make_table(("GARCH",), tickers=("KO",), seeds=(None,), days=30),
-        make_table(("GARCH", "EWMA"), seeds=(None,), days=30, levels=NINETEEN),
-    ],
-    ids=["nine", "eight, short", "twelve, many levels", "hostile", "one", "two, many levels"],
-)  # fmt: skip
-def test_no_texts_overlap_or_leave_the_figure(table):
-    for name, figure in draw(table):
-        render(figure)
+def test_all_figures_are_drawn_and_each_is_a_png():
+    drawn = dict(rendered("one"))
+    assert list(drawn) == ["fan", "reliability", "pit", "coverage"]
+    assert all(png(figure).startswith(b"\x89PNG") for figure in drawn.values())
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_no_texts_overlap_or_leave_the_figure(case):
+    for name, figure in rendered(case):
         ticks = [box for ax in figure.axes for axis in (ax.xaxis, ax.yaxis) for box in tick_labels(axis)]
         assert_apart(ticks)
         panels = [ax for ax in figure.axes if ax.get_visible()]
@@ -319,8 +331,7 @@ def test_no_texts_overlap_or_leave_the_figure(table):
 
 
 def test_names_are_drawn_and_never_interpreted():
-    for name, figure in draw(make_table(HOSTILE, tickers=("$\\frac{1}$",), seeds=(1,), levels=(0.05, 0.95))):
-        render(figure)
+    for name, figure in rendered("hostile, short"):
         texts = [text for ax in figure.axes for text in (ax.title, ax._left_title, *ax.get_yticklabels())]
         named = [text for text in texts if "alpha" in text.get_text() or "x_1" in text.get_text()]
         assert named, name

@@ -2,6 +2,7 @@ import datetime
 import html
 import re
 from dataclasses import replace
+from functools import cache
 from html.parser import HTMLParser
 
 import numpy as np
@@ -15,6 +16,7 @@ from nextday.evaluate.inference import compare
 from nextday.evaluate.parts import Parts
 from nextday.evaluate.table import measure
 from nextday.evaluate.verdict import CODES, Verdict, judge
+from nextday.reporting import breakdown_plots as plots
 from nextday.reporting.html import render_report
 from reporting.browser import CHROMIUM, screenshot, visit
 
@@ -100,6 +102,14 @@ def judged(comparison):
     return judge(comparison, subjects=SUBJECTS)
 
 
+@cache
+def usual():
+    """The forecasts that most tests look at, with what is found in them."""
+    forecasts = make_forecasts()
+    comparison = compared(forecasts)
+    return forecasts, comparison, judged(comparison)
+
+
 def said(code):
     return Verdict(code, "Said so.", (), ("In context.",), ("Remarked.",))
 
@@ -139,14 +149,23 @@ class Reader(HTMLParser):
 
 @pytest.fixture(scope="module")
 def page():
-    return render(make_forecasts())
+    forecasts, comparison, verdict = usual()
+    return render(forecasts, comparison=comparison, verdict=verdict)
+
+
+@pytest.fixture
+def of_contrasts(monkeypatch):
+    """Pages with the pictures of contrasts alone."""
+    for name in ("over_time", "by_ticker", "by_year", "by_seed"):
+        monkeypatch.setattr(plots, name, lambda *_: None)
+    monkeypatch.setattr("nextday.reporting.html.curves", lambda *_: None)
 
 
 def test_report_has_every_section_the_question_and_the_verdict_in_text_that_needs_no_javascript(page):
     shown = Reader(page).shown
     headings = re.findall(r"<h2[^>]*>(.*?)</h2>", page)
     assert tuple(map(html.unescape, headings)) == HEADINGS
-    verdict = judged(compared(make_forecasts()))
+    *_, verdict = usual()
     assert verdict.code == "features_help"
     for text in (
         "Do features help?",
@@ -184,18 +203,19 @@ def table_of(page, start):
 
 @pytest.mark.usefixtures("one_undrawn")
 def test_the_question_is_the_title_and_the_answer_follows_line_by_line_before_any_table(page):
-    verdict = judged(compared(make_forecasts()))
+    forecasts, comparison, verdict = usual()
     assert "<title>Do features help?</title>" in page
     assert re.search(r"<h1[^>]*>Do features help\?</h1>", page)
     shown = Reader(page).shown
     order = [verdict.sentence, *(f"LSTM: {one.sentence}." for one in verdict.answers), "Asked contrasts"]
     places = [shown.index(text) for text in order]
     assert places == sorted(places)
-    assert "<title>only a name</title>" in render(make_forecasts(), manifest=make_manifest("only a name", ""))
+    nameless = make_manifest("only a name", "")
+    assert "<title>only a name</title>" in render(forecasts, comparison=comparison, verdict=verdict, manifest=nameless)
 
 
 def test_each_contrast_stands_in_one_table_with_its_finding_beside_its_name_and_all_its_figures(page):
-    comparison = compared(make_forecasts())
+    _, comparison, _ = usual()
     families = {
         "Asked contrasts": comparison.asked, "Not asked: skill": comparison.against_benchmark, "Not asked: other": comparison.others
     }  # fmt: skip
@@ -212,8 +232,9 @@ def test_each_contrast_stands_in_one_table_with_its_finding_beside_its_name_and_
     assert {row[1] for row in table_of(page, "Not asked: skill")[1:]} <= {"better", "inconclusive", "equal", "withheld"}
 
 
+@pytest.mark.usefixtures("of_contrasts")
 def test_contrasts_with_the_benchmark_that_are_asked_are_not_repeated():
-    forecasts = make_forecasts()
+    forecasts, *_ = usual()
     page = render(forecasts, comparison=compared(forecasts, [Ask(name, None) for name in SKILLS]))
     captions = list(tables_of(page))
     assert not any(caption.startswith("Not asked: skill") for caption in captions)
@@ -222,7 +243,7 @@ def test_contrasts_with_the_benchmark_that_are_asked_are_not_repeated():
 
 
 def test_what_could_be_seen_is_said_of_each_asked_contrast(page):
-    comparison = compared(make_forecasts())
+    _, comparison, _ = usual()
     rows = table_of(page, "Equivalence")[1:]
     for row, one in zip(rows, comparison.asked, strict=True):
         ends = [f"{100 * value:+.3f}" for value in (one.equal_low, one.equal_high)]
@@ -234,20 +255,19 @@ def test_what_could_be_seen_is_said_of_each_asked_contrast(page):
 
 @pytest.mark.usefixtures("one_undrawn")
 def test_penalty_and_signal_are_shown_where_they_are_known(page):
-    forecasts = make_forecasts()
-    comparison = compared(forecasts)
+    forecasts, comparison, verdict = usual()
     parts = (Parts("LSTM-Feat", "LSTM-Raw", 0.011, 0.01, 0.012, -0.02, -0.05, 0.01),)
-    found = render(forecasts, comparison=comparison, verdict=replace(judged(comparison), parts=parts))
+    found = render(forecasts, comparison=comparison, verdict=replace(verdict, parts=parts))
     assert table_of(found, "Penalty and signal")[1] == [
         "LSTM-Feat - LSTM-Raw", "+1.100", "+1.000 to +1.200", "-2.000", "-5.000 to +1.000"
     ]  # fmt: skip
-    assert "Penalty and signal" not in Reader(render(forecasts, verdict=replace(judged(comparison), parts=()))).shown
+    without = render(forecasts, comparison=comparison, verdict=replace(verdict, parts=()))
+    assert "Penalty and signal" not in Reader(without).shown
 
 
 @pytest.mark.usefixtures("one_undrawn")
 def test_a_slow_swing_and_what_is_withheld_are_said_of_their_contrast():
-    forecasts = make_forecasts()
-    comparison = compared(forecasts)
+    forecasts, comparison, _ = usual()
     first, second = comparison.asked
     changed = replace(comparison, asked=(replace(first, swing=True), replace(second, withheld="too few days: 3")))
     page = render(forecasts, comparison=changed)
@@ -258,6 +278,7 @@ def test_a_slow_swing_and_what_is_withheld_are_said_of_their_contrast():
     assert "LSTM-OHLCV - LSTM-Raw is withheld: too few days: 3." in Reader(page).shown
 
 
+@pytest.mark.usefixtures("of_contrasts")
 def test_many_exploratory_pairs_are_folded_limited_and_said_to_be():
     names = {f"V{at:02d}": 0.01 * at for at in range(15)}
     forecasts = make_forecasts(("AAA",), names, seeds=(None,), days=60)
@@ -282,7 +303,7 @@ def test_many_exploratory_pairs_are_folded_limited_and_said_to_be():
 
 @pytest.mark.usefixtures("one_undrawn")
 def test_tickers_that_end_early_are_counted():
-    forecasts = make_forecasts()
+    forecasts, *_ = usual()
     gone = (pl.col("ticker") == "BBB") & (pl.col("origin") > datetime.date(2020, 12, 1))
     shown = Reader(render(forecasts, comparison=compared(forecasts.filter(~gone)))).shown
     assert "1 of 9 tickers ends more than 30 days before 2021-03-27." in shown
@@ -299,10 +320,11 @@ def test_tables_plots_and_notices_are_outside_of_scripts_and_nothing_is_loaded(p
 
 
 def test_one_seed_is_shown_whole_with_the_reason_for_no_verdict_on_top():
-    forecasts = make_forecasts(seeds=(7,))
-    page = render(forecasts)
+    forecasts = make_forecasts(TICKERS[:3], seeds=(7,))
+    comparison = compared(forecasts)
+    page = render(forecasts, comparison=comparison)
     shown = Reader(page).shown
-    reason = compared(forecasts).withheld
+    reason = comparison.withheld
     assert reason
     assert shown.index(reason) < shown.index("Other pairs of variants")
     assert {row[1] for row in table_of(page, "Asked contrasts")[1:]} == {"withheld"}, "no finding without a verdict"

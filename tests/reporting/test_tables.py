@@ -9,7 +9,7 @@ from nextday.evaluate import judge
 from nextday.evaluate.ask import Ask
 from nextday.reporting import contrasts_table, summary_table
 from reporting.test_plots import make_forecasts, make_scores
-from reporting.test_verdict_plot import PAIRS, SUBJECTS, compared, many
+from reporting.test_verdict_plot import PAIRS, SUBJECTS, compared, many, usual
 
 
 def printed(*parts, width=80):
@@ -20,7 +20,7 @@ def printed(*parts, width=80):
 
 
 def test_the_finding_stands_second_and_says_what_features_do():
-    comparison = compared()
+    comparison = usual()
     verdict = judge(comparison, subjects=SUBJECTS)
     title, header, *rows, caption = printed(contrasts_table(comparison, verdict))
     assert title.strip() == "skill, % of the zero forecast's RMSE; margin 0.25; simultaneous 95 % CI"
@@ -34,7 +34,7 @@ def test_the_finding_stands_second_and_says_what_features_do():
 
 
 def test_without_a_verdict_the_first_is_better_or_worse():
-    lines = printed(contrasts_table(compared()))
+    lines = printed(contrasts_table(usual()))
     assert [line.split()[3] for line in lines[2:4]] == ["worse", "better"]
 
 
@@ -49,13 +49,13 @@ def test_what_all_rows_share_is_said_once():
 
 @pytest.fixture(scope="module")
 def forty():
-    return many(40, signal=0.4)  # all beat the zero forecast
+    comparison, subjects = many(40, signal=0.4)  # all beat the zero forecast
+    return comparison, judge(comparison, subjects=subjects)
 
 
 @pytest.mark.parametrize("width", [80, 100, 140])
 def test_forty_asked_contrasts_take_less_than_sixty_lines_with_headline_and_remarks(forty, width):
-    comparison, subjects = forty
-    verdict = judge(comparison, subjects=subjects)
+    comparison, verdict = forty
     table = contrasts_table(comparison, verdict)
     lines = printed(verdict.sentence, table, *verdict.context, *(f"- {one}" for one in verdict.remarks), width=width)
     assert len(lines) < 60
