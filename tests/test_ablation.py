@@ -45,7 +45,7 @@ def planted(features=6, tickers=("AAA", "BBB", "CCC", "DDD"), days=900, strength
 def found(tmp_path_factory):
     """An ablation of six features, of which the first carries the answer, with a second design beside."""
     folder = tmp_path_factory.mktemp("ablation")
-    bars, features = planted()
+    bars, features = planted(days=700)
     bars.write_parquet(folder / "bars.parquet")
     features.write_parquet(folder / "mine.parquet")
     values = {

@@ -59,7 +59,7 @@ def brute_force(bars, values, ticker, lag, fill, limit):
 @pytest.mark.parametrize("macro", [True, False])
 def test_values_are_known_where_loops_say(bars, tmp_path, lag, fill, limit, macro):
     rng = np.random.default_rng(lag)
-    for trial in range(5):
+    for trial in range(3):
         drawn = {ticker: sorted(rng.choice(range(-3, 14), 6, replace=False)) for ticker in ("KO", "SPY")}
         if macro:
             drawn["SPY"] = drawn["KO"]

@@ -117,7 +117,7 @@ def test_errors_are_asked_again_after_growing_random_pauses(ask, error):
 def test_pauses_are_anything_up_to_a_bound_that_doubles(ask):
     many = []
     for seed in range(40):
-        ask(Replay(KO=[OFFLINE] * 3), random=seed)
+        refusal(ask, Replay(KO=[OFFLINE] * 4), random=seed, kind=Unreachable)
         many.append(ask.pauses)
     many = np.array(many)
     assert (many >= 0).all()

@@ -43,7 +43,7 @@ def skipped_by_hand(frame):
     return found
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=15)
 @given(
     st.dictionaries(
         st.sampled_from(NAMES), st.lists(st.tuples(st.integers(0, 59), st.integers(0, 9)), max_size=5), max_size=3
@@ -136,7 +136,7 @@ def found(frame, rule="gap"):
     return [(one.ticker, one.on, one.bars) for one in check_bars(frame) if one.rule == rule]
 
 
-@settings(deadline=None, max_examples=20)
+@settings(deadline=None, max_examples=10)
 @given(
     seed=st.integers(0, 10**6), ticker=st.sampled_from(("AAA", "MKT")), at=st.integers(8, 80), more=st.integers(0, 3)
 )

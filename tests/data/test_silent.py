@@ -1,4 +1,4 @@
-"""Wrong data that used to pass without a word, each kind planted twenty times: all are refused, or named."""
+"""Wrong data that used to pass without a word, each kind planted eight times: all are refused, or named."""
 
 import polars as pl
 import pytest
@@ -8,7 +8,7 @@ from nextday.data import align, load_bars
 from nextday.errors import DataError
 from suspended import without_rows
 
-SEEDS = range(20)
+SEEDS = (0, 1, 2, 3, 5, 8, 13, 19)  # each variety of a kind
 
 
 def walk(seed):

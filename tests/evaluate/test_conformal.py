@@ -166,7 +166,7 @@ def test_adaptive_is_off_by_no_more_than_the_way_of_its_shift():
         assert (level - below.mean()) * len(below) * step == pytest.approx(quantile[-1] - quantile[0])
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(cut=st.integers(0, 60), rng=st.integers(0, 99), delay=st.integers(0, 5), value=st.floats(-9, 9))
 def test_no_quantile_knows_what_happens_after_its_origin(cut, rng, delay, value):
     forecasts, valid = worlds(2, rng=rng)
@@ -194,7 +194,7 @@ def test_adaptive_learns_from_a_day_on_the_day_after(day):
     assert (before[1, day + 1 :, [0, 1, 3, 4]] > after[1, day + 1 :, [0, 1, 3, 4]]).all(axis=-1).any()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(
     rng=st.integers(0, 999),
     width=st.floats(0, 20),

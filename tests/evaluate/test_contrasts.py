@@ -21,6 +21,17 @@ def table():
     return worlds.draw(WORLD, 1)
 
 
+@pytest.fixture(scope="module")
+def losses(table):
+    return measure(table)
+
+
+@pytest.fixture(scope="module")
+def plain(losses):
+    """What the same in another form is held against."""
+    return compare(losses, replicates=300)
+
+
 def by_pair(comparison):
     return {(contrast.first, contrast.second): contrast for contrast in comparison.contrasts}
 
@@ -46,31 +57,30 @@ def test_skill_is_one_less_the_root_of_the_loss_ratio(table):
     assert contrasts["A", "B"].estimate == pytest.approx(difference)
 
 
-def test_swapping_two_variants_flips_the_sign(table):
+def test_swapping_two_variants_flips_the_sign(table, plain):
     names = pl.col("variant").replace({"A": "B", "B": "A"})
-    one, two = (
-        by_pair(compare(measure(rows), replicates=300)) for rows in (table, table.with_columns(names).sort("variant"))
-    )
+    swapped = table.with_columns(names).sort("variant")
+    one, two = by_pair(plain), by_pair(compare(measure(swapped), replicates=300))
     assert two["A", "B"].estimate == pytest.approx(-one["A", "B"].estimate)
     assert two["A", "B"].date_error == pytest.approx(one["A", "B"].date_error)
 
 
-def test_scaling_returns_leaves_skill_alone(table):
+def test_scaling_returns_leaves_skill_alone(table, plain):
     scaled = table.with_columns(pl.col("actual", "predicted") * 8)
-    close(compare(measure(table), replicates=300), compare(measure(scaled), replicates=300), rel=1e-6, abs=1e-9)
+    close(plain, compare(measure(scaled), replicates=300), rel=1e-6, abs=1e-9)
 
 
-def test_one_volatile_ticker_does_not_own_the_answer(table):
+def test_one_volatile_ticker_does_not_own_the_answer(table, plain):
     loud = pl.when(pl.col("ticker") == "T000").then(16).otherwise(1)
     scaled = table.with_columns(pl.col("actual", "predicted") * loud)
-    close(compare(measure(table), replicates=300), compare(measure(scaled), replicates=300), rel=1e-6, abs=1e-9)
+    close(plain, compare(measure(scaled), replicates=300), rel=1e-6, abs=1e-9)
 
 
-def test_shuffled_rows_and_renamed_seeds_change_nothing(table):
+def test_shuffled_rows_and_renamed_seeds_change_nothing(table, plain):
     shuffled = table.sample(fraction=1, shuffle=True, seed=3).with_columns(seed=(7 - pl.col("seed")) % 11)
     order = table["variant"].unique(maintain_order=True).to_list()
     shuffled = shuffled.sort(pl.col("variant").cast(pl.Enum(order)), maintain_order=True)
-    close(compare(measure(table), replicates=300), compare(measure(shuffled), replicates=300), rel=1e-9)
+    close(plain, compare(measure(shuffled), replicates=300), rel=1e-9)
 
 
 def test_doubling_every_ticker_leaves_the_date_error_where_it_was(table):
@@ -90,39 +100,37 @@ def test_models_without_randomness_have_no_seed_error(table):
 
 def test_more_seeds_shrink_the_seed_error_and_more_days_the_date_error():
     biased = worlds.World(bias=0.3, days=400, strengths={"A": 0.0, "B": 0.0})
-    few, many = (compare(measure(worlds.draw(replace(biased, seeds=s), 2)), replicates=300).between[0] for s in (3, 24))
+    quick = {"replicates": 300, "other_blocks": ()}
+    few, many = (compare(worlds.losses(replace(biased, seeds=s), 2), **quick).between[0] for s in (3, 24))
     assert many.seed_error < 0.6 * few.seed_error
-    short, long = (
-        compare(measure(worlds.draw(replace(biased, days=d), 2)), replicates=300).between[0] for d in (200, 1800)
-    )
+    short, long = (compare(worlds.losses(replace(biased, days=d), 2), **quick).between[0] for d in (200, 1800))
     assert long.date_error < 0.6 * short.date_error
 
 
-def test_what_is_asked_is_a_family_of_its_own(table):
+def test_what_is_asked_is_a_family_of_its_own(losses):
     asks = [Ask("A", "B"), Ask("C", None)]
-    found = compare(measure(table), ask=asks, replicates=800)
+    found = compare(losses, ask=asks, replicates=800)
     assert [(one.first, one.second) for one in found.asked] == [("A", "B"), ("C", "zero forecast")]
     assert [one.first for one in found.against_benchmark] == ["A", "B", "C"]
     assert [(one.first, one.second) for one in found.others] == [("A", "C"), ("B", "C")]
     assert len(found.contrasts) == 6  # C against the benchmark once
-    alone = compare(measure(table), ask=asks[:1], replicates=800).asked[0]
+    alone = compare(losses, ask=asks[:1], replicates=800).asked[0]
     assert alone.high - alone.low < 0.95 * (found.asked[0].high - found.asked[0].low)
     assert alone.estimate == found.asked[0].estimate
     assert alone.critical < found.asked[0].critical
 
 
-def test_a_contrast_asked_the_other_way_round_is_its_mirror_image(table):
-    one = compare(measure(table), ask=[Ask("A", "B")], replicates=800).asked[0]
-    two = compare(measure(table), ask=[Ask("B", "A")], replicates=800)
-    assert two.others == compare(measure(table), ask=[Ask("A", "B")], replicates=800).others
-    two = two.asked[0]
+def test_a_contrast_asked_the_other_way_round_is_its_mirror_image(losses):
+    first, second = (compare(losses, ask=[ask], replicates=800) for ask in (Ask("A", "B"), Ask("B", "A")))
+    assert second.others == first.others
+    one, two = first.asked[0], second.asked[0]
     assert two.estimate == -one.estimate
     assert two.low == pytest.approx(-one.high, rel=1e-6)
     assert two.high == pytest.approx(-one.low, rel=1e-6)
 
 
-def test_an_ask_has_a_margin_of_its_own(table):
-    one, two = compare(measure(table), ask=[Ask("A", "B", 0.5), Ask("A", "C")], replicates=300).asked
+def test_an_ask_has_a_margin_of_its_own(losses):
+    one, two = compare(losses, ask=[Ask("A", "B", 0.5), Ask("A", "C")], replicates=300).asked
     assert (one.margin, two.margin) == (0.5, 0.0025)
     assert (relation(one), relation(two)) == ("=", ">")
 
@@ -145,12 +153,13 @@ def widths(comparison):
 
 def test_a_contrast_is_withheld_alone():
     actual, forecasts = worlds.sample(STEADY, 3)
-    whole = compare(worlds.losses_of(actual, forecasts), replicates=2000)
-    few = compare(worlds.losses_of(actual, forecasts | {"C": forecasts["C"][: MIN_SEEDS - 1]}), replicates=2000)
+    quick = {"replicates": 2000, "other_blocks": ()}
+    whole = compare(worlds.losses_of(actual, forecasts), **quick)
+    few = compare(worlds.losses_of(actual, forecasts | {"C": forecasts["C"][: MIN_SEEDS - 1]}), **quick)
     reasons = {(one.first, one.second): one.withheld for one in few.contrasts}
     assert [pair for pair, reason in reasons.items() if reason] == [("A", "C"), ("B", "C"), ("C", "zero forecast")]
     assert reasons["A", "C"] == "seed variance poorly estimated: C has 2 seeds, at least 3 are needed"
-    alone = compare(worlds.losses_of(actual, forecasts), ask=[Ask("A", "B")], replicates=2000)
+    alone = compare(worlds.losses_of(actual, forecasts), ask=[Ask("A", "B")], **quick)
     assert widths(few)["A", "B"] == pytest.approx(widths(alone)["A", "B"], rel=0.03)  # the only one of its family
     assert not whole.withheld
 
@@ -161,7 +170,8 @@ def test_one_exploding_network_does_not_widen_the_others():
     wild = forecasts["C"].copy()
     wild[0, 0] += 0.05 * np.random.default_rng(0).standard_normal(STEADY.days)
     calm, shaken = (
-        compare(worlds.losses_of(actual, forecasts | {"C": c}), replicates=4000) for c in (forecasts["C"], wild)
+        compare(worlds.losses_of(actual, forecasts | {"C": c}), replicates=4000, other_blocks=())
+        for c in (forecasts["C"], wild)
     )
     assert widths(shaken)["A", "C"] > 1.5 * widths(calm)["A", "C"]
     for pair in (("A", "B"), ("A", "zero forecast"), ("B", "zero forecast")):
@@ -238,13 +248,12 @@ def test_simultaneous_intervals_are_wider_than_those_for_equivalence(table):
 
 
 @pytest.mark.parametrize("option", ["loss", "benchmark", "margin", "alpha"])
-def test_every_option_moves_the_answer(table, option):
-    plain = compare(measure(table), replicates=300)
+def test_every_option_moves_the_answer(table, losses, plain, option):
     changed = {
         "loss": lambda: compare(measure(table, loss="absolute"), replicates=300),
         "benchmark": lambda: compare(measure(table, benchmark="B"), replicates=300),
-        "margin": lambda: compare(measure(table), margin=0.5, replicates=300),
-        "alpha": lambda: compare(measure(table), alpha=0.2, replicates=300),
+        "margin": lambda: compare(losses, margin=0.5, replicates=300),
+        "alpha": lambda: compare(losses, alpha=0.2, replicates=300),
     }[option]()
     if option == "margin":
         assert [relation(one) for one in plain.between] != [relation(one) for one in changed.between]

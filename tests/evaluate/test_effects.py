@@ -21,23 +21,24 @@ def world(seed, *, design="orthogonal", seeds=2, tickers=4, days=250, scatter=0.
     market = 0.5 * rng.standard_normal(days)
     signal = rng.standard_normal((tickers, days))
     actual = gain * signal + market + rng.standard_normal((tickers, days))
-    parts = []
     common = shared * rng.standard_normal((seeds, tickers, days))
-    for number, row in enumerate(runs):
-        for s in range(seeds):
-            for t in range(tickers):
-                wave = scatter * rng.standard_normal() * np.sin(np.arange(days) / 30 + rng.uniform(0, 6))
-                predicted = common[s, t] + wave + scatter * rng.standard_normal() + gain * row[0] * signal[t]
-                parts.append((f"r{number:02d}", f"T{t}", s, actual[t], predicted))
-    return runs, pl.concat([
-        pl.DataFrame({"origin": origins, "actual": y, "predicted": f}).with_columns(
-            variant=pl.lit(name), ticker=pl.lit(ticker), seed=pl.lit(s)
-        )
-        for name, ticker, s, y, f in parts
-    ])  # fmt: skip
+    predicted = np.empty((len(runs), seeds, tickers, days))
+    for number, s, t in np.ndindex(predicted.shape[:3]):
+        wave = scatter * rng.standard_normal() * np.sin(np.arange(days) / 30 + rng.uniform(0, 6))
+        own = gain * runs[number][0] * signal[t]
+        predicted[number, s, t] = common[s, t] + wave + scatter * rng.standard_normal() + own
+    each = dict(zip(("variant", "seed", "ticker"), np.indices(predicted.shape).reshape(4, -1), strict=False))
+    rows = pl.DataFrame(
+        {**each, "actual": np.broadcast_to(actual, predicted.shape).ravel(), "predicted": predicted.ravel()}
+    )
+    return runs, rows.with_columns(
+        pl.format("r{}", pl.col("variant").cast(pl.String).str.zfill(2)).alias("variant"),
+        pl.format("T{}", "ticker").alias("ticker"),
+        origin=pl.Series(np.tile(origins.to_numpy(), rows.height // days)),
+    )
 
 
-def effects(runs, rows, design="orthogonal", *, explore=()):
+def effects(runs, rows, design="orthogonal", *, explore=(), replicates=500):
     weights = DESIGNS[design].effects(runs)
     names = [f"r{number:02d}" for number in range(len(runs))]
     asks = [
@@ -46,8 +47,8 @@ def effects(runs, rows, design="orthogonal", *, explore=()):
     ]
     alike = [names]
     return compare(
-        measure(rows, parts=True), ask=asks, alike=alike, explore=explore, others={}, other_blocks=(), replicates=500
-    )
+        measure(rows, parts=True), ask=asks, alike=alike, explore=explore, others={}, other_blocks=(), replicates=replicates
+    )  # fmt: skip
 
 
 def test_a_run_with_an_exploded_training_is_named():
@@ -83,14 +84,12 @@ def test_penalty_and_signal_of_an_effect_sum_to_it():
 @pytest.mark.parametrize("design", ["orthogonal", "leave_one_out"])
 def test_with_two_seeds_the_seed_error_is_that_of_many(design):
     """From all runs together; that of twenty seeds estimates it well. Means over worlds, as losses are skewed."""
-    of_two, of_twenty = (
-        np.mean([
-            seeds * one.seed_error**2
-            for number in range(worlds)
-            for one in effects(*world(number, design=design, seeds=seeds, days=60, tickers=3), design).asked
-        ])
-        for seeds, worlds in ((2, 25), (20, 6))
-    )  # fmt: skip
+
+    def squares(worlds, **size):
+        found = (effects(*world(number, design=design, **size), design, replicates=100) for number in range(worlds))
+        return np.mean([size["seeds"] * one.seed_error**2 for each in found for one in each.asked])
+
+    of_two, of_twenty = (squares(worlds, seeds=seeds, days=60, tickers=3) for seeds, worlds in ((2, 20), (20, 4)))
     assert of_two == pytest.approx(of_twenty, rel=0.4)
 
 

@@ -1,6 +1,6 @@
 import json
 import re
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 import pytest
@@ -8,11 +8,13 @@ import pytest
 import worlds
 from nextday.evaluate import Ask, Subject, compare, judge, relation
 from nextday.evaluate.export import as_dict
+from nextday.evaluate.parts import split
 
 STAGE_2 = ("LSTM-Raw", "LSTM-OHLCV", "LSTM-Feat")
 SETS = (("raw", "raw"), ("ohlcv", "rich"), ("engineered", "engineered"))
 SUBJECTS = {name: Subject("lstm", *inputs) for name, inputs in zip(STAGE_2, SETS, strict=True)}
 ASKS = [Ask("LSTM-Feat", "LSTM-Raw"), Ask("LSTM-OHLCV", "LSTM-Raw"), Ask("LSTM-Feat", "LSTM-OHLCV")]
+QUICK = {"replicates": 300, "other_blocks": ()}
 STEADY = {"days": 1500, "tickers": 8, "seeds": 5, "bias": 0.01, "wiggle": 0.01, "signal": 0.1}
 TRUTHS = {
     "equal_baseline": (0.0, 0.0, 0.0),
@@ -28,17 +30,32 @@ def world(strengths, **changes):
 
 
 def verdict(strengths, seed=0, **changes):
-    return judge(compare(worlds.losses(world(strengths, **changes), seed), ask=ASKS, replicates=600), subjects=SUBJECTS)
+    losses = worlds.losses(world(strengths, **changes), seed)
+    return judge(compare(losses, ask=ASKS, **QUICK), subjects=SUBJECTS)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_replicates():
+    """Penalty and signal from as many replicates as the contrasts."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("nextday.evaluate.verdict.split", partial(split, replicates=QUICK["replicates"]))
+        yield
+
+
+@cache
+def sample(truth, *, seed):
+    return worlds.sample(world(TRUTHS[truth]), seed)
 
 
 @cache
 def judged(truth, *, seed):
-    return verdict(TRUTHS[truth], seed=seed)
+    losses = worlds.losses_of(*sample(truth, seed=seed))
+    return judge(compare(losses, ask=ASKS, **QUICK), subjects=SUBJECTS)
 
 
 def alone(seed=0, **changes):
     """Judge variants of which nothing is known but their names."""
-    return judge(compare(worlds.losses(worlds.World(**{**STEADY, **changes}), seed), replicates=600))
+    return judge(compare(worlds.losses(worlds.World(**{**STEADY, **changes}), seed), **QUICK))
 
 
 def words(sentence):
@@ -78,7 +95,7 @@ def test_the_sentence_answers_every_question_in_its_words():
 
 
 def test_the_sign_of_the_figures_is_that_of_the_question():
-    found = verdict(TRUTHS["features_add_noise"])
+    found = judged("features_add_noise", seed=0)
     assert [answer.finding for answer in found.answers] == ["worse", "worse", "worse"]
     assert all("-" in re.findall(r"[+-]\d", answer.sentence)[0] for answer in found.answers)
 
@@ -94,7 +111,7 @@ def test_an_order_among_losers_is_answered_and_called_less_overfitting():
 
 
 def test_equal_variants_are_never_called_overfitting():
-    assert not any("overfit" in line for line in verdict(TRUTHS["equal_baseline"]).context)
+    assert not any("overfit" in line for line in judged("equal_baseline", seed=0).context)
 
 
 def test_too_little_data_is_inconclusive_and_says_what_would_settle_it():
@@ -119,9 +136,9 @@ def test_what_is_answered_is_not_hidden_by_what_is_not():
 
 
 def test_too_few_seeds_withhold_what_they_carry():
-    actual, forecasts = worlds.sample(world(TRUTHS["features_help"]), 0)
-    forecasts["LSTM-OHLCV"] = forecasts["LSTM-OHLCV"][:2]
-    found = judge(compare(worlds.losses_of(actual, forecasts), ask=ASKS, replicates=600), subjects=SUBJECTS)
+    actual, forecasts = sample("features_help", seed=0)
+    forecasts = forecasts | {"LSTM-OHLCV": forecasts["LSTM-OHLCV"][:2]}
+    found = judge(compare(worlds.losses_of(actual, forecasts), ask=ASKS, **QUICK), subjects=SUBJECTS)
     assert [answer.finding for answer in found.answers] == ["better", "withheld", "withheld"]
     assert found.code == "features_help"
     assert (
@@ -133,15 +150,20 @@ def test_too_few_seeds_withhold_what_they_carry():
     assert nothing.code == "withheld"
 
 
-@pytest.mark.parametrize("names", [("x", "y", "z"), ("LSTM-Feat", "LSTM-Raw", "LSTM-OHLCV"), ("b - a", "a - b", "c")])
-@pytest.mark.parametrize("truth", TRUTHS)
+TURNED = ("LSTM-Feat", "LSTM-Raw", "LSTM-OHLCV")
+
+
+@pytest.mark.parametrize(
+    ("truth", "names"),
+    [*((truth, TURNED) for truth in TRUTHS), ("features_help", ("x", "y", "z")), ("resolved", ("b - a", "a - b", "c"))],
+)
 def test_other_names_give_the_same_code(truth, names):
     new = dict(zip(STAGE_2, names, strict=True))
-    actual, forecasts = worlds.sample(world(TRUTHS[truth]), 1)
+    actual, forecasts = sample(truth, seed=1)
     renamed = judge(
         compare(
             worlds.losses_of(actual, {new[name]: one for name, one in forecasts.items()}),
-            ask=[Ask(new[one.first], new[one.second]) for one in ASKS], replicates=600,
+            ask=[Ask(new[one.first], new[one.second]) for one in ASKS], **QUICK,
         ),
         subjects={new[name]: subject for name, subject in SUBJECTS.items()},
     )  # fmt: skip
@@ -151,19 +173,16 @@ def test_other_names_give_the_same_code(truth, names):
 
 
 def test_without_roles_nothing_is_said_of_features():
-    strengths = dict(zip(STAGE_2, TRUTHS["features_help"], strict=True))
-    found = alone(strengths=strengths)
+    found = judge(compare(worlds.losses_of(*sample("features_help", seed=0)), **QUICK))
     assert found.code == "resolved"
     assert "features" not in found.sentence
 
 
 def test_the_order_of_the_variants_changes_nothing():
-    actual, forecasts = worlds.sample(world(TRUTHS["learns_its_own"]), 2)
-    turned = dict(reversed(forecasts.items()))
-    one, two = (
-        judge(compare(worlds.losses_of(actual, each), ask=ASKS, replicates=2000), subjects=SUBJECTS)
-        for each in (forecasts, turned)
-    )
+    actual, forecasts = sample("learns_its_own", seed=1)
+    losses = worlds.losses_of(actual, dict(reversed(forecasts.items())))
+    one = judged("learns_its_own", seed=1)
+    two = judge(compare(losses, ask=ASKS, **QUICK), subjects=SUBJECTS)
     assert one.code == two.code
     assert words(one.sentence) == words(two.sentence)
 
@@ -190,7 +209,7 @@ def test_two_models_are_answered_apart_and_one_code_needs_both():
 
     def judged(*strengths):
         mixed = worlds.World(**{**STEADY, "strengths": dict(zip(names, strengths, strict=True))})
-        return judge(compare(worlds.losses(mixed, 0), ask=asks, replicates=600), subjects=roles)
+        return judge(compare(worlds.losses(mixed, 0), ask=asks, **QUICK), subjects=roles)
 
     agreed, torn = judged(0.2, 1.0, 0.2, 1.0), judged(0.2, 1.0, 1.0, 0.2)
     assert (agreed.code, torn.code) == ("features_help", "resolved")

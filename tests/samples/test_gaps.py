@@ -63,7 +63,7 @@ def as_dates(pair):
     return [pd.Timestamp(one) for one in pair]
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(
     st.lists(st.sampled_from([0] * 12 + [1, 2, 5, 6, 30]), min_size=60, max_size=120),
     st.integers(1, 5),
