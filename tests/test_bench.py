@@ -3,6 +3,14 @@ import pytest
 from nextday import bench
 from nextday.bench import Timing, bench_table, measure_engines
 from nextday.data import random_walk
+from nextday.engine import Workers
+
+
+class Here(Workers):
+    """Fits in this process what workers would fit."""
+
+    def map(self, units, make_job):
+        return Workers(0).map(units, make_job)
 
 
 def test_a_study_takes_as_long_as_its_units_do():
@@ -13,6 +21,7 @@ def test_a_study_takes_as_long_as_its_units_do():
 
 def test_every_engine_is_timed_beside_the_loop(monkeypatch):
     monkeypatch.setattr(bench, "LOOPED", 1)
+    monkeypatch.setattr(bench, "Workers", Here)
     few = random_walk(tickers=("AAA", "BBB", "SPY"), sessions=260, seed=0)
     monkeypatch.setattr(bench, "load_bars", lambda _: few)
     timings = list(measure_engines(epochs=1, workers=1, device="cpu"))

@@ -25,6 +25,7 @@ from verdict_schema import check
 NEXTDAY = [str(Path(sys.executable).parent / "nextday")]
 SMALL = ["--set", "training.max_epochs=1", "--set", "lookback=5", "--market", "MKT"]
 QUICK = [*SMALL, "--workers", "0"]
+LOOKED_AT = "ablation_bars"  # of the pictures
 
 
 @pytest.fixture(scope="module")
@@ -55,11 +56,11 @@ def whole(*arguments, folder, status=0):
 
 @pytest.fixture(scope="module")
 def climbed(data, tmp_path_factory):
-    """Stage 1 and Stage 2 on small bars, the second as ``make study`` runs it; ARIMA chooses among a few orders."""
+    """Stage 1 and Stage 2 on small bars, as ``make study`` runs them; ARIMA chooses among a few orders."""
     folder, few = tmp_path_factory.mktemp("study"), ["--set", "variants.ARIMA.options.max_order=1"]
-    with undrawn():
+    with undrawn(LOOKED_AT):
         first = nextday("run", "stage1", *few, "--data", data, *QUICK, folder=folder)
-    second = whole("run", "stage2", "--data", data, *SMALL, "--workers", "1", folder=folder)
+        second = nextday("run", "stage2", "--data", data, *QUICK, folder=folder)
     return folder / "results", [first.stdout, second.stdout]
 
 
@@ -157,9 +158,10 @@ def test_report_writes_everything_anew_from_the_tables_without_fitting(climbed, 
         folder,
         ignore=shutil.ignore_patterns("units", "*.png", "*.csv", "report.html", "verdict.json"),
     )
-    shown = nextday("report", folder, folder=tmp_path).stdout
+    with undrawn(LOOKED_AT):
+        shown = nextday("report", folder, folder=tmp_path).stdout
     assert "LSTM-OHLCV" in shown
-    for name in ("stage2_results.csv", "stage2_all_predictions.csv", "verdict.json", "stage2_ablation_bars.png"):
+    for name in ("stage2_results.csv", "stage2_all_predictions.csv", "verdict.json", f"stage2_{LOOKED_AT}.png"):
         assert (folder / name).read_bytes() == (climbed[0] / "stage2" / name).read_bytes(), name
     assert (folder / "report.html").exists()
 
@@ -186,19 +188,19 @@ def elsewhere(tmp_path_factory):
     """Forecasts that did not come from nextday."""
     path = tmp_path_factory.mktemp("elsewhere") / "forecasts.parquet"
     world = worlds.World(
-        days=900, tickers=4, signal=0.2, bias=0.01, strengths={"mine": 1.0, "other": 0.2, "near": 0.5, "nearer": 0.5}
+        days=250, tickers=4, signal=0.2, bias=0.01, strengths={"mine": 1.0, "other": 0.2, "near": 0.5, "nearer": 0.5}
     )
     worlds.draw(world, 0).write_parquet(path)
     return path
 
 
 def test_verdict_compares_forecasts_made_elsewhere(elsewhere, tmp_path):
-    assert "mine is significantly better than near, +" in whole("verdict", elsewhere, folder=tmp_path).stdout
+    assert "mine is significantly better than near, +" in nextday("verdict", elsewhere, folder=tmp_path).stdout
     found = check(nextday("verdict", elsewhere, "--json", folder=tmp_path).stdout)
     assert found["verdict"]["code"] == "leak", "nobody forecasts a fifth of the variance"
     found = check(nextday("verdict", elsewhere, "--json", "--allow", "mine,near,nearer,other", folder=tmp_path).stdout)
     assert found["verdict"]["code"] == "resolved"
-    assert found["counts"]["days"] == 900
+    assert found["counts"]["days"] == 250
     csv = tmp_path / "forecasts.csv"
     pl.read_parquet(elsewhere).write_csv(csv)
     again = check(nextday("verdict", csv, "--json", folder=tmp_path).stdout)
@@ -239,7 +241,7 @@ def test_what_is_asked_may_come_from_a_file(elsewhere, tmp_path):
 def test_forty_ablations_fit_on_a_screen(tmp_path):
     names = [f"without_{number:02d}" for number in range(40)]
     strengths = {"full": 1.0} | dict.fromkeys(names, 1.0) | {names[7]: 0.0, names[23]: 0.1}
-    world = worlds.World(days=400, tickers=3, seeds=3, signal=0.1, bias=0.02, wiggle=0.02, strengths=strengths)
+    world = worlds.World(days=250, tickers=3, seeds=3, signal=0.1, bias=0.02, wiggle=0.02, strengths=strengths)
     worlds.draw(world, 0).write_parquet(tmp_path / "table.parquet")
     (tmp_path / "asks").write_text("\n".join(f"full - {name}" for name in names))
     shown = nextday("verdict", "table.parquet", "--ask", "@asks", folder=tmp_path).stdout
@@ -300,7 +302,7 @@ def test_options_of_the_verdict_are_heard(elsewhere, tmp_path, options, key, val
     ("arguments", "says"),
     [
         (["run", "stage9"], "unknown study 'stage9'; known: stage1, stage2"),
-        (["run", "stage2", "--tickers", "XXX"], "unknown ticker 'XXX'; known: AAPL"),
+        (["run", "stage2", "--tickers", "XXX", "--workers", "1"], "unknown ticker 'XXX'; known: AAPL"),
         (["run", "stage2", "--market", "QQQ"], "market 'QQQ' is not in the bars"),
         (["run", "stage2", "--data", "nowhere.csv"], "nowhere.csv does not exist"),
         (["run", "stage2", "--data", "{text}"], "cannot be read as parquet"),
@@ -319,7 +321,9 @@ def test_options_of_the_verdict_are_heard(elsewhere, tmp_path, options, key, val
 def test_a_mistake_is_answered_by_one_line_and_status_1(tmp_path, data, arguments, says):
     text = tmp_path / "text.parquet"
     text.write_text("not bars")
-    done = nextday(*[argument.format(text=text, bars=data) for argument in arguments], folder=tmp_path, status=1)
+    alone = ["--workers", "0"] if "run" in arguments and "--workers" not in arguments else []
+    call = [argument.format(text=text, bars=data) for argument in (*arguments, *alone)]
+    done = nextday(*call, folder=tmp_path, status=1)
     assert says in done.stderr
     assert done.stderr.count("\n") == 1
     assert done.stderr.startswith("nextday: ")
@@ -391,9 +395,12 @@ def test_data_show_and_check(tmp_path, data):
 
 
 @pytest.mark.usefixtures("one_undrawn")
-def test_ctrl_c_ends_with_130_and_the_next_run_goes_on(tmp_path):
-    command = [*NEXTDAY, "run", "stage2", "--set", "training.max_epochs=1", "--workers", "1"]
-    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+def test_ctrl_c_ends_with_130_and_the_next_run_goes_on(data, tmp_path):
+    """The second run has few of the first's units, which has so many that it is stopped before its last."""
+    command = ["run", "stage2", "--data", data, *SMALL]
+    process = subprocess.Popen(
+        [*NEXTDAY, *command, "--workers", "1", "--seeds", "1-99"], cwd=tmp_path, stderr=subprocess.PIPE, text=True
+    )
     units = tmp_path / "results" / "stage2" / "units"
     while len(list(units.glob("*.json"))) < 3:
         assert process.poll() is None, process.stderr.read()
@@ -409,6 +416,6 @@ def test_ctrl_c_ends_with_130_and_the_next_run_goes_on(tmp_path):
     assert not (tmp_path / "results" / "stage2" / "manifest.json").exists()
     assert not [name for name in os.listdir(units) if name.startswith(".")]
     kept = len(list(units.glob("*.json")))
-    nextday(*command[1:-1], "0", "--seeds", "42", "--tickers", "AAPL,GS", folder=tmp_path)
+    nextday(*command, "--workers", "0", "--seeds", "1", folder=tmp_path)
     manifest = json.loads((tmp_path / "results" / "stage2" / "manifest.json").read_text())
     assert 0 < manifest["units"]["reused"] <= kept

@@ -106,7 +106,7 @@ def test_check_and_run_say_what_a_suspension_costs(tmp_path):
     said = f"BBB has no bar on 12 sessions from {first}, the longest of its 4 gaps (5 gaps in all): "
     done = nextday("data", "check", "bars.parquet", "--market", "MKT", folder=tmp_path)
     assert said + "targets and windows that span gaps would be left out\n" in done.stdout
-    run = ["run", "stage1", "--data", "bars.parquet", "--market", "MKT", "--workers", "1", "--out", "results"]
+    run = ["run", "stage1", "--data", "bars.parquet", "--market", "MKT", "--workers", "0", "--out", "results"]
     done = nextday(*run, "--set", "variants.ARIMA.options.max_order=0", folder=tmp_path)
     notes = json.loads((tmp_path / "results/stage1/manifest.json").read_text())["notes"]
     assert said + "5 targets and 78 windows that span gaps are left out" in notes

@@ -1,15 +1,16 @@
 """Models, features, losses and splits of one's own: each row was tried by a stranger, and went wrong once."""
 
 import shutil
-import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import polars as pl
 import pytest
 
 import nextday
+from nextday.engine import Workers
 from nextday.engine.source import source_digest
 from nextday.errors import DataError, PluginError, StudyError
 from nextday.plugins import catalogs_of, load_plugins
@@ -18,7 +19,7 @@ from nextday.study import Study
 
 pytestmark = pytest.mark.usefixtures("undrawn")
 EXAMPLES = Path(__file__).parents[1] / "docs" / "examples"
-SMALL = {"market": "MKT", "accept": "*", "training.max_epochs": "2", "lookback": "10", "seeds": "1,2"}
+SMALL = {"market": "MKT", "tickers": "AAA", "accept": "*", "training.max_epochs": "1", "lookback": "10", "seeds": "1,2"}
 
 CONSTANT = """
 import numpy as np, nextday
@@ -50,8 +51,14 @@ def study_of(plugin: Path, **changes) -> Study:
     return Study.from_values(values | changes)
 
 
-def predicted(results, variant="Mine"):
-    return results.forecasts.filter(variant=variant)["predicted"]
+def forecasts_of(study, bars, out, **options):
+    """Fit a study in this process unless told otherwise; what is reported of it costs as much again."""
+    options = {"workers": 0} | options
+    return pl.read_parquet(nextday.forecast(study, bars=bars, out=out, **options) / "forecasts.parquet")
+
+
+def predicted(forecasts, variant="Mine"):
+    return forecasts.filter(variant=variant)["predicted"]
 
 
 @pytest.fixture
@@ -70,44 +77,28 @@ def plugin(tmp_path):
 
 def test_a_model_whose_code_changed_between_two_runs_is_fitted_again(plugin, bars, tmp_path):
     study = study_of(plugin(CONSTANT))
-    assert set(predicted(nextday.run(study, bars=bars.frame, out=tmp_path, workers=0))) == {0.05}
+    assert set(predicted(forecasts_of(study, bars.frame, tmp_path))) == {0.05}
     plugin(CONSTANT.replace("0.05", "0.001"))
-    assert set(predicted(nextday.run(study, bars=bars.frame, out=tmp_path, workers=0))) == {0.001}
+    assert set(predicted(forecasts_of(study, bars.frame, tmp_path))) == {0.001}
 
 
+@pytest.mark.usefixtures("light_workers")
 def test_a_model_of_ones_own_runs_in_worker_processes(plugin, bars, tmp_path):
     study = study_of(plugin(CONSTANT))
-    assert set(predicted(nextday.run(study, bars=bars.frame, out=tmp_path, workers=1))) == {0.05}
+    assert set(predicted(forecasts_of(study, bars.frame, tmp_path, workers=1))) == {0.05}
 
 
-def test_what_a_worker_cannot_import_is_named_as_that(bars, tmp_path):
+@pytest.mark.usefixtures("light_workers")
+def test_what_a_worker_cannot_import_is_named_as_that(monkeypatch):
     """A class that pickles by reference to a module which the worker does not have."""
-    script = tmp_path / "script.py"
-    script.write_text(
-        "import sys, types, pickle\n"
-        "from nextday.engine import Workers\n"
-        "gone = types.ModuleType('gone'); sys.modules['gone'] = gone\n"
-        "exec('class Task:\\n  def run(self): return 1', vars(gone)); gone.Task.__module__ = 'gone'\n"
-        "with Workers(1) as pool:\n"
-        "    print([result for _, result, _ in pool.map([0], lambda _: gone.Task())])\n"
-    )
-    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=True)
-    assert "ModuleNotFoundError: No module named 'gone'" in done.stdout
-    assert "out of memory" not in done.stdout
-
-
-def test_a_gru_of_ones_own_depends_on_its_unit_alone(bars, tmp_path):
-    """The start weights and masks of any module come from the unit's key, whatever PyTorch drew before."""
-    import torch
-
-    study = Study.load(EXAMPLES / "my_lab.yaml", SMALL)
-    first = nextday.run(study, bars=bars.frame, out=tmp_path / "one", workers=0)
-    torch.manual_seed(99)
-    torch.rand(1000)
-    only = study.model_copy(update={"variants": {"GRU-Mine": study.variants["GRU-Mine"]}, "seeds": (2,)})
-    alone = nextday.run(only, bars=bars.frame, out=tmp_path / "two", workers=0)
-    together = first.forecasts.filter(variant="GRU-Mine", seed=2)
-    assert alone.forecasts.equals(together)
+    gone = ModuleType("gone")
+    monkeypatch.setitem(sys.modules, "gone", gone)
+    exec("class Task:\n    def run(self): return 1", vars(gone))
+    gone.Task.__module__ = "gone"
+    with Workers(1) as pool:
+        ((_, said, _),) = pool.map([0], lambda _: gone.Task())
+    assert said.startswith("ModuleNotFoundError: No module named 'gone'")
+    assert said.endswith("install it there")
 
 
 def test_a_column_that_is_called_like_a_feature_is_refused_or_meant(plugin, bars, tmp_path):
@@ -126,12 +117,7 @@ def test_a_column_that_is_called_like_a_feature_is_refused_or_meant(plugin, bars
         nextday.run(Study.from_values(values), bars=frame, out=tmp_path, workers=0)
     found = {
         meant: predicted(
-            nextday.run(
-                Study.from_values(values | {"features_from": {"roll_vol": meant}}),
-                bars=frame,
-                out=tmp_path / meant,
-                workers=0,
-            ),
+            forecasts_of(Study.from_values(values | {"features_from": {"roll_vol": meant}}), frame, tmp_path / meant),
             "One",
         )
         for meant in ("bars", "catalog")
@@ -148,9 +134,9 @@ def test_a_feature_that_no_variant_uses_costs_no_session(bars, tmp_path):
         }
     )
     long = {"mom120": nextday.Feature(pl.col("adj_close") / pl.col("adj_close").shift(120), 120)}
-    plain = nextday.run(study, bars=bars.frame, out=tmp_path / "plain", workers=0)
-    beside = nextday.run(study, bars=bars.frame, out=tmp_path / "beside", workers=0, features=long)
-    assert beside.forecasts.equals(plain.forecasts)
+    plain = forecasts_of(study, bars.frame, tmp_path / "plain")
+    beside = forecasts_of(study, bars.frame, tmp_path / "beside", features=long)
+    assert beside.equals(plain)
     used = study.model_copy(
         update={
             "variants": {"One": study.variants["Zero"].model_copy(update={"features": "long"})},
@@ -159,10 +145,8 @@ def test_a_feature_that_no_variant_uses_costs_no_session(bars, tmp_path):
     )
     with pytest.raises(StudyError, match="20 sessions dropped at the start, but mom120 needs 120; set warmup: 120"):
         nextday.run(used, bars=bars.frame, out=tmp_path, workers=0, features=long)
-    later = nextday.run(
-        used.model_copy(update={"warmup": 120}), bars=bars.frame, out=tmp_path, workers=0, features=long
-    )
-    assert later.forecasts["origin"].min() > plain.forecasts["origin"].min()
+    later = forecasts_of(used.model_copy(update={"warmup": 120}), bars.frame, tmp_path, features=long)
+    assert later["origin"].min() > plain["origin"].min()
 
 
 def test_packages_are_not_hidden_by_functions():
@@ -204,7 +188,7 @@ def lab(bars, tmp_path_factory):
     for name in ("my_lab.py", "my_lab.yaml"):
         shutil.copy(EXAMPLES / name, folder)
     study = Study.load(folder / "my_lab.yaml", SMALL)
-    nextday.run(study, bars=bars.frame, out=folder, workers=1)
+    nextday.forecast(study, bars=bars.frame, out=folder, workers=1)
     return folder, study
 
 
@@ -216,8 +200,7 @@ def outcomes_of(study, bars, **options):
             seen.append(one)
             yield one
 
-    results = nextday.run(study, bars=bars.frame, watch=watch, **options)
-    return results, seen
+    return forecasts_of(study, bars.frame, watch=watch, **options), seen
 
 
 def test_the_example_gives_the_same_bits_from_a_file_in_workers_and_from_python(lab, bars, tmp_path):
@@ -228,21 +211,34 @@ def test_the_example_gives_the_same_bits_from_a_file_in_workers_and_from_python(
         kind: {name: getattr(catalogs, kind)[name] for name in names}
         for kind, names in (("models", ("mean_gru", "flat_ridge")), ("features", ("rsi14", "drawdown")))
     }
-    results, _ = outcomes_of(study.model_copy(update={"plugins": ()}), bars, out=tmp_path, workers=0, **guests)
-    assert results.forecasts.equals(known)
+    found, _ = outcomes_of(study.model_copy(update={"plugins": ()}), bars, out=tmp_path, **guests)
+    assert found.equals(known)
+
+
+def test_a_gru_of_ones_own_depends_on_its_unit_alone(lab, bars, tmp_path):
+    """The start weights and masks of any module come from the unit's key, whatever PyTorch drew before."""
+    import torch
+
+    folder, study = lab
+    torch.manual_seed(99)
+    torch.rand(1000)
+    only = study.model_copy(update={"variants": {"GRU-Mine": study.variants["GRU-Mine"]}, "seeds": (2,)})
+    alone = forecasts_of(only, bars.frame, tmp_path)
+    together = pl.read_parquet(folder / "my-lab" / "forecasts.parquet").filter(variant="GRU-Mine", seed=2)
+    assert alone.equals(together)
 
 
 def test_a_changed_line_of_the_gru_refits_its_units_alone(lab, bars, tmp_path):
     folder = shutil.copytree(lab[0], tmp_path / "lab")
     study = Study.load(folder / "my_lab.yaml", SMALL)
-    _, before = outcomes_of(study, bars, out=folder, workers=0)
+    _, before = outcomes_of(study, bars, out=folder)
     assert all(one.reused for one in before)
     text = (folder / "my_lab.py").read_text()
     (folder / "my_lab.py").write_text(text.replace("# windows,", "# the windows,"))
-    _, seen = outcomes_of(study, bars, out=folder, workers=0)
+    _, seen = outcomes_of(study, bars, out=folder)
     assert all(one.reused for one in seen), "a comment is no change"
     (folder / "my_lab.py").write_text(text.replace("self.dropout(states.mean(1))", "self.dropout(states[:, -1])"))
-    _, seen = outcomes_of(study, bars, out=folder, workers=0)
+    _, seen = outcomes_of(study, bars, out=folder)
     assert {one.unit.variant for one in seen if not one.reused} == {"GRU-Raw", "GRU-Mine"}
 
 
@@ -294,8 +290,10 @@ def test_a_split_of_ones_own_cuts_the_days(plugin, bars, tmp_path):
         CONSTANT
         + "\n@nextday.split('halves')\ndef halves(samples, settings):\n    half = samples // 2\n    return [nextday.Split(0, slice(0, half - 20), slice(half - 20, half), slice(half, samples))]\n"
     )
-    results = nextday.run(study_of(plugin(text), split={"scheme": "halves"}), bars=bars.frame, out=tmp_path, workers=0)
-    folds = pl.read_parquet(results.out / "folds.parquet")
+    folder = nextday.forecast(
+        study_of(plugin(text), split={"scheme": "halves"}), bars=bars.frame, out=tmp_path, workers=0
+    )
+    folds = pl.read_parquet(folder / "folds.parquet")
     assert (folds["valid"] == 20).all()
     bad = text.replace("slice(half, samples))", "slice(half - 30, samples))")
     with pytest.raises(StudyError, match="expected training before validation before test set"):
@@ -312,8 +310,8 @@ def test_rolling_and_purged_splits_run(bars, tmp_path, scheme):
         "split": scheme,
         "variants": {"One": {"model": "linear_regression", "features": "raw"}},
     }
-    results = nextday.run(Study.from_values(values), bars=bars.frame, out=tmp_path, workers=0)
-    folds = pl.read_parquet(results.out / "folds.parquet").filter(ticker="AAA").sort("fold")
+    folder = nextday.forecast(Study.from_values(values), bars=bars.frame, out=tmp_path, workers=0)
+    folds = pl.read_parquet(folder / "folds.parquet").filter(ticker="AAA").sort("fold")
     if scheme["scheme"] == "rolling":
         assert folds["train"].n_unique() == 1
         assert folds["train_from"].is_sorted()
@@ -348,7 +346,7 @@ def test_estimators_of_scikit_learn_are_named_in_a_study(bars, tmp_path, options
         with pytest.raises(StudyError, match=says):
             nextday.run(study, bars=bars.frame, out=tmp_path, workers=0)
     else:
-        assert nextday.run(study, bars=bars.frame, out=tmp_path, workers=0).forecasts["predicted"].std() > 0
+        assert forecasts_of(study, bars.frame, tmp_path)["predicted"].std() > 0
 
 
 # Bad input: one line with file and name, before anything is trained
@@ -423,10 +421,10 @@ def test_the_study_that_was_run_is_written_and_repeats_exactly(plugin, bars, tmp
 
 
 def test_a_study_of_bars_handed_over_says_so(plugin, bars, tmp_path):
-    results = nextday.run(study_of(plugin(CONSTANT)), bars=bars.frame, out=tmp_path, workers=0)
-    assert "data: bars passed in Python" in (results.out / "study.yaml").read_text()
+    folder = nextday.forecast(study_of(plugin(CONSTANT)), bars=bars.frame, out=tmp_path, workers=0)
+    assert "data: bars passed in Python" in (folder / "study.yaml").read_text()
     with pytest.raises(DataError, match="bars passed in Python"):
-        nextday.run(results.out / "study.yaml", out=tmp_path, workers=0)
+        nextday.run(folder / "study.yaml", out=tmp_path, workers=0)
 
 
 def test_a_feature_that_never_moves_is_named(plugin, bars, tmp_path):

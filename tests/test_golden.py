@@ -10,9 +10,9 @@ import pytest
 
 import nextday
 from nextday.data import load_bars
+from nextday.evaluate import score, summarise
 from nextday.study import Study
 
-pytestmark = pytest.mark.usefixtures("undrawn")
 GOLDEN = Path(__file__).parent / "golden.json"
 CHANGES = {"tickers": "KO,XOM", "seeds": "1", "training.max_epochs": 2}
 SINCE = datetime.date(2010, 6, 1)
@@ -21,8 +21,10 @@ SINCE = datetime.date(2010, 6, 1)
 def numbers(out):
     found, bars = {}, load_bars("sample").frame.filter(pl.col("date") >= SINCE)
     for stage in ("stage1", "stage2", "stage3", "stage4"):
-        summary = nextday.run(Study.load(stage, CHANGES), bars=bars, out=out, workers=0).summary
-        for row in summary.iter_rows(named=True):
+        study = Study.load(stage, CHANGES)
+        folder = nextday.forecast(study, bars=bars, out=out, workers=0)
+        tables = [pl.read_parquet(folder / f"{name}.parquet") for name in ("forecasts", "folds")]
+        for row in summarise(score(*tables, interval=study.interval), by=["variant"]).iter_rows(named=True):
             found[row["variant"]] = {name: row[name] for name in ("MAE", "RMSE", "DirAcc", "Coverage") if row.get(name)}
     return found
 

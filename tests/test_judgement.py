@@ -2,7 +2,6 @@
 
 import io
 import json
-import subprocess
 import sys
 
 import polars as pl
@@ -11,6 +10,7 @@ from threadpoolctl import threadpool_limits
 
 import nextday
 import worlds
+from nextday.cli.main import main
 from nextday.errors import NextdayError
 from nextday.evaluate import compare
 from nextday.evaluate.contrasts import Contrast
@@ -76,21 +76,16 @@ def test_pandas_polars_lazy_frames_and_files_give_the_same(judged, table, tmp_pa
         assert again.contrasts[0].low == pytest.approx(judged.contrasts[0].low)
 
 
-def test_standard_input_is_a_table_too(judged, table, tmp_path):
+def test_standard_input_is_a_table_too(judged, table, monkeypatch, capsys):
     buffer = io.BytesIO()
     table.write_parquet(buffer)
-    command = [
-        sys.executable,
-        "-c",
-        "from nextday.cli.main import main; main()",
-        "verdict",
-        "-",
-        "--ask",
-        "mine - other",
-        "--json",
-    ]
-    done = subprocess.run(command, input=buffer.getvalue(), capture_output=True, cwd=tmp_path, check=True)
-    assert check(done.stdout.decode())["verdict"]["sentence"] == judged.sentence
+    given = io.TextIOWrapper(io.BytesIO(buffer.getvalue()))
+    monkeypatch.setattr(sys, "stdin", given)
+    monkeypatch.setattr(sys, "argv", ["nextday", "verdict", "-", "--ask", "mine - other", "--json"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 0
+    assert check(capsys.readouterr().out)["verdict"]["sentence"] == judged.sentence
 
 
 @pytest.mark.parametrize(

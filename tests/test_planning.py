@@ -36,6 +36,13 @@ def bars():
 
 
 @pytest.fixture(scope="module")
+def finished(bars, tmp_path_factory):
+    """A finished study of linear regressions, and the folder of all results."""
+    out = tmp_path_factory.mktemp("finished")
+    return nextday.run(Study.from_values(LINEAR), bars=bars, out=out, workers=0), out
+
+
+@pytest.fixture(scope="module")
 def piloted(bars, tmp_path_factory):
     out = tmp_path_factory.mktemp("pilot")
     return nextday.plan(Study.from_values(STUDY), bars=bars, out=out, workers=0), out
@@ -53,7 +60,7 @@ def test_a_pilot_leaves_units_and_nothing_else_and_the_study_takes_all_of_them(p
     _, out = piloted
     assert [path.name for path in (out / "small").iterdir()] == ["units"]
     assert len(list((out / "small" / "units").glob("*.json"))) == 2 * (2 * 3 + 1)  # two tickers, three seeds
-    nextday.run(Study.from_values(STUDY), bars=bars, out=out, workers=0)
+    nextday.forecast(Study.from_values(STUDY), bars=bars, out=out, workers=0)
     units = json.loads((out / "small" / "manifest.json").read_text())["units"]
     assert (units["reused"], units["fitted"]) == (14, 22)
 
@@ -68,11 +75,10 @@ def test_what_is_extrapolated_is_said(piloted):
     assert any("takes about" in note or "out of reach" in note for note in prospect.notes)
 
 
-def test_a_finished_folder_is_gone_by_and_nothing_is_fitted(bars, tmp_path, monkeypatch):
-    study = Study.from_values(LINEAR)
-    results = nextday.run(study, bars=bars, out=tmp_path, workers=0)
+def test_a_finished_folder_is_gone_by_and_nothing_is_fitted(bars, finished, monkeypatch):
+    study, (results, out) = Study.from_values(LINEAR), finished
     monkeypatch.setattr(planning, "forecast", lambda *_, **__: pytest.fail("a pilot was fitted"))
-    prospect = nextday.plan(study, bars=bars, out=tmp_path, workers=2)
+    prospect = nextday.plan(study, bars=bars, out=out, workers=2)
     assert prospect.basis == str(results.out)
     assert (prospect.seeds, prospect.workers) == (0, 2)
     (one,), (real,) = prospect.foresights, results.comparison.asked
@@ -87,16 +93,15 @@ def test_a_finished_folder_is_gone_by_and_nothing_is_fitted(bars, tmp_path, monk
     assert longer.foresights[0].detectable < one.detectable
 
 
-def test_a_folder_of_other_variants_is_refused_where_it_is_named_and_passed_over_where_not(bars, tmp_path):
-    study = Study.from_values(LINEAR)
-    nextday.run(study, bars=bars, out=tmp_path, workers=0)
+def test_a_folder_of_other_variants_is_refused_where_it_is_named_and_passed_over_where_not(bars, finished):
+    study, (_, out) = Study.from_values(LINEAR), finished
     third = LINEAR["variants"] | {"ohlcv": {"model": "linear_regression", "features": "ohlcv"}}
     changed = Study.from_values(LINEAR | {"variants": third})
     with pytest.raises(NextdayError, match="linear: no variant ohlcv; it has raw, engineered"):
-        nextday.plan(changed, bars=bars, out=tmp_path, source=tmp_path / "linear", workers=0)
-    assert nextday.plan(changed, bars=bars, out=tmp_path, workers=0).basis.startswith("a pilot of 2 tickers")
+        nextday.plan(changed, bars=bars, out=out, source=out / "linear", workers=0)
+    assert nextday.plan(changed, bars=bars, out=out, workers=0).basis.startswith("a pilot of 2 tickers")
     with pytest.raises(NextdayError, match="nowhere does not contain a finished study to go by"):
-        nextday.plan(study, bars=bars, out=tmp_path, source=tmp_path / "nowhere", workers=0)
+        nextday.plan(study, bars=bars, out=out, source=out / "nowhere", workers=0)
 
 
 def test_a_study_of_one_seed_is_told_that_its_verdict_would_be_withheld(bars, piloted, tmp_path):

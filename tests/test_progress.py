@@ -166,6 +166,7 @@ def test_nobody_need_listen_to_epochs(capsys):
     assert capsys.readouterr().err == ""
 
 
+@pytest.mark.usefixtures("light_workers")
 @pytest.mark.parametrize("count", [0, 1])
 def test_epochs_come_from_workers_with_the_name_of_their_unit(count):
     class Training:

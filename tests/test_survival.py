@@ -13,6 +13,7 @@ import polars as pl
 import pytest
 
 import nextday
+from nextday.cli.main import main
 from nextday.errors import NextdayError
 from nextday.pipeline import report
 from nextday.study import Study
@@ -75,11 +76,11 @@ def undisturbed(home):
 
 def outcomes_of(study, bars, out, **options):
     seen = []
-    results = nextday.run(
+    folder = nextday.forecast(
         Study.from_values(study), bars=bars.frame, out=out, workers=0,
         watch=lambda stream, _: (seen.append(outcome) or outcome for outcome in stream), **options,
     )  # fmt: skip
-    return results, seen
+    return folder, seen
 
 
 def test_a_run_that_is_ended_goes_on_to_the_same_files(home, undisturbed, tmp_path):
@@ -155,10 +156,17 @@ def test_a_changed_variant_and_a_further_seed_alone_are_trained(bars, study, tmp
     assert trained == {("LSTM-Raw", 2), ("LSTM-OHLCV", 2)}
 
 
-@pytest.mark.parametrize("damage", ["cut", "flip numbers", "flip facts", "wrong types"])
-def test_a_damaged_unit_is_named_and_trained_again(bars, study, tmp_path, damage):
+@pytest.fixture(scope="module")
+def cheap(bars, study, tmp_path_factory):
+    """A study of the models without randomness, and the folder of its run."""
     study = {**study, "variants": {name: study["variants"][name] for name in CHEAP}}
-    before, _ = outcomes_of(study, bars, tmp_path)
+    return study, outcomes_of(study, bars, tmp_path_factory.mktemp("cheap"))[0]
+
+
+@pytest.mark.parametrize("damage", ["cut", "flip numbers", "flip facts", "wrong types"])
+def test_a_damaged_unit_is_named_and_trained_again(bars, cheap, tmp_path, damage):
+    study, before = cheap
+    shutil.copytree(before, tmp_path / "quick")
     facts = next(path for path in (tmp_path / "quick" / "units").glob("*.json") if "LinearReg BBB" in path.read_text())
     numbers = facts.with_suffix(".safetensors")
     if damage == "cut":
@@ -172,8 +180,8 @@ def test_a_damaged_unit_is_named_and_trained_again(bars, study, tmp_path, damage
     after, seen = outcomes_of(study, bars, tmp_path)
     assert [str(outcome.unit) for outcome in seen if not outcome.reused] == ["LinearReg BBB"]
     note = f"LinearReg BBB: its stored unit was damaged; renamed to {facts.stem[:12]}*.damaged and refitted"
-    assert after.notes == (note,)
-    assert after.forecasts.equals(before.forecasts)
+    assert json.loads((after / "manifest.json").read_text())["notes"] == [note]
+    assert (after / "forecasts.parquet").read_bytes() == (before / "forecasts.parquet").read_bytes()
     assert sorted(path.name for path in facts.parent.glob("*.damaged")) == [
         f"{facts.name}.damaged", f"{numbers.name}.damaged",
     ]  # fmt: skip
@@ -238,10 +246,16 @@ def test_a_full_disk_is_one_line_and_the_run_goes_on_when_there_is_room(home, un
     assert files(folder / "quick") == undisturbed
 
 
-def test_a_read_only_disk_is_one_line_before_anything_is_fitted(home, disk):
+def test_a_read_only_disk_is_one_line_before_anything_is_fitted(home, disk, monkeypatch, capsys):
     folder, mount = disk
     mount("ro")
-    assert end(begin(home, folder), status=1) == [
+    monkeypatch.setattr(
+        sys, "argv", ["nextday", "run", str(home / "study.yaml"), "--out", str(folder), "--workers", "0"]
+    )
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 1
+    assert capsys.readouterr().err.splitlines() == [
         f"nextday: {folder}/quick/.writable cannot be written: Read-only file system; name another folder with --out"
     ]
 

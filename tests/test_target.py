@@ -37,6 +37,11 @@ def run(target, frame, out, **changes):
     return nd.run(study(target, **changes), bars=frame, out=out, workers=0, watch=False, fresh=True)
 
 
+def forecasts_of(target, frame, out, **changes):
+    folder = nd.forecast(study(target, **changes), bars=frame, out=out, workers=0, watch=False)
+    return pl.read_parquet(folder / "forecasts.parquet")
+
+
 def panel(frame, **changes):
     return align(nd.data.load_bars(frame), market="MKT", **changes)
 
@@ -97,7 +102,7 @@ def test_a_rewritten_future_moves_no_earlier_target(target):
 @pytest.mark.parametrize("target", BOTH)
 def test_no_forecast_sees_past_its_origin(target, tmp_path):
     frame, split = bars(), {"scheme": "walk_forward", "folds": 3}
-    plain = run(target, frame, tmp_path / "plain", split=split).forecasts
+    plain = forecasts_of(target, frame, tmp_path / "plain", split=split)
     cut = plain["origin"].unique().sort()[60]
     after = pl.col("date") > cut
     noise = pl.Series(np.random.default_rng(0).normal(1, 0.05, len(frame)).clip(0.8, 1.2))
@@ -108,7 +113,7 @@ def test_no_forecast_sees_past_its_origin(target, tmp_path):
     moved = frame.with_columns(prices).with_columns(
         high=pl.max_horizontal("open", "high", "low", "close"), low=pl.min_horizontal("open", "high", "low", "close")
     )
-    other = run(target, moved, tmp_path / "moved", split=split).forecasts
+    other = forecasts_of(target, moved, tmp_path / "moved", split=split)
     known = pl.col("origin") <= cut
     assert plain.filter(known)["predicted"].equals(other.filter(known)["predicted"])
     assert not plain.filter(~known)["predicted"].equals(other.filter(~known)["predicted"])

@@ -17,7 +17,6 @@ from nextday.models import MODELS
 from nextday.study import Study
 
 ROOT = Path(__file__).parents[1]
-NEXTDAY = [str(Path(sys.executable).parent / "nextday")]
 HIDDEN = """
 from importlib import metadata
 from importlib.machinery import PathFinder
@@ -48,60 +47,9 @@ LINE = (
 )
 
 
-@pytest.fixture(scope="module")
-def bare(tmp_path_factory):
-    """Run ``nextday`` in a folder with bars, and a Python that finds no PyTorch."""
-    folder = tmp_path_factory.mktemp("bare")
-    (folder / "hidden").mkdir()
-    (folder / "hidden" / "sitecustomize.py").write_text(HIDDEN)
-    random_walk(tickers=("AAA", "BBB", "MKT"), sessions=120, seed=4).frame.write_parquet(folder / "bars.parquet")
-    paths = [str(folder / "hidden"), os.environ.get("PYTHONPATH", "")]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
-
-    def nextday(*arguments, status=0, program=NEXTDAY):
-        done = subprocess.run(
-            [*program, *arguments], cwd=folder, env=environment, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == status, done.stderr
-        return done
-
-    nextday.folder = folder
-    return nextday
-
-
-QUICK = ("--data", "bars.parquet", "--market", "MKT", "--set", "lookback=5", "--workers", "1")
-
-
-@pytest.fixture(scope="module")
-def first(bare):
-    """Stage 1, run there."""
-    return bare("run", "stage1", *QUICK, "--set", "variants.ARIMA.options.max_order=1").stdout
-
-
-def test_it_is_hidden_indeed(bare):
-    assert "No module named 'torch'" in bare("-c", "import torch", status=1, program=[sys.executable]).stderr
-
-
-def test_stage_1_is_run_reported_and_judged(bare, first):
-    assert "ARIMA" in first
-    folder = bare.folder / "results" / "stage1"
-    assert {"numpy", "polars"} < json.loads((folder / "manifest.json").read_text())["versions"].keys()
-    assert not {"torch", "numba"} & json.loads((folder / "manifest.json").read_text())["versions"].keys()
-    (folder / "report.html").unlink()
-    assert bare("report", "results/stage1").stdout == first
-    assert (folder / "report.html").is_file()
-    said = bare("verdict", "results/stage1/stage1_all_predictions.csv", "--ask", "HistGB - LinearReg")
-    assert "HistGB" in said.stdout
-
-
-def test_what_fits_nothing_works(bare):
-    bars = bare("data", "check", "bars.parquet", "--market", "MKT")
-    assert "they can be used" in bars.stdout
-    assert "lstm" in bare("list").stdout
-    (bare.folder / "drift.py").write_text(PLUGIN)
-    assert bare("check", "drift.py").stdout == "model drift: passes\n"
-
-
+QUICK = (
+    "--data", "bars.parquet", "--market", "MKT", "--tickers", "AAA", "--set", "lookback=5", "--workers", "1",
+)  # fmt: skip
 REFUSED = [
     (("run", "stage2", *QUICK), "variants.LSTM-Raw: networks"),
     (("run", "stage2", "--data", "yahoo"), "variants.LSTM-Raw: networks"),  # before anything is fetched
@@ -109,42 +57,104 @@ REFUSED = [
     (("run", "stage1", *QUICK, "--device", "cuda"), "device cuda: networks"),
     (("bench",), "variants.raw: networks"),
 ]
+WORKING = {
+    "run": ("run", "stage1", *QUICK, "--set", "variants.ARIMA.options.max_order=1"),
+    "report": ("report", "results/stage1"),
+    "verdict": ("verdict", "results/stage1/stage1_all_predictions.csv", "--ask", "HistGB - LinearReg"),
+    "data": ("data", "check", "bars.parquet", "--market", "MKT"),
+    "list": ("list",),
+    "check": ("check", "drift.py"),
+}
+NET = ("check", "net.py")
 EACH = """
 import contextlib, io, json, sys
+from pathlib import Path
 from nextday.cli.main import main
+from undrawn import undrawn
 
+said = {}
 for arguments in json.loads(sys.argv[1]):
-    sys.argv, error, status = ["nextday", *arguments], io.StringIO(), 0
-    with contextlib.redirect_stderr(error):
+    if arguments[0] == "report":
+        for name in ("report.html", "stage1_ablation_bars.png"):
+            Path("results/stage1", name).unlink()
+    sys.argv, status = ["nextday", *arguments], 0
+    out, error = (io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2))
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(error), undrawn("ablation_bars"):
         try:
             main()
         except SystemExit as ended:
             status = ended.code
-    print(json.dumps([status, error.getvalue()]))
-"""  # in one process, as its start takes longer than all that it is asked
+    said[" ".join(arguments)] = [status, *(one.buffer.getvalue().decode() for one in (out, error))]
+try:
+    import torch
+except ModuleNotFoundError as error:
+    said["import torch"] = str(error)
+print(json.dumps(said))
+"""  # in one process and the worker of its run, as their starts take longer than all that they are asked
 
 
 @pytest.fixture(scope="module")
-def refusals(bare):
-    asked = json.dumps([arguments for arguments, _ in REFUSED])
-    lines = bare("-c", EACH, asked, program=[sys.executable]).stdout.splitlines()
-    return dict(zip((arguments for arguments, _ in REFUSED), map(json.loads, lines), strict=True))
+def bare(tmp_path_factory):
+    """A folder with bars, in which a Python that finds no PyTorch has run every command."""
+    folder = tmp_path_factory.mktemp("bare")
+    (folder / "hidden").mkdir()
+    (folder / "hidden" / "sitecustomize.py").write_text(HIDDEN)
+    (folder / "drift.py").write_text(PLUGIN)
+    (folder / "net.py").write_text("import torch\n")
+    random_walk(tickers=("AAA", "BBB", "MKT"), sessions=120, seed=4).frame.write_parquet(folder / "bars.parquet")
+    paths = [str(folder / "hidden"), str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+    asked = json.dumps([*WORKING.values(), NET, *(arguments for arguments, _ in REFUSED)])
+    command = [sys.executable, "-c", EACH, asked]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return folder, json.loads(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def works(bare):
+    """What the commands print that need no network, by their first words."""
+    found = {name: bare[1][" ".join(arguments)] for name, arguments in WORKING.items()}
+    assert {name: error for name, (status, _, error) in found.items() if status} == {}
+    return {name: out for name, (_, out, _) in found.items()}
+
+
+def test_it_is_hidden_indeed(bare):
+    assert "No module named 'torch'" in bare[1]["import torch"]
+
+
+def test_stage_1_is_run_reported_and_judged(bare, works):
+    assert "ARIMA" in works["run"]
+    folder = bare[0] / "results" / "stage1"
+    assert {"numpy", "polars"} < json.loads((folder / "manifest.json").read_text())["versions"].keys()
+    assert not {"torch", "numba"} & json.loads((folder / "manifest.json").read_text())["versions"].keys()
+    assert works["report"] == works["run"]
+    assert (folder / "report.html").is_file()
+    assert (folder / "stage1_ablation_bars.png").stat().st_size > 1000
+    assert "HistGB" in works["verdict"]
+
+
+def test_what_fits_nothing_works(works):
+    assert "they can be used" in works["data"]
+    assert "lstm" in works["list"]
+    assert works["check"] == "model drift: passes\n"
 
 
 @pytest.mark.parametrize(("arguments", "what"), REFUSED)
-def test_networks_are_refused_in_one_line(bare, refusals, arguments, what):
-    status, error = refusals[arguments]
+def test_networks_are_refused_in_one_line(bare, arguments, what):
+    folder, said = bare
+    status, _, error = said[" ".join(arguments)]
     assert status == 1
     assert error.splitlines()[-1].startswith(f"nextday: {what} {LINE}")
     assert error.count("\n") == 1 + ("yahoo" in arguments)
-    assert not (bare.folder / "results" / "stage2").exists()
-    assert not (bare.folder / "bars").exists()
+    assert not (folder / "results" / "stage2").exists()
+    assert not (folder / "bars").exists()
 
 
 def test_a_plugin_that_imports_it_is_told_so(bare):
-    (bare.folder / "net.py").write_text("import torch\n")
-    done = bare("check", "net.py", status=1)
-    assert done.stderr.startswith(
+    status, _, error = bare[1][" ".join(NET)]
+    assert status == 1
+    assert error.startswith(
         f"nextday: plugin net.py fails: ModuleNotFoundError: No module named 'torch' (line 1); networks {LINE}"
     )
 

@@ -56,12 +56,14 @@ def test_the_files_of_init_run_as_they_are(cli):
 
 
 @pytest.mark.usefixtures("one_undrawn")
-def test_the_model_of_init_runs_when_its_comment_signs_are_gone(cli):
+def test_the_model_of_init_runs_when_its_comment_signs_are_gone(cli, bars):
+    bars.frame.write_parquet("bars.parquet")
     cli("init", "mine")
     for path in (Path("mine.py"), Path("mine.yaml")):
         path.write_text(uncommented(path))
-    small = ["--set", "training.max_epochs=1", "--tickers", "KO", "--set", "variants.GRU-Mine.options={hidden: 4}"]
-    cli("run", "mine.yaml", *small, "--seeds", "1-3", "--ask", "GRU-Mine - GRU-Raw", "--workers", "0", "-q")
+    small = ["--set", "training.max_epochs=1", "--set", "lookback=5", "--set", "variants.GRU-Mine.options={hidden: 4}"]
+    given = ["--data", "bars.parquet", "--market", "MKT", "--tickers", "AAA", "--seeds", "1-3"]
+    cli("run", "mine.yaml", *small, *given, "--ask", "GRU-Mine - GRU-Raw", "--workers", "0", "-q")
     forecasts = nextday.report("results/mine").forecasts
     assert forecasts.filter(variant="GRU-Mine")["seed"].unique().sort().to_list() == [1, 2, 3]
 

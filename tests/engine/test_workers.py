@@ -39,65 +39,97 @@ def broken(plan, victim):
     return make_job
 
 
-@pytest.mark.parametrize("count", [0, 2])
-def test_a_unit_that_fails_says_why_and_the_others_finish(plan, count):
-    victim = plan.units[0]
-    with Workers(count) as workers:
-        results = {unit: result for unit, result, _ in workers.map(plan.units, broken(plan, victim))}
-    assert results.pop(victim) == "the loss is not finite in epoch 1: nan, nan"
-    assert len(results) == len(plan.units) - 1
-    assert not any(isinstance(result, str) for result in results.values())
-
-
-def test_a_worker_that_is_killed_costs_its_unit_alone(plan):
-    victim = plan.units[0]
-    with Workers(1) as workers:
-
-        def make_job(unit):
-            if unit == victim:
-                os.kill(workers._all[0].pid, signal.SIGKILL)
-            return plan.job(unit)
-
-        results = {unit: result for unit, result, _ in workers.map(plan.units, make_job)}
-    assert results.pop(victim) == "the worker process ended (exit status -9); out of memory or killed"
-    assert not any(isinstance(result, str) for result in results.values())
+def results_of(workers, plan, make_job):
+    return {unit: result for unit, result, _ in workers.map(plan.units, make_job)}
 
 
 class Said:
-    """A job whose result is a text."""
+    """A job whose result is a text, if it has one."""
 
     def __init__(self, text):
         self.text = text
 
     def run(self):
+        if not self.text:
+            raise TrainingError("nothing to say")
         return self.text
+
+
+cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers cannot import this file
 
 
 def framed(job):
     """Lay a job out as it is written to a worker."""
     stream = io.BytesIO()
-    cloudpickle.register_pickle_by_value(sys.modules[__name__])
     send(job, stream)
     return stream.getvalue()
 
 
-def test_a_unit_that_finds_no_memory_says_so_and_its_worker_goes_on(plan):
+@pytest.mark.usefixtures("light_workers")
+def test_workers_serve_after_a_unit_has_failed_and_end_with_the_pool():
+    with Workers(2) as workers:
+        results = {text: result for text, result, _ in workers.map(["a", "", "b", "c"], Said)}
+        stream = workers.map("abcd", Said)
+        next(stream)
+    assert results == {"a": "a", "": "nothing to say", "b": "b", "c": "c"}
+    assert len(workers._all) == 2
+    assert all(process.returncode is not None for process in workers._all)
+    stream.close()
+
+
+@pytest.mark.usefixtures("light_workers")
+def test_workers_end_when_nobody_reads_their_results():
+    with Workers(1) as workers:
+        next(iter(workers.map("ab", Said)))
+        assert workers._all[0].returncode is not None
+
+
+@pytest.fixture(scope="module")
+def one():
+    """A pool of one process, or of the one that has taken its place."""
+    with Workers(1) as workers:
+        yield workers
+
+
+def test_a_worker_that_is_killed_costs_its_unit_alone(plan, one):
+    victim = plan.units[0]
+
+    def make_job(unit):
+        if unit == victim:
+            os.kill(one._all[-1].pid, signal.SIGKILL)
+        return plan.job(unit)
+
+    results = results_of(one, plan, make_job)
+    assert results.pop(victim) == "the worker process ended (exit status -9); out of memory or killed"
+    assert len(results) == len(plan.units) - 1
+    assert not any(isinstance(result, str) for result in results.values())
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_a_unit_that_fails_says_why_and_the_others_finish(plan, one, count):
+    victim = plan.units[0]
+    results = results_of(one if count else Workers(0), plan, broken(plan, victim))
+    assert results.pop(victim) == "the loss is not finite in epoch 1: nan, nan"
+    assert len(results) == len(plan.units) - 1
+    assert not any(isinstance(result, str) for result in results.values())
+
+
+def test_a_unit_that_finds_no_memory_says_so_and_its_worker_goes_on(plan, one):
     resource = pytest.importorskip("resource")
     if not hasattr(resource, "prlimit"):
         pytest.skip("the memory of another process can be limited on Linux alone")
     victim = plan.units[2]
-    with Workers(1) as workers:
 
-        def make_job(unit):
-            (worker,), job = workers._all, plan.job(unit)
-            limit = resource.RLIM_INFINITY
-            if unit == victim:
-                limit = 1024 * int(re.search(r"VmSize:\s+(\d+)", Path(f"/proc/{worker.pid}/status").read_text())[1])
-                job = replace(job, model=replace(job.model, hidden=2000))  # 64 MB a layer
-            resource.prlimit(worker.pid, resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))
-            return job
+    def make_job(unit):
+        worker, job = one._all[-1], plan.job(unit)
+        limit = resource.RLIM_INFINITY
+        if unit == victim:
+            limit = 1024 * int(re.search(r"VmSize:\s+(\d+)", Path(f"/proc/{worker.pid}/status").read_text())[1])
+            job = replace(job, model=replace(job.model, hidden=2000))  # 64 MB a layer
+        resource.prlimit(worker.pid, resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))
+        return job
 
-        results = {unit: result for unit, result, _ in workers.map(plan.units, make_job)}
+    results = results_of(one, plan, make_job)
     assert results.pop(victim) == "out of memory; use fewer workers or a smaller model"
     assert not any(isinstance(result, str) for result in results.values())
 
@@ -146,12 +178,6 @@ def test_failures_are_named_the_rest_is_kept_and_only_the_missing_is_tried_again
     )
     assert {outcome.unit.variant for outcome in seen if outcome.reused} == {"Zero"}
     assert {outcome.unit.variant for outcome in seen if not outcome.reused} == {"LSTM-Raw"}
-
-
-def test_workers_end_with_the_pool(plan):
-    with Workers(2) as workers:
-        next(iter(workers.map(plan.units, plan.job)))
-    assert all(process.returncode is not None for process in workers._all)
 
 
 def test_streams_differ_by_seed_ticker_fold_and_name():
