@@ -9,8 +9,10 @@ from evaluate.test_quantiles import garch
 from nextday.data import random_walk
 from nextday.errors import StudyError
 from nextday.study import Study
+from undrawn import undrawn
 
 TICKERS = ("AAA", "BBB", "MKT")
+DRAWN = ("fan", "reliability", "pit", "coverage")
 
 
 def bars_of(sessions):
@@ -35,7 +37,8 @@ def run(bars, out, **changes):
 
 @pytest.fixture(scope="module")
 def results(bars, tmp_path_factory):
-    return run(bars, tmp_path_factory.mktemp("out"))
+    with undrawn():
+        return run(bars, tmp_path_factory.mktemp("out"))
 
 
 def assert_covered(results, names, margin):
@@ -71,8 +74,6 @@ def test_the_files_hold_a_column_per_level_and_coverage_beside_the_errors(result
     again = held.group_by("Ticker", "Model").agg(pl.col("inside").mean())
     joined = table.join(again, on=["Ticker", "Model"])
     np.testing.assert_allclose(joined["Coverage"], joined["inside"], atol=1e-9)
-    for plot in ("fan", "reliability", "pit", "coverage"):
-        assert (results.out / f"stage4_{plot}.png").stat().st_size > 10_000
     page = (results.out / "report.html").read_text()
     assert page.count('<img src="data:image/png;base64') == 5
     assert "coverage of 90 %" in page
@@ -121,15 +122,18 @@ def test_levels_and_intervals_that_make_no_sense_are_refused(changes, message):
         Study.load("stage4", changes)
 
 
-@pytest.mark.usefixtures("one_undrawn")
-def test_the_interval_to_report_is_chosen_among_those_there(bars, tmp_path):
+def test_the_interval_to_report_is_chosen_among_those_there_and_drawn(bars, tmp_path):
     changes = {
         "market": "MKT", "accept": "*", "tickers": "AAA", "levels": "0.05,0.1,0.5,0.9,0.95", "interval": 0.8,
         "variants": {"ConstantQuantile": {"model": "constant_quantile", "features": "raw"}, "EWMA": {"model": "ewma", "features": "raw"}},
         "conformal": {}, "verdict.ask": "EWMA - zero",
     }  # fmt: skip
-    results = nextday.run(Study.load("stage4", changes), bars=bars.frame, out=tmp_path, workers=0)
+    with undrawn(*DRAWN):
+        results = nextday.run(Study.load("stage4", changes), bars=bars.frame, out=tmp_path, workers=0)
     assert results.findings["uncertainty"]["Nominal"].to_list() == [0.8, 0.8]
     table = pl.read_csv(results.out / "stage4_results.csv")
     np.testing.assert_allclose(table["Coverage"], table["Coverage@0.8"])
     assert (table["Coverage@0.9"] > table["Coverage"]).all()
+    for plot in DRAWN:
+        assert (results.out / f"stage4_{plot}.png").stat().st_size > 10_000
+    assert (results.out / "report.html").read_text().count('<img src="data:image/png;base64,iVBOR') == len(DRAWN)

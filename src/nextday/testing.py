@@ -53,8 +53,15 @@ def check_model(factory: Callable[[], Forecaster]) -> None:
 
     Examples
     --------
-    >>> from nextday.models.regression import LinearRegression
-    >>> check_model(LinearRegression)
+    ``check_model(LinearRegression)`` returns nothing, because it conforms. What differs each time does not:
+
+    >>> from nextday.models.regression import Arima
+    >>> orders = iter([1, 2])
+    >>> try:
+    ...     check_model(lambda: Arima(next(orders)))
+    ... except PluginError as error:
+    ...     print(str(error).partition(";")[0])
+    its settings have no stable name: Arima(max_order=1) differs each time
     """
     _raise(list(faults_of_model(factory)))
 

@@ -83,6 +83,12 @@ def short():
     return cut(simulate(500, **TRUE, seed=3)[0])
 
 
+@pytest.fixture(scope="module")
+def fitted(short):
+    """What each model makes of the short series."""
+    return {kind: fit(kind(levels=LEVELS), short) for kind in MODELS}
+
+
 def test_constant_quantiles_are_order_statistics_of_train_and_valid():
     """Of 19 returns the next falls below the smallest with probability 1/20, so that is the quantile of level 0.05."""
     returns = np.random.default_rng(0).permutation(np.arange(1, 20)) / 128  # exact in float32
@@ -201,11 +207,11 @@ def test_a_return_moves_the_forecasts_from_its_own_day_on(short, model):
 
 
 @pytest.mark.parametrize("kind", [Ewma, Garch])
-def test_more_test_days_leave_the_forecasts_of_the_first_alone(short, kind):
+def test_more_test_days_leave_the_forecasts_of_the_first_alone(short, fitted, kind):
     train, valid, test, _ = short
     fewer = Windows(test.rows[:-30], test.lookback, test.names)
-    one, two = (kind(levels=LEVELS).fit_predict(train, valid, part, key=KEY) for part in (test, fewer))
-    np.testing.assert_array_equal(one.quantiles[:-30], two.quantiles)
+    two = kind(levels=LEVELS).fit_predict(train, valid, fewer, key=KEY)
+    np.testing.assert_array_equal(fitted[kind].quantiles[:-30], two.quantiles)
 
 
 @pytest.mark.parametrize("kind", MODELS)
@@ -246,10 +252,10 @@ def test_fitted_quantiles_never_cross_and_the_median_is_the_forecast(short, mode
 
 
 @pytest.mark.parametrize("kind", MODELS)
-def test_the_unit_of_returns_does_not_matter(short, kind):
+def test_the_unit_of_returns_does_not_matter(short, fitted, kind):
     """A money market fund moves by 0.01 % a day: fitted in percent, arch stops at once and reports success."""
-    one, two = (fit(kind(levels=LEVELS), part) for part in (short, scaled(short, 2.0**-7)))
-    np.testing.assert_allclose(two.quantiles * 2**7, one.quantiles, rtol=1e-12)
+    two = fit(kind(levels=LEVELS), scaled(short, 2.0**-7))
+    np.testing.assert_allclose(two.quantiles * 2**7, fitted[kind].quantiles, rtol=1e-12)
 
 
 def scaled(parts, by):
@@ -268,10 +274,10 @@ def test_garch_follows_volatility_that_jumps_by_a_factor_of_300():
     assert width(found.valid_quantiles).mean() == pytest.approx(2 * 1.645 * 0.05, rel=0.1)
 
 
-def test_garch_takes_the_most_likely_of_its_fits(short, monkeypatch):
+def test_garch_takes_the_most_likely_of_its_fits(short, fitted, monkeypatch):
     from arch.univariate.base import ARCHModel
 
-    plain, count = fit(Garch(levels=LEVELS), short), iter(range(5))
+    plain, count = fitted[Garch], iter(range(5))
     fit_well = ARCHModel.fit
 
     def stop_early(self, **options):
@@ -300,8 +306,8 @@ def stubborn(monkeypatch, refuse):
     monkeypatch.setattr(ARCHModel, "fit", fit_badly)
 
 
-def test_a_garch_that_converges_from_some_starts_says_so(short, monkeypatch):
-    plain = fit(Garch(levels=LEVELS), short)
+def test_a_garch_that_converges_from_some_starts_says_so(short, fitted, monkeypatch):
+    plain = fitted[Garch]
     stubborn(monkeypatch, lambda number: number in {0, 2})
     found = fit(Garch(levels=LEVELS), short)
     assert found.notes[0].endswith("; 2 of 5 starting values led to no fit")

@@ -2,7 +2,7 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 from scipy.special import stdtrit
@@ -42,14 +42,15 @@ def test_a_quantile_head_starts_from_the_normal_quantiles_of_the_training_target
     st.sets(st.floats(0.001, 0.999), min_size=1, max_size=20).map(sorted), st.integers(0, 2**32 - 1),
     st.floats(-3, 5), st.sampled_from([QuantileHead, GaussianHead, StudentHead]),
 )  # fmt: skip
+@example([0.001, 0.0010000000000000002], 0, 0.0, StudentHead)
 def test_quantiles_never_cross(levels, seed, size, kind):
     head = kind(8, levels)
     head.scale.fill_(0.013)
-    states = 10**size * torch.randn(20_000, 8, generator=torch.Generator().manual_seed(seed))
+    states = 10**size * torch.randn(2_000, 8, generator=torch.Generator().manual_seed(seed))
     with torch.no_grad():
         median, quantiles = head.forecast(head(states))
 
-    assert quantiles.shape == (20_000, len(levels))
+    assert quantiles.shape == (2_000, len(levels))
     assert (quantiles.diff(dim=1) >= 0).all()
     if 0.5 in levels:
         assert torch.equal(median, quantiles[:, levels.index(0.5)])
@@ -93,9 +94,8 @@ def test_a_density_at_its_start_has_the_deviation_of_the_training_targets():
              StudentHead(8, LEVELS)], ids=["quantiles", "gaussian", "gaussian by pinball", "student"]
 )  # fmt: skip
 def test_each_head_learns_the_quantiles_of_its_targets(head):
-    rng = np.random.default_rng(3)
-    drawn = rng.standard_normal(4000) if type(head) is GaussianHead else rng.standard_t(6, 4000)
-    y = torch.from_numpy(0.01 * drawn + 0.003).float()
+    world = stats.norm if type(head) is GaussianHead else stats.t(6)
+    y = torch.from_numpy(0.01 * world.ppf((np.arange(400) + 0.5) / 400) + 0.003).float()
     states = torch.ones(1, 8)
     head.start(y)
     optimizer = torch.optim.Adam(head.parameters(), lr=0.01)

@@ -48,6 +48,13 @@ def test_attention_sums_to_one():
     torch.testing.assert_close(weights.sum(-1), torch.ones(2, 4, 2, 20))
 
 
+def test_the_head_reads_the_mean_over_time_after_the_last_layer():
+    network, x = TransformerNetwork(3, **SMALL).eval(), torch.randn(4, 20, 3)
+    *_, last = states = network.states(x)
+    assert [state.shape for state in states] == [(4, 16)] * 2
+    assert torch.equal(network(x), network.head(last))
+
+
 def windows(values, lookback=20):
     return Windows(values.astype(np.float32), lookback, ("x",))
 
@@ -56,9 +63,8 @@ def test_a_planted_dependence_on_lag_7_shows_at_lag_7():
     random = np.random.default_rng(0)
     x = random.standard_normal((3000, 1))
     y = x[19 - 7 : -7 or None, 0][: 3000 - 19]  # the value seven days before the origin
-    model = make_model(
-        "transformer", {"dropout": 0, "width": 32}, training=Training(max_epochs=12, learning_rate=3e-3), device="cpu"
-    )
+    training = Training(max_epochs=8, learning_rate=1e-2, batch_size=64)
+    model = make_model("transformer", {"dropout": 0, "width": 16, "layers": 1}, training=training, device="cpu")
     train = Samples(windows(x[:2019]), y[:2000])
     valid = Samples(windows(x[2000:2519]), y[2000:2500])
     fitted = model.fit_predict(train, valid, windows(x[2500:]), key=Key(0, "KO", 0))
