@@ -1,4 +1,5 @@
 import contextlib
+import gc
 import os
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from nextday.study import Study
 from undrawn import undrawn as without_pictures
 from verdict_schema import checked
 
+gc.disable()  # until all is imported
 os.environ["NEXTDAY_CACHE"] = ""  # every test computes what it looks at; test_reopening.py has a cache of its own
 TICKERS = ("AAA", "BBB", "MKT")
 SESSIONS = 260
@@ -123,6 +125,13 @@ def pytest_configure():
     judge = checked(nextday.evaluate.judge)
     for module in (nextday.evaluate, nextday.evaluate.verdict, nextday.pipeline, nextday.judgement):
         module.judge = judge
+
+
+def pytest_collection_finish():
+    """What has been imported and collected stays: the garbage collector need not go through it again and again."""
+    gc.enable()
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(optionalhook=True)
