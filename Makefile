@@ -19,7 +19,7 @@ study: $(READY)  ## The main job: Stage 1 and Stage 2 on the embedded panel, com
 	.venv/bin/nextday run stage2
 	.venv/bin/nextday run stage7
 
-ladder: $(READY)  ## All seven stages on the embedded panel (an hour)
+ladder: $(READY)  ## All seven stages on the embedded panel, and the control (an hour)
 	.venv/bin/nextday run all
 
 walk: $(READY)  ## Stage 2 over five test ranges (half an hour)
