@@ -42,7 +42,7 @@ def test_a_quantile_head_starts_from_the_normal_quantiles_of_the_training_target
     st.sets(st.floats(0.001, 0.999), min_size=1, max_size=20).map(sorted), st.integers(0, 2**32 - 1),
     st.floats(-3, 5), st.sampled_from([QuantileHead, GaussianHead, StudentHead]),
 )  # fmt: skip
-@example([0.001, 0.0010000000000000002], 0, 0.0, StudentHead)
+@example([0.3, 0.30000000000000004], 0, 0.0, StudentHead)
 def test_quantiles_never_cross(levels, seed, size, kind):
     head = kind(8, levels)
     head.scale.fill_(0.013)

@@ -177,10 +177,9 @@ class StudentHead(GaussianHead):
     def forecast(self, output: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the location and the quantiles."""
         location, spread, freedom = output.double().split(1, dim=1)
-        standard = torch.from_numpy(stdtrit(freedom.detach().cpu().numpy(), self.levels)).to(output.device)
-        return location[:, 0], (location + spread * standard).cummax(
-            dim=1
-        ).values  # rounding, where levels nearly agree
+        standard = stdtrit(freedom.detach().cpu().numpy(), self.levels)
+        standard = np.maximum.accumulate(standard, axis=1)  # where levels nearly agree, rounding turns their order
+        return location[:, 0], location + spread * torch.from_numpy(standard).to(output.device)
 
 
 def pinball(quantiles: torch.Tensor, y: torch.Tensor, levels: torch.Tensor) -> torch.Tensor:
