@@ -98,12 +98,9 @@ def _attend(joint: Array, weights: Array, bits: Array, threshold: int, shape: tu
         kept = weights[head * area : (head + 1) * area]
         strided_product(key, step, 1, turned, span, kept, span, times, depth, span, False)
         softmax(kept.reshape((times, span)), scratch)
-        shares = kept
-        if threshold:
-            mask(bits[head * times * times :], threshold, factors.reshape((times, span)), times)
-            multiply(kept, factors, dropped)
-            shares = dropped
-        strided_product(shares, 1, span, value, step, out[at:], width, times, times, depth, False)
+        mask(bits[head * times * times :], threshold, factors.reshape((times, span)), times)
+        multiply(kept, factors, dropped)
+        strided_product(dropped, 1, span, value, step, out[at:], width, times, times, depth, False)
 
 
 @compiled("void(f4[::1], f4[::1], f4[::1], u2[::1], i8, UniTuple(i8, 3), f4[::1])", error_model="numpy")
@@ -122,16 +119,12 @@ def _attend_back(
         at = head * depth
         query, key, value = joint[at:], joint[width + at :], joint[2 * width + at :]
         kept = weights[head * area : (head + 1) * area]
-        shares = kept
-        if threshold:
-            mask(bits[head * times * times :], threshold, factors.reshape((times, span)), times)
-            multiply(kept, factors, dropped)
-            shares = dropped
-        strided_product(shares, span, 1, d[at:], width, d_joint[2 * width + at :], step, times, times, depth, False)
+        mask(bits[head * times * times :], threshold, factors.reshape((times, span)), times)
+        multiply(kept, factors, dropped)
+        strided_product(dropped, span, 1, d[at:], width, d_joint[2 * width + at :], step, times, times, depth, False)
         _turn(d[at:], width, turned, times, depth, np.float32(1))
         strided_product(value, step, 1, turned, span, d_weights, span, times, depth, span, False)
-        if threshold:
-            multiply(d_weights, factors, d_weights)
+        multiply(d_weights, factors, d_weights)
         softmax_back(d_weights.reshape((times, span)), kept.reshape((times, span)), scratch, factor)
         strided_product(d_weights, 1, span, key, step, d_joint[at:], step, times, times, depth, False)
         strided_product(d_weights, span, 1, query, step, d_joint[width + at :], step, times, times, depth, False)

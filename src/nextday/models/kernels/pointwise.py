@@ -56,6 +56,9 @@ def mask(bits: Array, threshold: int, out: Array, columns: int) -> None:
     Its rows are longer, by less than ``ROOM``: behind the columns are factors of the bits that follow in memory.
     """
     scale, zero = _scale(threshold), np.float32(0)
+    if threshold == 0:
+        out[:] = 1
+        return
     for i in range(out.shape[0]):
         row = bits[i * columns :]
         for j in range(out.shape[1]):

@@ -23,7 +23,7 @@ _FEATURES = numba.config.CPU_FEATURES or llvmlite.binding.get_host_cpu_features(
 WIDTH, ROWS = (16, 8) if "+avx512f" in _FEATURES.split(",") else (8, 4)  # values of a vector, rows of a tile
 VECTORS = 2  # of a row of a tile
 PANEL = WIDTH * VECTORS
-HALF, WIDE = ROWS // 2, 2 * PANEL
+WIDE = 2 * PANEL
 LINE = 16  # values of a cache line
 PAIRED = WIDTH == 16 and "+avx512bf16" in _FEATURES.split(",")  # whether one instruction adds the product of two pairs
 
@@ -81,8 +81,9 @@ def _declare(builder: Any, name: str, result: Any, arguments: list[Any]) -> Any:
     return cgutils.get_or_insert_function(builder.module, ir.FunctionType(result, arguments), name)
 
 
-def _tile(rows: int, vectors: int = VECTORS) -> Any:
-    """Make ``tile(a, a_at, a_row, a_step, b, b_at, b_row, c, c_at, c_row, depth, add)``: rows of a panel of a product.
+@intrinsic(prefer_literal=True)  # type: ignore[untyped-decorator]
+def _tile(typing: Any, a: Any, a_at: Any, a_row: Any, a_step: Any, b: Any, b_at: Any, b_row: Any, c: Any, c_at: Any, c_row: Any, depth: Any, add: Any, height: Any, width: Any) -> Any:  # fmt: skip  # noqa: E501
+    """Compute rows of a panel of a product: ``height`` rows of ``width`` vectors, both constants.
 
     Arrays are flat; the tile begins at ``_at``. ``_row`` is the step from row to row, ``a_step`` that within a row.
     With ``add`` the product is added to ``c``. ``a`` and ``b`` are float32; or uint32, each of them two numbers in
@@ -90,7 +91,7 @@ def _tile(rows: int, vectors: int = VECTORS) -> Any:
     """
     real, whole, word = ir.FloatType(), ir.IntType(64), ir.IntType(32)
     vector, words = ir.VectorType(real, WIDTH), ir.VectorType(word, WIDTH)
-    zero = ir.Constant(vector, None)
+    zero, rows, vectors = ir.Constant(vector, None), height.literal_value, width.literal_value
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         a_row, a_step, b_row, c_row, depth, add = (arguments[i] for i in (2, 3, 6, 9, 10, 11))
@@ -161,11 +162,8 @@ def _tile(rows: int, vectors: int = VECTORS) -> Any:
                     builder.store(total, place, align=4)
         return context.get_dummy_value()
 
-    def tile(typing: Any, a: Any, a_at: Any, a_row: Any, a_step: Any, b: Any, b_at: Any, b_row: Any, c: Any, c_at: Any, c_row: Any, depth: Any, add: Any) -> Any:  # fmt: skip  # noqa: E501
-        i = types.intp
-        return types.void(a, i, i, i, b, i, i, c, i, i, i, types.boolean), generate
-
-    return intrinsic(tile)
+    i = types.intp
+    return types.void(a, i, i, i, b, i, i, c, i, i, i, types.boolean, height, width), generate
 
 
 def _rounding() -> Any:
@@ -190,57 +188,34 @@ def _rounding() -> Any:
 
 
 rounded = _rounding()
-_rows, _some, _row = _tile(ROWS), _tile(HALF), _tile(1)
-_wide, _wide_row = _tile(HALF, 2 * VECTORS), _tile(1, 2 * VECTORS)
-_slim, _slim_some, _slim_row = _tile(ROWS, 1), _tile(HALF, 1), _tile(1, 1)
-
-
 PANELS = [f"void({kind}[::1], i8, i8, {kind}[::1], i8, i8, f4[::1], i8, i8, i8, i8, b1)" for kind in ("f4", "u4")]
 
 
-@compiled(PANELS, error_model="numpy")
-def _panel(
-    a: Array, a_row: int, a_step: int, b: Array, b_at: int, b_row: int, c: Array, c_at: int, c_row: int,
-    rows: int, depth: int, add: bool,
-) -> None:  # fmt: skip
-    """Compute a panel: tile by tile, then half a tile, then row by row."""
-    whole = rows // ROWS * ROWS
-    for row in range(0, whole, ROWS):
-        _rows(a, row * a_row, a_row, a_step, b, b_at, b_row, c, c_at + row * c_row, c_row, depth, add)
-    if rows - whole >= HALF:
-        _some(a, whole * a_row, a_row, a_step, b, b_at, b_row, c, c_at + whole * c_row, c_row, depth, add)
-        whole += HALF
-    for row in range(whole, rows):
-        _row(a, row * a_row, a_row, a_step, b, b_at, b_row, c, c_at + row * c_row, c_row, depth, add)
+def _panels_of(height: int, width: int) -> Callable[..., None]:
+    """Make what computes a panel ``width`` vectors wide: by tiles of ``height`` rows, by one of half of it, by rows."""
+    half = height // 2
+
+    @compiled(PANELS, error_model="numpy")
+    def panel(
+        a: Array, a_row: int, a_step: int, b: Array, b_at: int, b_row: int, c: Array, c_at: int, c_row: int,
+        rows: int, depth: int, add: bool,
+    ) -> None:  # fmt: skip
+        done = rows // height * height
+        for at in range(0, done, height):
+            _tile(a, at * a_row, a_row, a_step, b, b_at, b_row, c, c_at + at * c_row, c_row, depth, add, height, width)
+        if rows - done >= half:
+            _tile(
+                a, done * a_row, a_row, a_step, b, b_at, b_row, c, c_at + done * c_row, c_row, depth, add, half, width
+            )
+            done += half
+        for at in range(done, rows):
+            _tile(a, at * a_row, a_row, a_step, b, b_at, b_row, c, c_at + at * c_row, c_row, depth, add, 1, width)
+
+    return panel
 
 
-@compiled(PANELS, error_model="numpy")
-def _wide_panel(
-    a: Array, a_row: int, a_step: int, b: Array, b_at: int, b_row: int, c: Array, c_at: int, c_row: int,
-    rows: int, depth: int, add: bool,
-) -> None:  # fmt: skip
-    """Compute two panels side by side, by tiles of half the height and twice the width, which load less."""
-    whole = rows // HALF * HALF
-    for row in range(0, whole, HALF):
-        _wide(a, row * a_row, a_row, a_step, b, b_at, b_row, c, c_at + row * c_row, c_row, depth, add)
-    for row in range(whole, rows):
-        _wide_row(a, row * a_row, a_row, a_step, b, b_at, b_row, c, c_at + row * c_row, c_row, depth, add)
-
-
-@compiled(PANELS, error_model="numpy")
-def _slim_panel(
-    a: Array, a_row: int, a_step: int, b: Array, b_at: int, b_row: int, c: Array, c_at: int, c_row: int,
-    rows: int, depth: int, add: bool,
-) -> None:  # fmt: skip
-    """Compute half a panel, one vector wide."""
-    whole = rows // ROWS * ROWS
-    for row in range(0, whole, ROWS):
-        _slim(a, row * a_row, a_row, a_step, b, b_at, b_row, c, c_at + row * c_row, c_row, depth, add)
-    if rows - whole >= HALF:
-        _slim_some(a, whole * a_row, a_row, a_step, b, b_at, b_row, c, c_at + whole * c_row, c_row, depth, add)
-        whole += HALF
-    for row in range(whole, rows):
-        _slim_row(a, row * a_row, a_row, a_step, b, b_at, b_row, c, c_at + row * c_row, c_row, depth, add)
+_panel, _slim_panel = _panels_of(ROWS, VECTORS), _panels_of(ROWS, 1)
+_wide_panel = _panels_of(ROWS // 2, 2 * VECTORS)  # half the height and twice the width loads less
 
 
 @compiled(
