@@ -36,9 +36,10 @@ class Guest(Headed):
 @contextmanager
 def seeded(key: Key, name: str, device: str = "cpu") -> Iterator[None]:
     """Seed PyTorch's process-wide generator from the unit's key, and restore it afterwards."""
-    on_cpu = device == "cpu"  # where CUDA's generators, which PyTorch would seed too, one day, are left alone
+    on_cpu = device == "cpu"
+    seed = torch.default_generator.manual_seed if on_cpu else torch.manual_seed  # the latter queues CUDA's, too
     with torch.random.fork_rng(devices=[] if on_cpu else None):
-        (torch.default_generator.manual_seed if on_cpu else torch.manual_seed)(key.stream(name))
+        seed(key.stream(name))
         yield
 
 
