@@ -127,7 +127,7 @@ def _values(thing: Any, names: set[str]) -> Iterator[tuple[str, Any]]:  # noqa: 
 def _author(module: str) -> tuple[str, str]:
     """Return what the modules of one author share: the package, or the folder of a file that is in no package."""
     file = getattr(sys.modules.get(module), "__file__", None)
-    return module.partition(".")[0], "" if file is None or "." in module else str(Path(file).parent)
+    return module.partition(".")[0], "" if file is None or "." in module else os.path.dirname(file)
 
 
 def _is_of(module: str, author: tuple[str, str]) -> bool:
