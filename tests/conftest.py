@@ -12,7 +12,7 @@ import nextday.judgement
 import nextday.pipeline
 from checkpoints import save_bolt
 from nextday.data import Bars, random_walk
-from nextday.models import kernels, volatility
+from nextday.models import kernels, regression, volatility
 from nextday.study import Study
 from undrawn import undrawn as without_pictures
 from verdict_schema import checked
@@ -38,19 +38,25 @@ def bars() -> Bars:
     return random_walk(tickers=TICKERS, sessions=SESSIONS, seed=0)
 
 
-@pytest.fixture(scope="module")
-def remembered():
-    """Fits of GARCH, which take most of the time, are done once for the same returns; workers do all of them."""
-    fit, fits = volatility._fit_garch, {}
+def fitted_once(fit):
+    """Fit once for the same returns and settings."""
+    fits = {}
 
-    def fit_once(y):
-        key = y.tobytes()
+    def once(y, *settings):
+        key = y.tobytes(), settings
         if key not in fits:
-            fits[key] = fit(y)
+            fits[key] = fit(y, *settings)
         return fits[key]
 
+    return once
+
+
+@pytest.fixture(scope="module")
+def remembered():
+    """Fits of GARCH and ARIMA, which take most of the time, are done once for the same returns; workers do all of them."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(volatility, "_fit_garch", fit_once)
+        for module, name in ((volatility, "_fit_garch"), (regression, "_fit_orders")):
+            patch.setattr(module, name, fitted_once(getattr(module, name)))
         yield
 
 

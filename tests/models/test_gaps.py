@@ -11,7 +11,6 @@ from threadpoolctl import threadpool_limits
 from nextday.data import align
 from nextday.engine.plan import make_plan
 from nextday.engine.rehearse import Rehearsal, futures, small
-from nextday.models import regression
 from nextday.models.foundation import Foundation
 from nextday.models.networks import training
 from nextday.models.networks.lstm import LstmLayer
@@ -20,7 +19,7 @@ from nextday.study import Study
 from suspended import suspended
 from test_causality import rewrite
 
-pytestmark = pytest.mark.usefixtures("remembered", "orders")
+pytestmark = pytest.mark.usefixtures("remembered")
 # long gaps in train, over the border of valid and test, and in test; short ones in train and test
 HOLES = {"BBB": [(100, 111), (160, 160), (430, 437), (520, 521), (550, 556)], "MKT": [(470, 470)]}
 LEVELS = (0.1, 0.5, 0.9)
@@ -45,22 +44,6 @@ def plan_of(frame=None):
     panel = align(bars if frame is None else replace(bars, frame=frame), market="MKT")
     study = {"name": "gaps", "market": "MKT", "accept": ["*"], "variants": VARIANTS, "levels": LEVELS, **SMALL}
     return make_plan(Study.from_values(study), panel), panel
-
-
-@pytest.fixture(scope="module")
-def orders():
-    """ARIMA is fitted once for the same returns, as GARCH is."""
-    fit_orders, fits = regression._fit_orders, {}
-
-    def fit_once(y, max_order):
-        key = y.tobytes(), max_order
-        if key not in fits:
-            fits[key] = fit_orders(y, max_order)
-        return fits[key]
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(regression, "_fit_orders", fit_once)
-        yield
 
 
 @pytest.fixture(scope="module")
