@@ -277,8 +277,11 @@ def test_draw_says_the_window_it_chose():
     assert "rolling over 25 sessions" in last.draw().get_suptitle()
 
 
-CASES = {  # in three columns, in four with an empty place, in one, in two
-    "six": {"variants": VARIANTS[:6], "seeds": (1,)},
+CASES = {
+    "nine": {"variants": VARIANTS, "seeds": (1,)},
+    "twelve, many levels": {
+        "variants": (*VARIANTS, "DeepAR", "Chronos", "Zero"), "seeds": (1,), "days": 100, "levels": NINETEEN,
+    },
     "hostile, short": {
         "variants": HOSTILE, "tickers": ("$\\frac{1}$",), "seeds": (1,), "days": 30, "levels": (0.01, 0.05, 0.5, 0.95, 0.99),
     },
